@@ -1,0 +1,78 @@
+/**
+ * The one error class of seglog and the table of its codes.
+ *
+ * Codes are Kafka's where Kafka has one. Each says whether a retry of the very same call can
+ * succeed. HTTP statuses and exit codes are mapped elsewhere (src/server, src/cli), never here.
+ */
+export const ERROR_CODES = {
+  /** A topic name outside 1–249 of [a-zA-Z0-9._-], or "." or "..". */
+  INVALID_TOPIC_EXCEPTION: { retriable: false },
+  /** The topic or the partition does not exist; `details.partition` tells which was missing. */
+  UNKNOWN_TOPIC_OR_PARTITION: { retriable: false },
+  /** A topic of that name exists with other partitions or settings. */
+  TOPIC_ALREADY_EXISTS: { retriable: false },
+  /** A partition count that is out of range, or lower than the present one. */
+  INVALID_PARTITIONS: { retriable: false },
+  /** An unknown setting, or a value outside its range. */
+  INVALID_CONFIG: { retriable: false },
+  /** An argument of a call is malformed: an offset that is no safe integer, a bad timestamp, … */
+  INVALID_REQUEST: { retriable: false },
+  /** A record or batch larger than `max.message.bytes`. */
+  MESSAGE_TOO_LARGE: { retriable: false },
+  /** A record that the topic cannot take (a bad timestamp, a header without a key, …). */
+  INVALID_RECORD: { retriable: false },
+  /** A codec this build does not know. */
+  UNSUPPORTED_COMPRESSION_TYPE: { retriable: false },
+  /** The offset lies outside [log start offset, high watermark]; `details` has the bounds. */
+  OFFSET_OUT_OF_RANGE: { retriable: false },
+  /** Stored bytes are damaged; `details` has the range of offsets and positions. */
+  CORRUPT_MESSAGE: { retriable: false },
+  /** A file carries a format version that is newer than this program. */
+  UNSUPPORTED_VERSION: { retriable: false },
+  /** The data directory is in use by another process. */
+  DIRECTORY_LOCKED: { retriable: true },
+  /** No space: nothing of this call was stored. Appends resume by themselves. */
+  STORAGE_FULL: { retriable: true },
+  /** A write or sync failed under this call: what it wrote may or may not survive. */
+  OUTCOME_UNKNOWN: { retriable: false },
+  /** The partition, or the whole log, takes no appends since an earlier write or sync failed. */
+  KAFKA_STORAGE_ERROR: { retriable: false },
+  /** Bytes in flight are at their limit; nothing of this call was stored. */
+  THROTTLED: { retriable: true },
+  /** The call was given up by its caller or ran into its deadline; nothing was stored. */
+  REQUEST_TIMED_OUT: { retriable: true },
+  /** The engine is closing or closed. */
+  NOT_READY: { retriable: true },
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** Facts a caller may act on: offsets, limits, names of settings. Plain JSON values only. */
+export type ErrorDetails = Readonly<Record<string, string | number | boolean | null>>;
+
+export class SeglogError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'SeglogError';
+    this.code = code;
+    this.details = details;
+  }
+
+  /** Whether the same call can succeed later without a change. */
+  get retriable(): boolean {
+    return ERROR_CODES[this.code].retriable;
+  }
+}
+
+/** True for a SeglogError of one of the given codes (of any, when none is given). */
+export function isSeglogError(error: unknown, ...codes: ErrorCode[]): error is SeglogError {
+  return error instanceof SeglogError && (codes.length === 0 || codes.includes(error.code));
+}
+
+/** The errno name (`ENOSPC`, `ENOENT`, …) of a failed file call, or undefined. */
+export function errnoOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}

@@ -1,0 +1,142 @@
+/** What the engine does with files again and again, said once, on top of the FileSystem seam. */
+import { dirname } from 'node:path';
+import { errnoOf } from './errors.ts';
+import type { FileHandle, FileSystem } from './file-system.ts';
+
+/** Writes all of `buffers` at `position`, going on after short writes. */
+export async function writeFully(
+  file: FileHandle,
+  buffers: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
+  let rest = buffers;
+  let at = position;
+  for (;;) {
+    let left = 0;
+    for (const buffer of rest) left += buffer.length;
+    if (left === 0) return;
+    const written = await file.write(rest, at);
+    if (written === left) return;
+    if (written <= 0) throw Object.assign(new Error(`write to ${file.path} made no progress`), { code: 'EIO' });
+    at += written;
+    rest = dropBytes(rest, written);
+  }
+}
+
+function dropBytes(buffers: readonly Uint8Array[], count: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  let drop = count;
+  for (const buffer of buffers) {
+    if (drop >= buffer.length) {
+      drop -= buffer.length;
+    } else {
+      rest.push(drop === 0 ? buffer : buffer.subarray(drop));
+      drop = 0;
+    }
+  }
+  return rest;
+}
+
+/** Reads `length` bytes at `position`, or fewer when the file ends before. */
+export async function readFully(file: FileHandle, length: number, position: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(length);
+  const count = await readInto(file, buffer, position);
+  return count === length ? buffer : buffer.subarray(0, count);
+}
+
+/** Fills `buffer` from `position`; resolves with the bytes read, fewer than its length only at the end of the file. */
+export async function readInto(file: FileHandle, buffer: Uint8Array, position: number): Promise<number> {
+  let count = 0;
+  while (count < buffer.length) {
+    const read = await file.read(buffer, count, buffer.length - count, position + count);
+    if (read === 0) break;
+    count += read;
+  }
+  return count;
+}
+
+/** A whole small file (metadata, a sidecar), or undefined when there is none. */
+export async function readWholeFile(fileSystem: FileSystem, path: string): Promise<Buffer | undefined> {
+  let file: FileHandle;
+  try {
+    file = await fileSystem.open(path, 'read');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    return await readFully(file, await file.size(), 0);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Creates `path` with the given bytes and syncs it. Replaces a leftover of an earlier try.
+ *  The directory entry is not yet durable: sync the directory. */
+export async function createSynced(
+  fileSystem: FileSystem,
+  path: string,
+  buffers: readonly Uint8Array[],
+): Promise<void> {
+  await removeIfExists(fileSystem, path);
+  const file = await fileSystem.open(path, 'create');
+  try {
+    await writeFully(file, buffers, 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Replaces `path` as one step: after a crash there is the old content or the new, never a mixture.
+ *  Durable when it resolves. */
+export async function replaceFile(
+  fileSystem: FileSystem,
+  path: string,
+  buffers: readonly Uint8Array[],
+): Promise<void> {
+  const temporary = `${path}~`;
+  try {
+    await createSynced(fileSystem, temporary, buffers);
+    await fileSystem.rename(temporary, path);
+  } catch (error) {
+    await removeIfExists(fileSystem, temporary).catch(() => {});
+    throw error;
+  }
+  await fileSystem.syncDirectory(dirname(path));
+}
+
+/** Removes a file; resolves with false when there was none. */
+export async function removeIfExists(fileSystem: FileSystem, path: string): Promise<boolean> {
+  try {
+    await fileSystem.remove(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** Makes a directory unless it exists; resolves with whether it was made. */
+export async function makeDirectoryIfMissing(fileSystem: FileSystem, path: string): Promise<boolean> {
+  try {
+    await fileSystem.makeDirectory(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    const status = await fileSystem.status(path);
+    if (!status?.isDirectory) throw error;
+    return false;
+  }
+}
+
+/** Removes a directory and all in it. */
+export async function removeTree(fileSystem: FileSystem, path: string): Promise<void> {
+  for (const name of await fileSystem.list(path)) {
+    const child = `${path}/${name}`;
+    const status = await fileSystem.status(child);
+    if (status?.isDirectory) await removeTree(fileSystem, child);
+    else if (status) await fileSystem.remove(child);
+  }
+  await fileSystem.removeDirectory(path);
+}

@@ -1,0 +1,208 @@
+/**
+ * The settings that the engine reads: their names (Kafka's, with Kafka's units), defaults and limits.
+ *
+ * One table is the only place where a setting is declared; parsing, validation, documentation and the
+ * answer to "where does this value come from" all derive from it.
+ */
+import { SeglogError } from './errors.ts';
+
+export interface IntegerSetting {
+  readonly type: 'integer';
+  readonly default: number;
+  readonly min: number;
+  readonly max: number;
+  readonly description: string;
+}
+
+export interface ChoiceSetting {
+  readonly type: 'choice';
+  readonly default: string;
+  readonly choices: readonly string[];
+  readonly description: string;
+}
+
+export type Setting = IntegerSetting | ChoiceSetting;
+export type SettingTable = Readonly<Record<string, Setting>>;
+export type SettingValue = string | number;
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+const MAX = Number.MAX_SAFE_INTEGER;
+
+const integer = (value: number, min: number, max: number, description: string): IntegerSetting => ({
+  type: 'integer',
+  default: value,
+  min,
+  max,
+  description,
+});
+
+/** Settings of a topic. Each may be set on the topic; the engine's `topicDefaults` come next, then these. */
+export const TOPIC_SETTINGS = {
+  'segment.bytes': integer(256 * MIB, 4 * KIB, 2 * GIB, 'A segment is sealed before it would grow past this size.'),
+  'segment.ms': integer(
+    7 * 86_400_000,
+    1_000,
+    MAX,
+    'A segment is sealed once event time, or the clock when idle, lies this far after its first record.',
+  ),
+  'segment.align': {
+    type: 'choice',
+    default: 'none',
+    choices: ['none', 'hour', 'day'],
+    description: 'Seal segments at UTC hour or day boundaries of event time.',
+  },
+  'index.interval.bytes': integer(4 * KIB, 256, 16 * MIB, 'At most one index entry for this many bytes of log.'),
+  'max.message.bytes': integer(16 * MIB, KIB, 512 * MIB, 'Largest batch, as stored, that is accepted.'),
+  'compression.type': {
+    type: 'choice',
+    default: 'producer',
+    choices: ['producer', 'none', 'gzip', 'snappy', 'lz4', 'zstd'],
+    description: 'Codec of stored batches; "producer" keeps what the producer asked for.',
+  },
+  flush: {
+    type: 'choice',
+    default: 'sync',
+    choices: ['sync', 'interval', 'os'],
+    description:
+      'When a record becomes readable: after its sync to disk (sync), or when it is in the OS, which is synced ' +
+      'every flush.ms (interval) or when the OS likes (os). acks=all waits for a sync under each of them.',
+  },
+  'flush.ms': integer(1_000, 1, 86_400_000, 'Longest time that data stays unsynced under flush=interval.'),
+} as const satisfies SettingTable;
+
+/** Settings of an engine, that is of a data directory while it is open. */
+export const ENGINE_SETTINGS = {
+  'num.partitions': integer(1, 1, 10_000, 'Partitions of a new topic that does not say how many.'),
+  'max.partitions': integer(20_000, 1, 100_000, 'Most partitions over all topics.'),
+  'max.in.flight.bytes': integer(64 * MIB, 64 * KIB, 64 * GIB, 'Bytes accepted but not yet acknowledged, in all.'),
+  'max.in.flight.partition.bytes': integer(
+    32 * MIB,
+    64 * KIB,
+    64 * GIB,
+    'Bytes accepted but not yet acknowledged, of one partition.',
+  ),
+  'max.in.flight.wait.ms': integer(
+    10_000,
+    0,
+    3_600_000,
+    'How long an append waits for bytes in flight to be acknowledged before it is refused (THROTTLED).',
+  ),
+  'max.open.files': integer(512, 16, 1_000_000, 'File descriptors of segments that are kept open.'),
+  'index.cache.bytes': integer(32 * MIB, 64 * KIB, 64 * GIB, 'Memory for indexes of sealed segments.'),
+  'journal.file.bytes': integer(32 * MIB, 64 * KIB, 2 * GIB, 'Size of one journal file; it is preallocated.'),
+  'journal.files': integer(4, 0, 64, 'Most journal files; 0 turns the journal off: every commit is direct.'),
+  'journal.max.partition.bytes': integer(
+    64 * KIB,
+    0,
+    2 * GIB,
+    'A partition with more bytes than this in one group commit is written directly to its segment.',
+  ),
+  'journal.max.pending.bytes': integer(
+    64 * MIB,
+    64 * KIB,
+    64 * GIB,
+    'Memory for batches that are durable in the journal but not yet in their segments.',
+  ),
+  'checkpoint.bytes': integer(
+    16 * MIB,
+    64 * KIB,
+    64 * GIB,
+    'A partition records its recovery point after this many bytes: the most that opening after a crash rereads.',
+  ),
+  'log.dir.reserve.bytes': integer(
+    64 * MIB,
+    0,
+    MAX,
+    'Appends are refused (STORAGE_FULL) while the file system has less free space than this.',
+  ),
+  'recovery.parallel.partitions': integer(8, 1, 256, 'Partitions that are opened at the same time.'),
+  'housekeeping.interval.ms': integer(
+    1_000,
+    10,
+    3_600_000,
+    'How often idle partitions are looked at: to seal by time, to flush, to notice free space.',
+  ),
+} as const satisfies SettingTable;
+
+/** The values of a table: integers as numbers, choices as one of their strings. */
+export type SettingValues<T extends SettingTable> = {
+  readonly [K in keyof T]: T[K] extends ChoiceSetting ? T[K]['choices'][number] : number;
+};
+
+export type TopicSettings = SettingValues<typeof TOPIC_SETTINGS>;
+export type EngineSettings = SettingValues<typeof ENGINE_SETTINGS>;
+
+/** Checks one value given as text or number; throws INVALID_CONFIG that names the setting and what it takes. */
+export function parseSetting(table: SettingTable, name: string, value: unknown): SettingValue {
+  const setting = Object.hasOwn(table, name) ? table[name] : undefined;
+  if (setting === undefined) {
+    const near = nearestName(name, Object.keys(table));
+    const hint = near === undefined ? '' : `; did you mean "${near}"?`;
+    throw new SeglogError('INVALID_CONFIG', `unknown setting "${name}"${hint}`, { setting: name });
+  }
+  if (setting.type === 'choice') {
+    if (typeof value === 'string' && setting.choices.includes(value)) return value;
+    throw invalid(name, value, `one of ${setting.choices.join(', ')}`);
+  }
+  const number = typeof value === 'number' ? value : parseInteger(value);
+  if (number !== undefined && Number.isSafeInteger(number) && number >= setting.min && number <= setting.max) {
+    return number;
+  }
+  throw invalid(name, value, `a whole number from ${setting.min} to ${setting.max}`);
+}
+
+function parseInteger(value: unknown): number | undefined {
+  if (typeof value !== 'string') return undefined;
+  const match = /^(-?\d+)(?:\s*(k|m|g)i?b?)?$/i.exec(value.trim());
+  if (match === null) return undefined;
+  const unit = { k: KIB, m: MIB, g: GIB }[(match[2] ?? '').toLowerCase()] ?? 1;
+  return Number(match[1]) * unit;
+}
+
+function invalid(name: string, value: unknown, takes: string): SeglogError {
+  const shown = typeof value === 'string' ? `"${value.slice(0, 100)}"` : String(value).slice(0, 100);
+  return new SeglogError('INVALID_CONFIG', `setting "${name}" takes ${takes}, not ${shown}`, { setting: name });
+}
+
+/** All values of a table: those given, checked, and the defaults for the rest. */
+export function resolveSettings<T extends SettingTable>(
+  table: T,
+  given: Readonly<Record<string, unknown>> = {},
+): SettingValues<T> {
+  const values: Record<string, SettingValue> = {};
+  for (const [name, setting] of Object.entries(table)) values[name] = setting.default;
+  for (const [name, value] of Object.entries(given)) {
+    if (value !== undefined) values[name] = parseSetting(table, name, value);
+  }
+  return values as SettingValues<T>;
+}
+
+/** The name closest to what was typed, when it is close enough to be a slip. */
+export function nearestName(typed: string, names: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(2, Math.floor(typed.length / 3)) + 1;
+  for (const name of names) {
+    const distance = editDistance(typed.toLowerCase(), name);
+    if (distance < bestDistance) {
+      best = name;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  if (Math.abs(a.length - b.length) > 64 || a.length > 256) return Number.POSITIVE_INFINITY;
+  let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(change, previous[j]! + 1, row[j - 1]! + 1));
+    }
+    previous = row;
+  }
+  return previous[b.length]!;
+}

@@ -1,0 +1,227 @@
+/** The shapes that cross the engine's door. Offsets, sizes and timestamps are safe integers; timestamps are ms since 1970. */
+
+/** What an acknowledgement means: `all` = synced to disk, `1` = written to the OS, `0` = accepted in memory. */
+export type Acks = 'all' | 1 | 0;
+
+export type CompressionType = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
+
+/** A key, value or header value to be stored: text is stored as UTF-8. */
+export type BytesLike = Uint8Array | string;
+
+export interface ProduceRecord {
+  key?: BytesLike | null;
+  value: BytesLike | null;
+  /** In order; the same name may occur more than once. */
+  headers?: readonly ProduceHeader[];
+  /** Missing: the time of the append. */
+  timestamp?: number;
+  /** Missing: by key as Kafka does, or sticky round robin when there is no key. */
+  partition?: number;
+}
+
+export interface ProduceHeader {
+  key: string;
+  value: BytesLike | null;
+}
+
+/** A stored record, decoded. Bytes are views of the batch that it came from: copy what is to be kept. */
+export interface LogRecord {
+  offset: number;
+  timestamp: number;
+  key: Buffer | null;
+  value: Buffer | null;
+  headers: RecordHeader[];
+}
+
+export interface RecordHeader {
+  key: string;
+  value: Buffer | null;
+}
+
+export interface AppendOptions {
+  /** Default `all`. */
+  acks?: Acks;
+  /** All records go to this partition, unless a record names its own. */
+  partition?: number;
+  /** The producer's codec; it counts where the topic has `compression.type=producer`. Default `none`. */
+  compression?: CompressionType;
+  /** Gives up waiting for memory (see `max.in.flight.bytes`): REQUEST_TIMED_OUT, nothing was stored. */
+  signal?: AbortSignal;
+}
+
+/** What became of the records of one append in one partition. They are stored together or not at all. */
+export interface PartitionAppend {
+  partition: number;
+  /** With acks=0 the offsets are not known yet: -1. */
+  baseOffset: number;
+  lastOffset: number;
+  count: number;
+  /** The largest timestamp among them. */
+  timestamp: number;
+}
+
+export interface ReadOptions {
+  /** The first offset wanted; within [log start offset, high watermark]. */
+  offset: number;
+  /** Stop once this many bytes are read; one whole batch is returned whatever its size. Default 1 MiB. */
+  maxBytes?: number;
+  /** Memory to read into, for a caller that is done with one result before it asks for the next. The chunks
+   *  are then views of it (except for batches larger than it, and those not yet in a file). */
+  into?: Buffer;
+}
+
+export interface ReadResult {
+  /** Whole, checked batches in offset order; the first may begin before `offset` (skip those records). */
+  chunks: Buffer[];
+  /** Bytes in all chunks. */
+  bytes: number;
+  /** Where to go on: the end of the last batch returned, or the end of a recorded gap. */
+  nextOffset: number;
+  highWatermark: number;
+  logStartOffset: number;
+}
+
+/** A range of offsets that `seglog repair` gave up, with the owner's consent. Reads pass over it. */
+export interface OffsetGap {
+  firstOffset: number;
+  /** Exclusive. */
+  endOffset: number;
+  /** Bytes that were cut. */
+  bytes: number;
+  reason: string;
+  /** ISO 8601. */
+  repairedAt: string;
+  /** Where the cut bytes are kept, relative to the data directory; null when there were none. */
+  keptAs: string | null;
+}
+
+/** Stored bytes that fail their checks. */
+export interface DamagedRange {
+  firstOffset: number;
+  /** Exclusive; where valid data goes on, or what was known to be synced. */
+  endOffset: number;
+  /** Base offset of the segment that holds (or should hold) the range. */
+  segment: number;
+  /** Byte range in the segment's file. */
+  startPosition: number;
+  endPosition: number;
+  reason: string;
+}
+
+export interface PartitionDescription {
+  partition: number;
+  logStartOffset: number;
+  highWatermark: number;
+  logEndOffset: number;
+  /** Bytes of its segments. */
+  bytes: number;
+  segments: number;
+  /** Smallest and largest record timestamp; null when it is empty. */
+  minTimestamp: number | null;
+  maxTimestamp: number | null;
+  /** Why it takes no appends; null when it does. */
+  fenced: string | null;
+  damaged: DamagedRange[];
+  gaps: OffsetGap[];
+}
+
+export interface SegmentDescription {
+  baseOffset: number;
+  /** Exclusive. */
+  endOffset: number;
+  bytes: number;
+  records: number;
+  batches: number;
+  minTimestamp: number | null;
+  maxTimestamp: number | null;
+  sealed: boolean;
+}
+
+/** Where a setting's value comes from. */
+export type SettingSource = 'topic' | 'default';
+
+export interface ConfigEntry {
+  value: string | number;
+  /** `topic`: set on the topic; `default`: the engine's default for topics. */
+  source: SettingSource;
+}
+
+export interface TopicDescription {
+  name: string;
+  /** 32 hexadecimal digits; another one when a topic is deleted and made again. */
+  id: string;
+  partitions: PartitionDescription[];
+  config: Record<string, ConfigEntry>;
+}
+
+export interface TopicListing {
+  name: string;
+  id: string;
+  partitions: number;
+  /** Sum over partitions of high watermark − log start offset. */
+  records: number;
+  bytes: number;
+}
+
+export interface TopicSpec {
+  /** Default: the engine's `num.partitions`. */
+  partitions?: number;
+  config?: Record<string, string | number>;
+}
+
+export interface TopicChange {
+  /** Only more than there are now. */
+  partitions?: number;
+  /** A null takes the setting back to the default. */
+  config?: Record<string, string | number | null>;
+}
+
+export interface EngineHealth {
+  /** Takes appends and reads: nothing fenced, no failure, space left. */
+  ready: boolean;
+  /** One sentence for each reason why not. */
+  reasons: string[];
+  storageFull: boolean;
+  /** The whole log takes no appends any more; set after a failed write or sync of the journal. */
+  failed: string | null;
+  fencedPartitions: { topic: string; partition: number; reason: string }[];
+  damagedPartitions: { topic: string; partition: number; ranges: DamagedRange[] }[];
+}
+
+/** Figures at this moment, cheap to read. */
+export interface EngineStats {
+  topics: number;
+  partitions: number;
+  segments: number;
+  openFiles: number;
+  /** Bytes of batches accepted but not yet acknowledged. */
+  inFlightBytes: number;
+  /** Bytes that are durable in the journal, but not yet written to their segments. */
+  journaledBytes: number;
+  journalFiles: number;
+  indexCacheBytes: number;
+  freeBytes: number;
+  totalBytes: number;
+}
+
+/** One group commit, as it went. Durations in milliseconds; a stage that did not occur is 0. */
+export interface CommitReport {
+  batches: number;
+  bytes: number;
+  partitions: number;
+  journaledBatches: number;
+  writeMs: number;
+  syncMs: number;
+}
+
+/** What the engine tells whoever measures it. Called on hot paths: must be quick and must not throw. */
+export interface EngineObserver {
+  appended?(topic: string, records: number, bytes: number): void;
+  fetched?(topic: string, bytes: number): void;
+  committed?(report: CommitReport): void;
+  /** One fdatasync of a segment or journal file. */
+  synced?(file: 'segment' | 'journal', durationMs: number): void;
+  rolled?(topic: string, partition: number): void;
+  /** A write or sync that failed, a partition that was fenced, damage that was found. */
+  failed?(kind: 'write' | 'sync' | 'storage_full' | 'corruption'): void;
+}
