@@ -1,0 +1,54 @@
+/**
+ * XXH3-64, the checksum of every batch and of every checked file.
+ *
+ * This is the only place that calls xxhash-addon: the addon does not look at its argument, and
+ * anything but bytes would crash the process. A checksum is stored as a little-endian u64, that is
+ * the canonical (big-endian) digest with its bytes reversed.
+ */
+import { createRequire } from 'node:module';
+import type * as XxhashAddon from 'xxhash-addon';
+
+const { XXHash3 } = createRequire(import.meta.url)('xxhash-addon') as typeof XxhashAddon;
+
+export const CHECKSUM_BYTES = 8;
+
+function digest(bytes: Uint8Array): Buffer {
+  if (!(bytes instanceof Uint8Array)) throw new TypeError('a checksum is taken of a Uint8Array');
+  return XXHash3.hash(bytes as Buffer);
+}
+
+function assertRoom(buffer: Buffer, at: number): void {
+  if (!(at >= 0 && at + CHECKSUM_BYTES <= buffer.length)) {
+    throw new RangeError(`no room for a checksum at ${at} of ${buffer.length} bytes`);
+  }
+}
+
+/** Writes the checksum of `bytes` to `target[at … at + 8)`. `bytes` must not contain that place. */
+export function checksumInto(bytes: Uint8Array, target: Buffer, at: number): void {
+  assertRoom(target, at);
+  const sum = digest(bytes);
+  target[at] = sum[7]!;
+  target[at + 1] = sum[6]!;
+  target[at + 2] = sum[5]!;
+  target[at + 3] = sum[4]!;
+  target[at + 4] = sum[3]!;
+  target[at + 5] = sum[2]!;
+  target[at + 6] = sum[1]!;
+  target[at + 7] = sum[0]!;
+}
+
+/** Whether `stored[at … at + 8)` is the checksum of `bytes`. */
+export function checksumMatches(bytes: Uint8Array, stored: Buffer, at: number): boolean {
+  assertRoom(stored, at);
+  const sum = digest(bytes);
+  return (
+    stored[at] === sum[7] &&
+    stored[at + 1] === sum[6] &&
+    stored[at + 2] === sum[5] &&
+    stored[at + 3] === sum[4] &&
+    stored[at + 4] === sum[3] &&
+    stored[at + 5] === sum[2] &&
+    stored[at + 6] === sum[1] &&
+    stored[at + 7] === sum[0]
+  );
+}
