@@ -1,0 +1,250 @@
+/**
+ * Encodes records into a batch as they come, without an object for each. Records are laid out as in
+ * Kafka's record format 2; all lengths, counts and deltas are zigzag integers of variable length
+ * (varint.ts), bytes are as given, text is UTF-8:
+ *
+ *     varint   length of all that follows this field
+ *     u8       attributes, zero
+ *     varlong  timestamp delta: timestamp - base timestamp of the batch
+ *     varint   offset delta: offset - base offset of the batch
+ *     varint   length of the key, -1 for null      then the key
+ *     varint   length of the value, -1 for null    then the value
+ *     varint   count of headers, each:
+ *       varint   length of the key                 then the key
+ *       varint   length of the value, -1 for null  then the value
+ *
+ * A builder belongs to one caller and is done with when `finish` returns.
+ */
+import assert from 'node:assert';
+import { compress } from './compression.ts';
+import { SeglogError } from './errors.ts';
+import { writeI64 } from './integers.ts';
+import {
+  BATCH_HEADER_BYTES,
+  BATCH_MAGIC,
+  COMPRESSION_TYPES,
+  type EncodedBatch,
+  MAX_BATCH_BYTES,
+} from './record-batch.ts';
+import type { BytesLike, CompressionType, ProduceHeader } from './types.ts';
+import {
+  ByteCursor,
+  readVarint,
+  readVarlong,
+  varintSize,
+  varlongSize,
+  writeVarint,
+  writeVarlong,
+} from './varint.ts';
+
+const NO_HEADERS: readonly ProduceHeader[] = [];
+const NO_BYTES = Buffer.alloc(0);
+/** Up to here a loop copies bytes faster than a call does. */
+const SHORT_BYTES = 16;
+
+export class RecordBatchBuilder {
+  /** Header and records so far; the header is written at the end. */
+  #buffer = NO_BYTES;
+  #end = BATCH_HEADER_BYTES;
+  #recordCount = 0;
+  readonly #capacityHint: number;
+  /** What timestamp deltas are relative to: the first record's, until it is known which is the smallest. */
+  #referenceTimestamp = 0;
+  #minTimestamp = Number.POSITIVE_INFINITY;
+  #maxTimestamp = Number.NEGATIVE_INFINITY;
+
+  /** A hint of the size of the batch spares copying while it grows. */
+  constructor(capacityHint = 0) {
+    this.#capacityHint = capacityHint;
+  }
+
+  get recordCount(): number {
+    return this.#recordCount;
+  }
+
+  /** Bytes so far, uncompressed, with the header of the batch. */
+  get bytes(): number {
+    return this.#end;
+  }
+
+  /** Adds one record, or throws (INVALID_RECORD, MESSAGE_TOO_LARGE) and is as before. */
+  add(
+    timestamp: number,
+    key: BytesLike | null,
+    value: BytesLike | null,
+    headers: readonly ProduceHeader[] = NO_HEADERS,
+  ): void {
+    const timestampDelta = this.#timestampDelta(timestamp);
+    const offsetDelta = this.#recordCount;
+    const keyLength = lengthOf(key);
+    const valueLength = lengthOf(value);
+    const length =
+      1 +
+      varlongSize(timestampDelta) +
+      varintSize(offsetDelta) +
+      sizeOfBytes(keyLength) +
+      sizeOfBytes(valueLength) +
+      (headers.length === 0 ? 1 : sizeOfHeaders(headers));
+    this.#reserve(varintSize(length) + length);
+
+    const buffer = this.#buffer;
+    let at = writeVarint(buffer, this.#end, length);
+    buffer[at++] = 0;
+    at = writeVarlong(buffer, at, timestampDelta);
+    at = writeVarint(buffer, at, offsetDelta);
+    at = writeBytes(buffer, at, key, keyLength);
+    at = writeBytes(buffer, at, value, valueLength);
+    at = headers.length === 0 ? writeVarint(buffer, at, 0) : writeHeaders(buffer, at, headers);
+    this.#end = at;
+    this.#noteRecord(timestamp);
+  }
+
+  #timestampDelta(timestamp: number): number {
+    if (!Number.isSafeInteger(timestamp))
+      throw invalid(`the timestamp ${timestamp} is not a whole number of ms`);
+    if (this.#recordCount === 0) return 0;
+    const spread = Math.max(timestamp, this.#maxTimestamp) - Math.min(timestamp, this.#minTimestamp);
+    if (!Number.isSafeInteger(spread)) throw invalid('timestamps of one batch lie too far apart');
+    return timestamp - this.#referenceTimestamp;
+  }
+
+  #noteRecord(timestamp: number): void {
+    if (this.#recordCount === 0) this.#referenceTimestamp = timestamp;
+    if (timestamp < this.#minTimestamp) this.#minTimestamp = timestamp;
+    if (timestamp > this.#maxTimestamp) this.#maxTimestamp = timestamp;
+    this.#recordCount++;
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#end + bytes;
+    if (needed <= this.#buffer.length) return;
+    if (needed > MAX_BATCH_BYTES) throw tooLarge(needed);
+    const filled = this.#buffer;
+    const capacity = Math.max(needed, filled === NO_BYTES ? this.#capacityHint : 2 * filled.length);
+    this.#buffer = Buffer.allocUnsafe(Math.min(capacity, MAX_BATCH_BYTES));
+    if (filled !== NO_BYTES) this.#buffer.set(filled.subarray(0, this.#end));
+  }
+
+  /** The batch of all records added, of which there must be one. Uncompressed where compression does not pay. */
+  finish(compression: CompressionType): EncodedBatch {
+    assert(this.#recordCount > 0, 'a batch has records');
+    if (this.#minTimestamp < this.#referenceTimestamp) this.#rebase();
+    const uncompressedBytes = this.#end - BATCH_HEADER_BYTES;
+    let bytes = this.#buffer.subarray(0, this.#end);
+    let codec: CompressionType = 'none';
+    if (compression !== 'none') {
+      const compressed = compress(compression, bytes.subarray(BATCH_HEADER_BYTES));
+      if (compressed.length < uncompressedBytes) {
+        codec = compression;
+        bytes = Buffer.allocUnsafe(BATCH_HEADER_BYTES + compressed.length);
+        bytes.set(compressed, BATCH_HEADER_BYTES);
+      }
+    }
+    // A far too large hint must not keep memory that nobody counts.
+    if (codec === 'none' && this.#end < this.#buffer.length / 2) bytes = Buffer.from(bytes);
+    this.#writeHeader(bytes, codec, uncompressedBytes);
+    return {
+      bytes,
+      recordCount: this.#recordCount,
+      baseTimestamp: this.#minTimestamp,
+      maxTimestamp: this.#maxTimestamp,
+    };
+  }
+
+  #writeHeader(bytes: Buffer, codec: CompressionType, uncompressedBytes: number): void {
+    // Offset, floor and checksum stay zero for stampBatch, reserved fields for ever.
+    bytes.fill(0, 0, BATCH_HEADER_BYTES);
+    bytes.writeUInt32LE(bytes.length - 4, 0);
+    bytes.writeUInt32LE(BATCH_MAGIC, 4);
+    bytes.writeUInt32LE(this.#recordCount - 1, 24);
+    bytes.writeUInt32LE(this.#recordCount, 28);
+    writeI64(bytes, 32, this.#minTimestamp);
+    writeI64(bytes, 40, this.#maxTimestamp);
+    // Producer id, base sequence and producer epoch: -1, none.
+    bytes.fill(0xff, 56, 70);
+    bytes.writeUInt16LE(COMPRESSION_TYPES.indexOf(codec), 70);
+    bytes.writeUInt32LE(uncompressedBytes, 72);
+  }
+
+  /** Writes all records anew, relative to the smallest timestamp: it was not that of the first record. */
+  #rebase(): void {
+    const shift = this.#referenceTimestamp - this.#minTimestamp;
+    const records = new ByteCursor(this.#buffer, BATCH_HEADER_BYTES, this.#end);
+    // A delta grows by up to 7 bytes, and the length before it by one.
+    const target = Buffer.allocUnsafe(this.#end + this.#recordCount * 8);
+    let at = BATCH_HEADER_BYTES;
+    while (records.at < records.end) {
+      const length = readVarint(records);
+      const recordEnd = records.at + length;
+      records.at++;
+      const delta = readVarlong(records);
+      at = writeVarint(target, at, length - varlongSize(delta) + varlongSize(delta + shift));
+      target[at++] = 0;
+      at = writeVarlong(target, at, delta + shift);
+      at += records.buffer.copy(target, at, records.at, recordEnd);
+      records.at = recordEnd;
+    }
+    if (at > MAX_BATCH_BYTES) throw tooLarge(at);
+    this.#buffer = target;
+    this.#end = at;
+  }
+}
+
+/** Bytes of a key or value, -1 for null. */
+function lengthOf(bytes: BytesLike | null): number {
+  if (bytes === null) return -1;
+  if (typeof bytes === 'string') return lengthOfText(bytes);
+  if (bytes instanceof Uint8Array) return bytes.length;
+  throw invalid('a key or value is neither text nor bytes nor null');
+}
+
+function lengthOfText(text: string): number {
+  if (text.isWellFormed()) return Buffer.byteLength(text);
+  throw invalid('text has half of a surrogate pair, which UTF-8 cannot hold: send bytes instead');
+}
+
+function sizeOfBytes(length: number): number {
+  return length < 0 ? 1 : varintSize(length) + length;
+}
+
+function writeBytes(buffer: Buffer, at: number, bytes: BytesLike | null, length: number): number {
+  const start = writeVarint(buffer, at, length);
+  if (bytes === null) return start;
+  if (typeof bytes === 'string') {
+    buffer.write(bytes, start, length);
+  } else if (length > SHORT_BYTES) {
+    buffer.set(bytes, start);
+  } else {
+    for (let i = 0; i < length; i++) buffer[start + i] = bytes[i]!;
+  }
+  return start + length;
+}
+
+function sizeOfHeaders(headers: readonly ProduceHeader[]): number {
+  let size = varintSize(headers.length);
+  for (const { key, value } of headers) {
+    if (typeof key !== 'string') throw invalid('a header has no key');
+    size += sizeOfBytes(lengthOfText(key)) + sizeOfBytes(lengthOf(value));
+  }
+  return size;
+}
+
+function writeHeaders(buffer: Buffer, at: number, headers: readonly ProduceHeader[]): number {
+  let position = writeVarint(buffer, at, headers.length);
+  for (const { key, value } of headers) {
+    position = writeBytes(buffer, position, key, lengthOfText(key));
+    position = writeBytes(buffer, position, value, lengthOf(value));
+  }
+  return position;
+}
+
+function invalid(message: string): SeglogError {
+  return new SeglogError('INVALID_RECORD', message);
+}
+
+function tooLarge(bytes: number): SeglogError {
+  return new SeglogError('MESSAGE_TOO_LARGE', `a batch of ${bytes} bytes is larger than ${MAX_BATCH_BYTES}`, {
+    bytes,
+    limit: MAX_BATCH_BYTES,
+  });
+}
