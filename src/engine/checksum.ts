@@ -10,7 +10,7 @@ import type * as XxhashAddon from 'xxhash-addon';
 
 const { XXHash3 } = createRequire(import.meta.url)('xxhash-addon') as typeof XxhashAddon;
 
-export const CHECKSUM_BYTES = 8;
+const CHECKSUM_BYTES = 8;
 
 function digest(bytes: Uint8Array): Buffer {
   if (!(bytes instanceof Uint8Array)) throw new TypeError('a checksum is taken of a Uint8Array');

@@ -38,7 +38,7 @@ export type RecordVisitor = (
   valueStart: number,
   valueEnd: number,
   headersStart: number,
-) => boolean | void;
+) => unknown;
 
 /**
  * Visits the records from `fromOffset` on of all batches in `chunk`; false when the visitor stopped it.
