@@ -1,0 +1,63 @@
+/**
+ * What a command may touch of the process that it runs in. Commands get it as an argument, so that a
+ * test puts its own streams in the place of the real ones.
+ */
+import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+
+export type Input = Readable & { isTTY?: boolean };
+export type Output = Writable & { isTTY?: boolean; columns?: number };
+
+export interface Io {
+  readonly stdin: Input;
+  /** Results, and nothing else. */
+  readonly stdout: Output;
+  /** Progress, notes and errors. */
+  readonly stderr: Output;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Aborted by the first Ctrl-C or SIGTERM. A command that never asks for it is simply ended by them;
+   *  one that did is ended by the second. */
+  interruption(): AbortSignal;
+}
+
+/** Writes, and waits until the stream takes more; gives up waiting once `signal` aborts. */
+export async function write(output: Output, data: string | Uint8Array, signal?: AbortSignal): Promise<void> {
+  if (output.write(data) || signal?.aborted) return;
+  try {
+    await once(output, 'drain', { signal });
+  } catch (error) {
+    if (!signal?.aborted) throw error;
+  }
+}
+
+/** The Io of this process. */
+export function processIo(): Io {
+  let controller: AbortController | undefined;
+  return {
+    // Node opens each of these when it is first asked for.
+    get stdin() {
+      return process.stdin;
+    },
+    get stdout() {
+      return process.stdout;
+    },
+    get stderr() {
+      return process.stderr;
+    },
+    env: process.env,
+    interruption() {
+      if (controller === undefined) {
+        const created = new AbortController();
+        const interrupt = () => {
+          process.removeListener('SIGINT', interrupt);
+          process.removeListener('SIGTERM', interrupt);
+          created.abort();
+        };
+        process.on('SIGINT', interrupt);
+        process.on('SIGTERM', interrupt);
+        controller = created;
+      }
+      return controller.signal;
+    },
+  };
+}
