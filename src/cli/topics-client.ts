@@ -1,0 +1,81 @@
+/** What the daemon says of topics, and the paths of its HTTP interface that lead there. */
+import type { ConfigEntry, DamagedRange, OffsetGap, TopicListing } from '../engine/index.ts';
+import { ServerError, UsageError } from './errors.ts';
+import type { HttpClient, RequestOptions } from './http-client.ts';
+
+/** As the engine's PartitionDescription, with times in ISO 8601. */
+export interface PartitionInfo {
+  partition: number;
+  logStartOffset: number;
+  highWatermark: number;
+  logEndOffset: number;
+  bytes: number;
+  segments: number;
+  minTimestamp: string | null;
+  maxTimestamp: string | null;
+  fenced: string | null;
+  damaged: DamagedRange[];
+  gaps: OffsetGap[];
+}
+
+export interface TopicInfo {
+  name: string;
+  id: string;
+  partitions: PartitionInfo[];
+  config: Record<string, ConfigEntry>;
+}
+
+export interface SegmentInfo {
+  baseOffset: number;
+  endOffset: number;
+  bytes: number;
+  records: number;
+  batches: number;
+  minTimestamp: string | null;
+  maxTimestamp: string | null;
+  sealed: boolean;
+}
+
+export function topicPath(topic: string): string {
+  // A URL with these as a segment would name something else; the daemon judges all other names.
+  if (['', '.', '..'].includes(topic)) throw new UsageError(`"${topic}" is no topic name`);
+  return `/api/topics/${encodeURIComponent(topic)}`;
+}
+
+export const recordsPath = (topic: string) => `${topicPath(topic)}/records`;
+export const partitionRecordsPath = (topic: string, partition: number) =>
+  `${topicPath(topic)}/partitions/${partition}/records`;
+export const segmentsPath = (topic: string, partition: number) =>
+  `${topicPath(topic)}/partitions/${partition}/segments`;
+
+export async function listTopics(client: HttpClient, options?: RequestOptions): Promise<TopicListing[]> {
+  return (await client.json<{ topics: TopicListing[] }>('GET', '/api/topics', options)).topics;
+}
+
+/** Throws an Error that tells how to make the topic when it does not exist. */
+export async function describeTopic(
+  client: HttpClient,
+  topic: string,
+  options?: RequestOptions,
+): Promise<TopicInfo> {
+  try {
+    return await client.json<TopicInfo>('GET', topicPath(topic), options);
+  } catch (error) {
+    if (!isUnknownTopic(error)) throw error;
+    throw new Error(`there is no topic "${topic}": make it with \`seglog topics create ${topic}\``, {
+      cause: error,
+    });
+  }
+}
+
+export function isUnknownTopic(error: unknown): boolean {
+  return error instanceof ServerError && error.code === 'unknown_topic';
+}
+
+export async function listSegments(
+  client: HttpClient,
+  topic: string,
+  partition: number,
+): Promise<SegmentInfo[]> {
+  return (await client.json<{ segments: SegmentInfo[] }>('GET', segmentsPath(topic, partition))).segments;
+}
