@@ -1,0 +1,54 @@
+/** The tree of commands. Each command lives in a file of its own and loads what it needs when it runs. */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { consumeCommand } from './commands/consume.ts';
+import { healthCommand } from './commands/health.ts';
+import { produceCommand } from './commands/produce.ts';
+import { topicsCommand } from './commands/topics.ts';
+import type { Io } from './io.ts';
+
+export function buildProgram(io: Io): Command {
+  const program = new Command('seglog')
+    .description('A durable, partitioned, append-only log and the search over it.')
+    .version(`seglog ${readVersion()}`, '-V, --version', 'print the version')
+    .addCommand(topicsCommand(io))
+    .addCommand(produceCommand(io))
+    .addCommand(consumeCommand(io))
+    .addCommand(healthCommand(io));
+  program.helpCommand('help [command]', 'show what a command does, with examples');
+  program.addHelpText(
+    'after',
+    `
+Start here:
+  seglog serve --data ./data                    # in one terminal
+  seglog topics create access                   # in another
+  seglog produce access /var/log/access.log
+  seglog consume access -o beginning -e
+
+Exit codes: 0 done, 1 failed, 2 misused. Results go to standard output, all else to standard error.`,
+  );
+  settle(program, io);
+  return program;
+}
+
+/** Gives every command the same manners: nothing ends the process, and output goes where the Io says. */
+function settle(command: Command, io: Io): void {
+  command.exitOverride().configureOutput({
+    writeOut: (text) => void io.stdout.write(text),
+    writeErr: (text) => void io.stderr.write(text),
+    outputError: (text, write) => write(text.replace(/^error: /, 'seglog: ')),
+    getOutHasColors: () => false,
+    getErrHasColors: () => false,
+  });
+  command.showHelpAfterError(`(\`${commandPath(command)} --help\` tells more)`);
+  for (const each of command.commands) settle(each, io);
+}
+
+function commandPath(command: Command): string {
+  return command.parent === null ? command.name() : `${commandPath(command.parent)} ${command.name()}`;
+}
+
+export function readVersion(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return JSON.parse(readFileSync(file, 'utf8')).version;
+}

@@ -1,0 +1,35 @@
+/** One run of the program: parses the command line, carries the command out, and turns what went wrong into words. */
+import { styleText } from 'node:util';
+import { CommanderError } from 'commander';
+import { ReportedFailure } from './errors.ts';
+import { EXIT_CODES, type ExitCode, exitCodeFor } from './exit-codes.ts';
+import { type Io, processIo } from './io.ts';
+import { buildProgram } from './program.ts';
+
+/** `args` without the names of node and of the script. Prints errors to `io.stderr`; never throws. */
+export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
+  try {
+    await buildProgram(io).parseAsync(args, { from: 'user' });
+    return EXIT_CODES.done;
+  } catch (error) {
+    // Commander has printed its own complaints, the help and the version by now.
+    if (!(error instanceof CommanderError || error instanceof ReportedFailure)) {
+      io.stderr.write(`${styleText('red', 'seglog:', { stream: io.stderr })} ${messageOf(error)}\n`);
+    }
+    return exitCodeFor(error);
+  }
+}
+
+/** Runs with this process's arguments and streams, and sets its exit code. */
+export async function runProcess(): Promise<void> {
+  // Whoever reads our output may stop when they have seen enough (`| head`): that is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? EXIT_CODES.done : EXIT_CODES.failed);
+  });
+  process.stderr.on('error', () => {});
+  process.exitCode = await run(process.argv.slice(2), processIo());
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
