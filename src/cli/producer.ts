@@ -1,0 +1,229 @@
+/**
+ * The work of `seglog produce`: sends the lines of files or of standard input to a topic, in constant memory.
+ *
+ * Records without a key of one input go to one partition, so that they come back in the order of the input;
+ * the next input goes to the next partition, side by side with it. With keys, or partitions of their own
+ * (`--json`), the order within each partition is that of the input.
+ */
+import { type BatchPacker, RecordPacker, TextPacker } from './batch-packer.ts';
+import { ReportedFailure, UsageError } from './errors.ts';
+import { HttpClient } from './http-client.ts';
+import type { Io } from './io.ts';
+import { LineJoiner } from './line-joiner.ts';
+import { lineParser } from './line-parser.ts';
+import { nothingWasDone, patiently } from './patience.ts';
+import type { ProduceBatch } from './produce-batch.ts';
+import { openInputs, type ProduceInput } from './produce-inputs.ts';
+import { ProduceLane } from './produce-lane.ts';
+import { type ProduceProgress, startProgress } from './produce-progress.ts';
+import { type PartitionAck, ProduceReport } from './produce-report.ts';
+import { describeTopic, isUnknownTopic, recordsPath, type TopicInfo, topicPath } from './topics-client.ts';
+
+export interface ProduceOptions {
+  server?: string;
+  partition?: number;
+  keySeparator?: string;
+  json?: boolean;
+  header?: [string, string][];
+  nullMarker?: string;
+  stripCr?: boolean;
+  acks: string;
+  compression?: string;
+  batchBytes: number;
+  createTopic?: boolean;
+  deliveryTimeoutMs: number;
+  quiet?: boolean;
+}
+
+/** Inputs that are sent side by side. */
+const MAX_LANES = 4;
+/** No request body may be larger than this whatever the daemon's settings, so no line can be. */
+const MAX_LINE_BYTES = 1024 * 1024 * 1024;
+
+export async function produce(
+  topic: string,
+  files: readonly string[],
+  options: ProduceOptions,
+  io: Io,
+): Promise<void> {
+  const client = new HttpClient(options.server, io.env);
+  const interruption = io.interruption();
+  const inputs = await openInputs(files, io, options.batchBytes);
+  const info = await findTopic(client, topic, options, interruption);
+  checkPartition(info, options.partition);
+  if (!options.quiet && io.stdin.isTTY && inputs.some((each) => each.isStandardInput)) {
+    io.stderr.write('reading lines from the terminal; Ctrl-D ends\n');
+  }
+  const sizes = inputs.map((each) => each.bytes);
+  const total = sizes.includes(undefined) ? undefined : sizes.reduce((sum: number, each) => sum + each!, 0);
+  const report = new ProduceReport(topic, io);
+  const progress = await startProgress(options.quiet ? undefined : io.stderr, total);
+  const producer = new Producer(client, info, options, report, progress, io);
+  try {
+    await producer.run(inputs, interruption);
+  } catch (error) {
+    progress.stop();
+    io.stderr.write(`seglog: stored before it failed: ${report.summary()}\n`);
+    throw error;
+  }
+  progress.stop();
+  await client.close();
+  if (interruption.aborted) io.stderr.write(`seglog: interrupted; ${report.reached()}\n`);
+  if (!options.quiet || interruption.aborted) io.stderr.write(`${report.summary()}\n`);
+  if (report.rejected > 0) throw new ReportedFailure();
+  // What is cut short is not done; a pipe that was followed until Ctrl-C is.
+  if (interruption.aborted && inputs.some((each) => !each.isStandardInput)) throw new ReportedFailure();
+}
+
+async function findTopic(
+  client: HttpClient,
+  topic: string,
+  options: ProduceOptions,
+  signal: AbortSignal,
+): Promise<TopicInfo> {
+  try {
+    return await describeTopic(client, topic, { signal });
+  } catch (error) {
+    if (!options.createTopic || !(error instanceof Error && isUnknownTopic(error.cause))) throw error;
+    return client.json<TopicInfo>('PUT', topicPath(topic), { body: {}, signal });
+  }
+}
+
+function checkPartition(info: TopicInfo, partition: number | undefined): void {
+  if (partition === undefined || partition < info.partitions.length) return;
+  throw new UsageError(
+    `topic "${info.name}" has partitions 0 to ${info.partitions.length - 1}, not ${partition}`,
+  );
+}
+
+/** A line that has nothing to be parsed is its own value. */
+function isPlain(options: ProduceOptions): boolean {
+  const { json, keySeparator, header, nullMarker, stripCr } = options;
+  return !json && !stripCr && keySeparator === undefined && header === undefined && nullMarker === undefined;
+}
+
+class Producer {
+  readonly #client: HttpClient;
+  readonly #info: TopicInfo;
+  readonly #options: ProduceOptions;
+  readonly #report: ProduceReport;
+  readonly #progress: ProduceProgress;
+  readonly #io: Io;
+  /** Aborted when no more input is to be read: Ctrl-C, or a failure in one of the lanes. */
+  readonly #stop = new AbortController();
+  #interruption: AbortSignal | undefined;
+
+  constructor(
+    client: HttpClient,
+    info: TopicInfo,
+    options: ProduceOptions,
+    report: ProduceReport,
+    progress: ProduceProgress,
+    io: Io,
+  ) {
+    this.#client = client;
+    this.#info = info;
+    this.#options = options;
+    this.#report = report;
+    this.#progress = progress;
+    this.#io = io;
+  }
+
+  /** Resolves when every input is acknowledged, or all that was read before `interruption` aborted. */
+  async run(inputs: readonly ProduceInput[], interruption: AbortSignal): Promise<void> {
+    this.#interruption = interruption;
+    const stop = () => this.#stop.abort();
+    if (interruption.aborted) stop();
+    interruption.addEventListener('abort', stop);
+    try {
+      await Promise.all(this.#assign(inputs).map((lane) => this.#runLane(lane)));
+    } finally {
+      interruption.removeEventListener('abort', stop);
+    }
+  }
+
+  /** By lane, its inputs with the partition of each: a partition is fed by one lane only. */
+  #assign(inputs: readonly ProduceInput[]): { input: ProduceInput; partition: number }[][] {
+    const { partition, json, keySeparator } = this.#options;
+    const emptiestFirst = this.#info.partitions.toSorted(
+      (a, b) => a.bytes - b.bytes || a.partition - b.partition,
+    );
+    const partitions = partition === undefined ? emptiestFirst.map((each) => each.partition) : [partition];
+    const lanes =
+      json || keySeparator !== undefined ? 1 : Math.min(MAX_LANES, partitions.length, inputs.length);
+    const assigned: { input: ProduceInput; partition: number }[][] = Array.from({ length: lanes }, () => []);
+    for (const [i, input] of inputs.entries()) {
+      const turn = i % partitions.length;
+      assigned[turn % lanes]!.push({ input, partition: partitions[turn]! });
+    }
+    return assigned;
+  }
+
+  async #runLane(inputs: readonly { input: ProduceInput; partition: number }[]): Promise<void> {
+    let sending: { input: ProduceInput; partition: number } | undefined;
+    const lane = new ProduceLane(
+      this.#options.batchBytes,
+      (batch) => this.#send(batch, sending!.input, sending!.partition),
+      () => this.#stop.abort(),
+    );
+    for (const each of inputs) {
+      if (this.#stop.signal.aborted) return;
+      sending = each;
+      const packer = this.#packerFor(each.input, each.partition);
+      lane.begin(each.input.name, packer);
+      await this.#feed(lane, packer, each.input);
+    }
+  }
+
+  /** Reads an input to its end, or until it is stopped; whole lines that were read by then are sent. */
+  async #feed(lane: ProduceLane, packer: BatchPacker, input: ProduceInput): Promise<void> {
+    const stream = input.open();
+    const stop = () => void stream.destroy();
+    this.#stop.signal.addEventListener('abort', stop);
+    const joiner = new LineJoiner(MAX_LINE_BYTES);
+    try {
+      for await (const chunk of stream) {
+        packer.push(joiner.push(chunk));
+        await lane.room();
+      }
+      packer.push(joiner.end());
+    } catch (error) {
+      // A stream that was destroyed to stop it complains of that.
+      if (!this.#stop.signal.aborted) throw error;
+    } finally {
+      this.#stop.signal.removeEventListener('abort', stop);
+      stream.destroy();
+    }
+    await lane.drained();
+  }
+
+  #packerFor(input: ProduceInput, partition: number): BatchPacker {
+    if (isPlain(this.#options)) return new TextPacker();
+    // The daemon spreads records without a key over the partitions; here they stay together.
+    const sticky = this.#info.partitions.length > 1 ? partition : undefined;
+    return new RecordPacker(lineParser(this.#options, sticky), (line, error) => {
+      this.#report.reject(input.name, line, error.message);
+    });
+  }
+
+  async #send(batch: ProduceBatch, input: ProduceInput, partition: number): Promise<void> {
+    const { acks, compression, deliveryTimeoutMs } = this.#options;
+    const ownPartition = isPlain(this.#options) || this.#options.partition !== undefined;
+    const request = {
+      query: { acks, compression, partition: ownPartition ? partition : undefined },
+      headers: { 'content-type': batch.contentType },
+      body: batch.body(),
+    };
+    const patience = {
+      io: this.#io,
+      forMs: deliveryTimeoutMs,
+      worthATry: nothingWasDone,
+      signal: this.#interruption,
+    };
+    const answer = await patiently(patience, () =>
+      this.#client.json<{ partitions: PartitionAck[] }>('POST', recordsPath(this.#info.name), request),
+    );
+    this.#report.acknowledge(input.name, batch, answer.partitions);
+    this.#progress.update(this.#report.bytes);
+  }
+}
