@@ -1,20 +1,25 @@
 /** The tree of commands. Each command lives in a file of its own and loads what it needs when it runs. */
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { completeCommand, completionCommand } from './commands/completion.ts';
 import { consumeCommand } from './commands/consume.ts';
 import { healthCommand } from './commands/health.ts';
 import { produceCommand } from './commands/produce.ts';
+import { serveCommand } from './commands/serve.ts';
 import { topicsCommand } from './commands/topics.ts';
 import type { Io } from './io.ts';
+import { readVersion } from './version.ts';
 
 export function buildProgram(io: Io): Command {
   const program = new Command('seglog')
     .description('A durable, partitioned, append-only log and the search over it.')
     .version(`seglog ${readVersion()}`, '-V, --version', 'print the version')
+    .addCommand(serveCommand(io))
     .addCommand(topicsCommand(io))
     .addCommand(produceCommand(io))
     .addCommand(consumeCommand(io))
-    .addCommand(healthCommand(io));
+    .addCommand(healthCommand(io))
+    .addCommand(completionCommand(io))
+    .addCommand(completeCommand(io), { hidden: true });
   program.helpCommand('help [command]', 'show what a command does, with examples');
   program.addHelpText(
     'after',
@@ -46,9 +51,4 @@ function settle(command: Command, io: Io): void {
 
 function commandPath(command: Command): string {
   return command.parent === null ? command.name() : `${commandPath(command.parent)} ${command.name()}`;
-}
-
-export function readVersion(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return JSON.parse(readFileSync(file, 'utf8')).version;
 }

@@ -1,0 +1,126 @@
+/**
+ * What may come next on a command line, for the shells' completion scripts. Derived from the tree of commands,
+ * so a new flag completes without a word here.
+ *
+ * Each line of the answer is a candidate, a tab and a description; `:files` and `:directories` ask the shell
+ * to complete paths.
+ */
+import type { Argument, Command, Option } from 'commander';
+import { HttpClient } from './http-client.ts';
+import { listTopics } from './topics-client.ts';
+
+export const FILES = ':files';
+export const DIRECTORIES = ':directories';
+
+export interface Candidate {
+  readonly value: string;
+  readonly description?: string;
+}
+
+/** A shell waits while we ask the daemon: not long. */
+const TOPICS_TIMEOUT_MS = 500;
+
+/** Arguments, and values of options, whose candidates their names tell. */
+const PATHS: Readonly<Record<string, string>> = { file: FILES, directory: DIRECTORIES, dir: DIRECTORIES };
+const POSITIONS = ['beginning', 'end'];
+
+/** Options that a command takes without having declared them. */
+const MORE_OPTIONS: Readonly<Record<string, () => Promise<Candidate[]>>> = {
+  async serve() {
+    const { allSettings } = await import('../server/index.ts');
+    return allSettings().map(({ name, setting }) => ({
+      value: `--${name}`,
+      description: setting.description,
+    }));
+  },
+};
+
+/** `words`: all words after the program's name; the last one is being typed and may be empty. */
+export async function candidates(
+  program: Command,
+  words: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Candidate[]> {
+  const typed = words.at(-1) ?? '';
+  const { command, option, positionals, server } = walk(program, words.slice(0, -1));
+  const all = option === undefined ? await next(command, typed, positionals, server, env) : valuesOf(option);
+  return all.filter(({ value }) => value.startsWith(':') || value.startsWith(typed));
+}
+
+interface Place {
+  command: Command;
+  /** The option whose value is being typed. */
+  option: Option | undefined;
+  positionals: number;
+  /** What `--server` was given before. */
+  server: string | undefined;
+}
+
+function walk(program: Command, words: readonly string[]): Place {
+  const place: Place = { command: program, option: undefined, positionals: 0, server: undefined };
+  for (const word of words) {
+    if (place.option !== undefined) {
+      if (place.option.long === '--server') place.server = word;
+      place.option = undefined;
+    } else if (word.startsWith('-') && word !== '-') {
+      const option = place.command.options.find((each) => each.short === word || each.long === word);
+      if (option?.required) place.option = option;
+    } else {
+      const child = place.command.commands.find((each) => each.name() === word);
+      if (child === undefined) place.positionals++;
+      else Object.assign(place, { command: child, positionals: 0 });
+    }
+  }
+  return place;
+}
+
+async function next(
+  command: Command,
+  typed: string,
+  positionals: number,
+  server: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Candidate[]> {
+  if (typed.startsWith('-'))
+    return [...visibleOptions(command), ...((await MORE_OPTIONS[command.name()]?.()) ?? [])];
+  const children = command.createHelp().visibleCommands(command);
+  if (children.length > 0) {
+    return children.map((each) => ({ value: each.name(), description: each.description() }));
+  }
+  const args = command.registeredArguments;
+  const argument = args[Math.min(positionals, args.length - 1)];
+  if (argument === undefined || (positionals >= args.length && !argument.variadic)) return [];
+  return valuesOfArgument(argument, server, env);
+}
+
+function visibleOptions(command: Command): Candidate[] {
+  return command
+    .createHelp()
+    .visibleOptions(command)
+    .map((each) => ({ value: each.long ?? each.short ?? '', description: each.description }));
+}
+
+async function valuesOfArgument(
+  argument: Argument,
+  server: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Candidate[]> {
+  if (argument.argChoices) return argument.argChoices.map((value) => ({ value }));
+  const path = PATHS[argument.name()];
+  if (path !== undefined) return [{ value: path }];
+  if (argument.name() !== 'topic') return [];
+  try {
+    const topics = await listTopics(new HttpClient(server, env), { timeoutMs: TOPICS_TIMEOUT_MS });
+    return topics.map((each) => ({ value: each.name, description: `${each.records} records` }));
+  } catch {
+    // Without a daemon there are no names; an error would be printed over the command line.
+    return [];
+  }
+}
+
+function valuesOf(option: Option): Candidate[] {
+  if (option.argChoices) return option.argChoices.map((value) => ({ value }));
+  const name = /<(\w+)/.exec(option.flags)?.[1] ?? '';
+  if (PATHS[name] !== undefined) return [{ value: PATHS[name] }];
+  return name === 'position' ? POSITIONS.map((value) => ({ value })) : [];
+}
