@@ -17,7 +17,8 @@ export async function writeFully(
     if (left === 0) return;
     const written = await file.write(rest, at);
     if (written === left) return;
-    if (written <= 0) throw Object.assign(new Error(`write to ${file.path} made no progress`), { code: 'EIO' });
+    if (written <= 0)
+      throw Object.assign(new Error(`write to ${file.path} made no progress`), { code: 'EIO' });
     at += written;
     rest = dropBytes(rest, written);
   }
@@ -88,22 +89,34 @@ export async function createSynced(
   }
 }
 
+export interface FileContent {
+  path: string;
+  buffers: readonly Uint8Array[];
+}
+
 /** Replaces `path` as one step: after a crash there is the old content or the new, never a mixture.
  *  Durable when it resolves. */
-export async function replaceFile(
+export function replaceFile(
   fileSystem: FileSystem,
   path: string,
   buffers: readonly Uint8Array[],
 ): Promise<void> {
-  const temporary = `${path}~`;
-  try {
-    await createSynced(fileSystem, temporary, buffers);
-    await fileSystem.rename(temporary, path);
-  } catch (error) {
-    await removeIfExists(fileSystem, temporary).catch(() => {});
-    throw error;
+  return replaceFiles(fileSystem, [{ path, buffers }]);
+}
+
+/** Replaces files of one directory, each as one step and in this order; durable when it resolves. */
+export async function replaceFiles(fileSystem: FileSystem, contents: readonly FileContent[]): Promise<void> {
+  for (const { path, buffers } of contents) {
+    const temporary = `${path}~`;
+    try {
+      await createSynced(fileSystem, temporary, buffers);
+      await fileSystem.rename(temporary, path);
+    } catch (error) {
+      await removeIfExists(fileSystem, temporary).catch(() => {});
+      throw error;
+    }
   }
-  await fileSystem.syncDirectory(dirname(path));
+  await fileSystem.syncDirectory(dirname(contents[0]!.path));
 }
 
 /** Removes a file; resolves with false when there was none. */

@@ -32,7 +32,8 @@ export const spareJournalPath = (data: string) => join(journalDirectory(data), `
 export const topicsDirectory = (data: string) => join(data, 'topics');
 export const topicDirectory = (data: string, topic: string) => join(topicsDirectory(data), topic);
 /** A topic in the making; renamed to its name as the last step. */
-export const newTopicDirectory = (data: string, topicId: string) => join(topicsDirectory(data), `new-${topicId}~`);
+export const newTopicDirectory = (data: string, topicId: string) =>
+  join(topicsDirectory(data), `new-${topicId}~`);
 /** A topic being deleted; renamed to this as the first step. */
 export const deletedTopicDirectory = (data: string, topicId: string) =>
   join(topicsDirectory(data), `deleted-${topicId}~`);

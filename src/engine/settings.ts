@@ -40,7 +40,12 @@ const integer = (value: number, min: number, max: number, description: string): 
 
 /** Settings of a topic. Each may be set on the topic; the engine's `topicDefaults` come next, then these. */
 export const TOPIC_SETTINGS = {
-  'segment.bytes': integer(256 * MIB, 4 * KIB, 2 * GIB, 'A segment is sealed before it would grow past this size.'),
+  'segment.bytes': integer(
+    256 * MIB,
+    4 * KIB,
+    2 * GIB,
+    'A segment is sealed before it would grow past this size.',
+  ),
   'segment.ms': integer(
     7 * 86_400_000,
     1_000,
@@ -53,7 +58,12 @@ export const TOPIC_SETTINGS = {
     choices: ['none', 'hour', 'day'],
     description: 'Seal segments at UTC hour or day boundaries of event time.',
   },
-  'index.interval.bytes': integer(4 * KIB, 256, 16 * MIB, 'At most one index entry for this many bytes of log.'),
+  'index.interval.bytes': integer(
+    4 * KIB,
+    256,
+    16 * MIB,
+    'At most one index entry for this many bytes of log.',
+  ),
   'max.message.bytes': integer(16 * MIB, KIB, 512 * MIB, 'Largest batch, as stored, that is accepted.'),
   'compression.type': {
     type: 'choice',
@@ -76,7 +86,12 @@ export const TOPIC_SETTINGS = {
 export const ENGINE_SETTINGS = {
   'num.partitions': integer(1, 1, 10_000, 'Partitions of a new topic that does not say how many.'),
   'max.partitions': integer(20_000, 1, 100_000, 'Most partitions over all topics.'),
-  'max.in.flight.bytes': integer(64 * MIB, 64 * KIB, 64 * GIB, 'Bytes accepted but not yet acknowledged, in all.'),
+  'max.in.flight.bytes': integer(
+    64 * MIB,
+    64 * KIB,
+    64 * GIB,
+    'Bytes accepted but not yet acknowledged, in all.',
+  ),
   'max.in.flight.partition.bytes': integer(
     32 * MIB,
     64 * KIB,
@@ -147,7 +162,12 @@ export function parseSetting(table: SettingTable, name: string, value: unknown):
     throw invalid(name, value, `one of ${setting.choices.join(', ')}`);
   }
   const number = typeof value === 'number' ? value : parseInteger(value);
-  if (number !== undefined && Number.isSafeInteger(number) && number >= setting.min && number <= setting.max) {
+  if (
+    number !== undefined &&
+    Number.isSafeInteger(number) &&
+    number >= setting.min &&
+    number <= setting.max
+  ) {
     return number;
   }
   throw invalid(name, value, `a whole number from ${setting.min} to ${setting.max}`);
@@ -163,7 +183,9 @@ function parseInteger(value: unknown): number | undefined {
 
 function invalid(name: string, value: unknown, takes: string): SeglogError {
   const shown = typeof value === 'string' ? `"${value.slice(0, 100)}"` : String(value).slice(0, 100);
-  return new SeglogError('INVALID_CONFIG', `setting "${name}" takes ${takes}, not ${shown}`, { setting: name });
+  return new SeglogError('INVALID_CONFIG', `setting "${name}" takes ${takes}, not ${shown}`, {
+    setting: name,
+  });
 }
 
 /** All values of a table: those given, checked, and the defaults for the rest. */

@@ -204,14 +204,14 @@ export interface EngineStats {
   totalBytes: number;
 }
 
-/** One group commit, as it went. Durations in milliseconds; a stage that did not occur is 0. */
+/** One group commit, as it went. */
 export interface CommitReport {
   batches: number;
   bytes: number;
   partitions: number;
   journaledBatches: number;
-  writeMs: number;
-  syncMs: number;
+  /** From when the group was formed until its last batch was answered. */
+  durationMs: number;
 }
 
 /** What the engine tells whoever measures it. Called on hot paths: must be quick and must not throw. */

@@ -48,6 +48,7 @@ export function writeVarint(buffer: Buffer, at: number, value: number): number {
 
 /** Bytes that a safe integer takes. */
 export function varlongSize(value: number): number {
+  if (value === (value | 0)) return varintSize(value);
   let rest = magnitudeOf(value) / 64;
   let size = 1;
   while (rest >= 1) {
@@ -59,6 +60,8 @@ export function varlongSize(value: number): number {
 
 /** Writes a safe integer, for which there must be room; returns the position after it. */
 export function writeVarlong(buffer: Buffer, at: number, value: number): number {
+  // What fits into 32 bits has the same bytes in both forms, and integer arithmetic is quicker.
+  if (value === (value | 0)) return writeVarint(buffer, at, value);
   let rest = magnitudeOf(value);
   let low = (rest % 64) * 2 + (value < 0 ? 1 : 0);
   let position = at;
@@ -78,13 +81,26 @@ function magnitudeOf(value: number): number {
 
 /** Reads a 32 bit integer. */
 export function readVarint(cursor: ByteCursor): number {
+  // One or two bytes are nearly all there is; the function that has only these is inlined where it is called.
+  const { buffer, at, end } = cursor;
+  if (at < end) {
+    const first = buffer[at]!;
+    if (first < 0x80) {
+      cursor.at = at + 1;
+      return (first >>> 1) ^ -(first & 1);
+    }
+    const second = at + 1 < end ? buffer[at + 1]! : 0x80;
+    if (second < 0x80) {
+      cursor.at = at + 2;
+      return (((first & 0x7f) | (second << 7)) >>> 1) ^ -(first & 1);
+    }
+  }
+  return readLongVarint(cursor);
+}
+
+function readLongVarint(cursor: ByteCursor): number {
   const { buffer, end } = cursor;
   let at = cursor.at;
-  if (at < end && buffer[at]! < 0x80) {
-    const byte = buffer[at]!;
-    cursor.at = at + 1;
-    return (byte >>> 1) ^ -(byte & 1);
-  }
   let zigzag = 0;
   for (let shift = 0; shift < 35; shift += 7) {
     if (at >= end) throw malformed(cursor, 'is cut short');
@@ -103,17 +119,32 @@ export function readVarint(cursor: ByteCursor): number {
 export function readVarlong(cursor: ByteCursor): number {
   const { buffer, end } = cursor;
   let at = cursor.at;
-  let magnitude = 0;
-  let unit = 0.5;
-  let sign = 0;
-  for (let count = 0; count < 10; count++) {
+  let zigzag = 0;
+  for (let shift = 0; shift < 28; shift += 7) {
     if (at >= end) throw malformed(cursor, 'is cut short');
     const byte = buffer[at++]!;
-    if (count === 0) sign = byte & 1;
-    magnitude += ((byte & 0x7f) - (count === 0 ? sign : 0)) * unit;
+    zigzag |= (byte & 0x7f) << shift;
+    if (byte < 0x80) {
+      cursor.at = at;
+      return (zigzag >>> 1) ^ -(zigzag & 1);
+    }
+  }
+  return readLongVarlong(cursor, at, zigzag);
+}
+
+/** Goes on behind the first 28 bits, of which one is the sign, where bitwise operators no longer do. */
+function readLongVarlong(cursor: ByteCursor, from: number, low: number): number {
+  const { buffer, end } = cursor;
+  let at = from;
+  let magnitude = low >>> 1;
+  let unit = TWO_28 / 2;
+  for (let count = 4; count < 10; count++) {
+    if (at >= end) throw malformed(cursor, 'is cut short');
+    const byte = buffer[at++]!;
+    magnitude += (byte & 0x7f) * unit;
     unit *= 128;
     if (byte < 0x80) {
-      const value = sign === 0 ? magnitude : -magnitude - 1;
+      const value = (low & 1) === 0 ? magnitude : -magnitude - 1;
       if (!Number.isSafeInteger(value)) throw malformed(cursor, 'is not a safe integer');
       cursor.at = at;
       return value;

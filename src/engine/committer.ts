@@ -1,0 +1,254 @@
+/**
+ * Group commit over all partitions of a data directory: one commit in flight, no timer. What is appended meanwhile is
+ * the next group, so groups grow by themselves under load.
+ *
+ * Each part of a group becomes durable the cheaper way. Little for a partition: the journal, one write and one sync
+ * for all of them. Much for a partition, or no room in the journal: its segment file. What nobody waits for
+ * (acks=1 and 0) is written to the segment and synced in the background, as the topic's flush policy says.
+ */
+import type { BackgroundSync, SyncListener } from './background-sync.ts';
+import { isSeglogError, SeglogError } from './errors.ts';
+import type { Journal } from './journal.ts';
+import type { JournalEntry } from './journal-format.ts';
+import { Mutex } from './mutex.ts';
+import type { EngineContext, PartitionLog, QueuedBatch } from './partition-log.ts';
+import {
+  applyJournaled,
+  drain,
+  type GroupPart,
+  type RollListener,
+  sync,
+  takeGroup,
+  writeDirect,
+} from './partition-writer.ts';
+import type { EngineSettings } from './settings.ts';
+import type { SpaceMonitor } from './space-monitor.ts';
+import type { Acks } from './types.ts';
+
+const MAX_GROUP_BYTES = 32 * 1024 * 1024;
+
+export interface CommitterParts {
+  readonly context: EngineContext;
+  readonly journal: Journal<PartitionLog>;
+  readonly space: SpaceMonitor;
+  readonly backgroundSync: BackgroundSync;
+  readonly rolled: RollListener;
+  readonly synced: SyncListener;
+  /** The journal cannot be written any more: the log as a whole takes no appends. */
+  readonly failed: (reason: string) => void;
+}
+
+export class Committer {
+  readonly #parts: CommitterParts;
+  readonly #context: EngineContext;
+  readonly #queued = new Set<PartitionLog>();
+  readonly #commits = new Mutex();
+  /** Partitions under flush=interval with a timer that runs. */
+  readonly #flushTimers = new Set<PartitionLog>();
+  #scheduled = false;
+
+  constructor(parts: CommitterParts) {
+    this.#parts = parts;
+    this.#context = parts.context;
+  }
+
+  /** Puts a batch in line for the next group. The caller has taken its bytes from the budget. */
+  enqueue(partition: PartitionLog, queued: QueuedBatch): void {
+    partition.queue.push(queued);
+    this.#queued.add(partition);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // What else this turn of the event loop brings joins the group.
+    this.#context.clock.soon(this.#commitNext);
+  }
+
+  /** Runs `section` while no commit is in flight; the next group waits for it. */
+  exclusive<T>(section: () => Promise<T>): Promise<T> {
+    return this.#commits.run(section);
+  }
+
+  /** Resolves once all that was queued is answered. */
+  async flush(): Promise<void> {
+    while (this.#scheduled) await this.exclusive(async () => {});
+  }
+
+  readonly #commitNext = (): void => {
+    void this.#commits.run(async () => {
+      const group = this.#takeGroup();
+      if (group.length > 0) await this.#commit(group);
+      // One group a turn: whoever waits for a moment without a commit gets it.
+      if (this.#queued.size > 0) this.#commitNext();
+      else this.#scheduled = false;
+    });
+  };
+
+  #takeGroup(): GroupPart[] {
+    const group: GroupPart[] = [];
+    let room = MAX_GROUP_BYTES;
+    for (const partition of this.#queued) {
+      if (room <= 0) break;
+      const part = takeGroup(partition, room, this.#parts.rolled);
+      if (partition.queue.length === 0) this.#queued.delete(partition);
+      if (part === undefined) continue;
+      group.push(part);
+      room -= part.bytes;
+    }
+    return group;
+  }
+
+  async #commit(group: GroupPart[]): Promise<void> {
+    const { clock, observer, settings } = this.#context;
+    const start = clock.monotonic();
+    const bytes = sum(group, (part) => part.bytes);
+    if (!(await this.#hasRoom(bytes))) {
+      for (const part of group) this.#refuse(part, storageFull(settings['log.dir.reserve.bytes']));
+      return;
+    }
+    const journaled = this.#chooseJournaled(group);
+    const direct = journaled.length === 0 ? group : group.filter((part) => !isSmall(part, settings));
+    const work = direct.map((part) => this.#commitDirect(part));
+    if (journaled.length > 0) work.push(this.#commitJournaled(journaled));
+    await (work.length === 1 ? work[0] : Promise.all(work));
+    this.#parts.space.noteWritten(bytes);
+    observer.committed?.({
+      batches: sum(group, (part) => part.batches.length),
+      bytes,
+      partitions: group.length,
+      journaledBatches: sum(journaled, (part) => part.batches.length),
+      durationMs: clock.monotonic() - start,
+    });
+  }
+
+  #hasRoom(bytes: number): boolean | Promise<boolean> {
+    return this.#parts.space.hasRoom(bytes) || this.#parts.space.admits(bytes);
+  }
+
+  /** The parts that go through the journal: all that are small, or none. */
+  #chooseJournaled(group: readonly GroupPart[]): GroupPart[] {
+    const { settings, tails } = this.#context;
+    if (tails.bytes > settings['journal.max.pending.bytes']) return [];
+    const small = group.filter((part) => isSmall(part, settings));
+    if (small.length === 0) return [];
+    const batches = sum(small, (part) => part.batches.length);
+    const bytes = sum(small, (part) => part.bytes);
+    return this.#parts.journal.canTake(batches, bytes) ? small : [];
+  }
+
+  async #commitJournaled(parts: readonly GroupPart[]): Promise<void> {
+    const entries: JournalEntry[] = [];
+    const ends = new Map<PartitionLog, number>();
+    for (const { partition, batches, endOffset } of parts) {
+      ends.set(partition, endOffset);
+      const { idBytes } = partition.topic;
+      for (const { batch } of batches) {
+        entries.push({ topicId: idBytes, partition: partition.partition, batch: batch.bytes });
+      }
+    }
+    try {
+      await this.#parts.journal.append(entries, ends);
+    } catch (error) {
+      this.#context.observer.failed?.('sync');
+      this.#parts.failed((error as Error).message);
+      for (const part of parts) this.#refuse(part, error as SeglogError);
+      return;
+    }
+    for (const part of parts) {
+      applyJournaled(part);
+      acknowledge(part, () => true);
+      this.#done(part);
+      this.#drainIfMuch(part.partition);
+    }
+  }
+
+  #drainIfMuch(partition: PartitionLog): void {
+    if (partition.tailBytes < this.#context.settings['journal.max.partition.bytes']) return;
+    if (partition.writing.idle) void this.drain(partition);
+  }
+
+  /** Writes journaled batches to their segment, unsynced. They are safe and readable meanwhile, so nobody waits. */
+  async drain(partition: PartitionLog): Promise<void> {
+    try {
+      await drain(partition);
+    } catch (error) {
+      this.#noteIfFull(error);
+    }
+  }
+
+  async #commitDirect(part: GroupPart): Promise<void> {
+    const { partition } = part;
+    try {
+      await writeDirect(part);
+      acknowledge(part, (acks) => acks !== 'all');
+      if (part.needsSync) {
+        const synced = await sync(partition);
+        acknowledge(part, (acks) => acks === 'all');
+        this.#parts.synced(partition, synced);
+      } else {
+        this.#syncLater(partition);
+      }
+      this.#done(part);
+    } catch (error) {
+      this.#noteIfFull(error);
+      this.#refuse(part, error as SeglogError);
+    }
+  }
+
+  /** Nobody waits for this sync but, as the flush policy says, the high watermark. */
+  #syncLater(partition: PartitionLog): void {
+    const { settings } = partition.topic;
+    if (settings.flush === 'sync') {
+      void this.#parts.backgroundSync.request(partition);
+    } else if (settings.flush === 'interval' && !this.#flushTimers.has(partition)) {
+      this.#flushTimers.add(partition);
+      this.#context.clock.after(settings['flush.ms'], () => {
+        this.#flushTimers.delete(partition);
+        void this.#parts.backgroundSync.request(partition);
+      });
+    }
+  }
+
+  #noteIfFull(error: unknown): void {
+    if (isSeglogError(error, 'STORAGE_FULL')) this.#parts.space.noteFull();
+  }
+
+  #done(part: GroupPart): void {
+    this.#context.observer.appended?.(part.partition.topic.name, part.records, part.bytes);
+    this.#context.budget.give(part.partition, part.bytes);
+  }
+
+  /** Those of the part that were acknowledged before the failure have their answer: theirs stands. */
+  #refuse(part: GroupPart, error: SeglogError): void {
+    for (const queued of part.batches) queued.refuse(error);
+    this.#context.budget.give(part.partition, part.bytes);
+  }
+}
+
+/** Whether the journal is the cheaper way, and makes the log durable without a hole: all before it is synced. */
+function isSmall(part: GroupPart, settings: EngineSettings): boolean {
+  const { partition, needsSync, bytes, baseOffset } = part;
+  return (
+    needsSync && bytes <= settings['journal.max.partition.bytes'] && partition.durableOffset === baseOffset
+  );
+}
+
+function acknowledge(part: GroupPart, answered: (acks: Acks) => boolean): void {
+  let offset = part.baseOffset;
+  for (const queued of part.batches) {
+    if (answered(queued.acks)) queued.acknowledge(offset);
+    offset += queued.batch.recordCount;
+  }
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  let total = 0;
+  for (const item of items) total += value(item);
+  return total;
+}
+
+function storageFull(reserveBytes: number): SeglogError {
+  return new SeglogError(
+    'STORAGE_FULL',
+    `the disk is full up to the reserve (log.dir.reserve.bytes=${reserveBytes}): free space or add some; nothing was stored`,
+    { setting: 'log.dir.reserve.bytes' },
+  );
+}

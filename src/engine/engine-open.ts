@@ -1,0 +1,165 @@
+/**
+ * Opening a data directory: lock, meta file, topics, then every partition; after a crash with what the journal holds.
+ * Nothing is written to a partition before all of them are open, and the clean marker is removed before that.
+ */
+import { CleanMarker } from './clean-marker.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { DescriptorCache } from './descriptor-cache.ts';
+import { makeDirectoryIfMissing, removeIfExists } from './file-operations.ts';
+import type { DirectoryLock, FileSystem } from './file-system.ts';
+import { InFlightBudget } from './in-flight-budget.ts';
+import { IndexCache } from './index-cache.ts';
+import { JournalReplay, listJournal } from './journal-recovery.ts';
+import {
+  journalDirectory,
+  lockPath,
+  partitionDirectory,
+  spareJournalPath,
+  topicDirectory,
+  topicsDirectory,
+} from './log-file-names.ts';
+import { type Logger, silentLogger } from './logger.ts';
+import { createMeta, makeDataDirectory, readMeta } from './meta-file.ts';
+import { nodeFileSystem } from './node-file-system.ts';
+import { type EngineContext, type PartitionLog, Tails } from './partition-log.ts';
+import { openPartition } from './partition-open.ts';
+import { ENGINE_SETTINGS, resolveSettings, type SettingValue } from './settings.ts';
+import { parseTopicConfig, type TopicFile, TopicStore, topicIdentity } from './topic.ts';
+import type { EngineObserver } from './types.ts';
+
+export interface EngineOptions {
+  /** The data directory; made if there is none. */
+  directory: string;
+  /** Names and values of ENGINE_SETTINGS. */
+  settings?: Readonly<Record<string, SettingValue>>;
+  /** Names and values of TOPIC_SETTINGS, for topics that do not set them. */
+  topicDefaults?: Readonly<Record<string, SettingValue>>;
+  fileSystem?: FileSystem;
+  clock?: Clock;
+  logger?: Logger;
+  observer?: EngineObserver;
+}
+
+/** A topic while the engine is open. */
+export interface OpenTopic {
+  file: TopicFile;
+  readonly partitions: PartitionLog[];
+}
+
+export interface OpenedDirectory {
+  context: EngineContext;
+  lock: DirectoryLock;
+  store: TopicStore;
+  topics: Map<string, OpenTopic>;
+  topicDefaults: Record<string, SettingValue>;
+  /** Sequences of journal files whose content is in the segments by now. */
+  journalFiles: number[];
+}
+
+export async function openDirectory(options: EngineOptions): Promise<OpenedDirectory> {
+  const context = createContext(options);
+  const { fileSystem, directory } = context;
+  const topicDefaults = parseTopicConfig(options.topicDefaults ?? {});
+  await makeDataDirectory(fileSystem, directory);
+  const lock = await fileSystem.lock(lockPath(directory));
+  try {
+    if ((await readMeta(fileSystem, directory)) === undefined) {
+      await createMeta(fileSystem, directory, context.clock.now());
+    }
+    const madeJournal = await makeDirectoryIfMissing(fileSystem, journalDirectory(directory));
+    const madeTopics = await makeDirectoryIfMissing(fileSystem, topicsDirectory(directory));
+    if (madeJournal || madeTopics) await fileSystem.syncDirectory(directory);
+    const store = new TopicStore(fileSystem, directory);
+    const files = await store.load();
+    const marker = await CleanMarker.read(fileSystem, directory);
+    const journalFiles = await listJournal(context);
+    const topics = await openTopics(context, files, topicDefaults, marker, journalFiles);
+    await removeIfExists(fileSystem, spareJournalPath(directory));
+    await CleanMarker.remove(fileSystem, directory);
+    return { context, lock, store, topics, topicDefaults, journalFiles };
+  } catch (error) {
+    await context.files.close();
+    await lock.release();
+    throw error;
+  }
+}
+
+function createContext(options: EngineOptions): EngineContext {
+  const fileSystem = options.fileSystem ?? nodeFileSystem;
+  const logger = options.logger ?? silentLogger;
+  const clock = options.clock ?? systemClock;
+  const settings = resolveSettings(ENGINE_SETTINGS, options.settings);
+  const files = new DescriptorCache(fileSystem, settings['max.open.files']);
+  return {
+    directory: options.directory,
+    fileSystem,
+    clock,
+    logger,
+    observer: options.observer ?? {},
+    settings,
+    files,
+    indexCache: new IndexCache(fileSystem, files, logger, settings['index.cache.bytes']),
+    tails: new Tails(),
+    budget: new InFlightBudget(
+      {
+        totalBytes: settings['max.in.flight.bytes'],
+        partitionBytes: settings['max.in.flight.partition.bytes'],
+        waitMs: settings['max.in.flight.wait.ms'],
+      },
+      clock,
+    ),
+  };
+}
+
+async function openTopics(
+  context: EngineContext,
+  files: readonly TopicFile[],
+  topicDefaults: Record<string, SettingValue>,
+  marker: CleanMarker | undefined,
+  journalFiles: readonly number[],
+): Promise<Map<string, OpenTopic>> {
+  let replay: Promise<JournalReplay> | undefined;
+  const readReplay = () => {
+    replay ??= JournalReplay.read(context, journalFiles);
+    return replay;
+  };
+  const topics = new Map<string, OpenTopic>();
+  const jobs: (() => Promise<void>)[] = [];
+  for (const file of files) {
+    const topic: OpenTopic = { file, partitions: new Array(file.partitions) };
+    topics.set(file.name, topic);
+    const identity = topicIdentity(file, topicDefaults);
+    for (let partition = 0; partition < file.partitions; partition++) {
+      jobs.push(async () => {
+        topic.partitions[partition] = await openPartition({
+          context,
+          topic: identity,
+          partition,
+          directory: partitionDirectory(topicDirectory(context.directory, file.name), partition),
+          clean: marker?.get(file.id, partition),
+          journaled: async () => (await readReplay()).batchesOf(file.id, partition),
+        });
+      });
+    }
+  }
+  await runParallel(jobs, context.settings['recovery.parallel.partitions']);
+  return topics;
+}
+
+/** Runs jobs, `width` at a time; the first failure ends it once the running ones are done. */
+async function runParallel(jobs: readonly (() => Promise<void>)[], width: number): Promise<void> {
+  let next = 0;
+  let failed = false;
+  const worker = async () => {
+    while (next < jobs.length && !failed) {
+      try {
+        await jobs[next++]!();
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
+  };
+  const outcomes = await Promise.allSettled(Array.from({ length: Math.min(width, jobs.length) }, worker));
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+}

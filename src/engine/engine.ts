@@ -1,0 +1,373 @@
+/**
+ * The log: topics, partitions, appends and reads over one data directory. This is the library's main class; the daemon
+ * is a thin layer over it.
+ *
+ * One engine per data directory and process (a lock sees to it). All methods may be called at any time and concurrently.
+ */
+import { BackgroundSync } from './background-sync.ts';
+import { CleanMarker } from './clean-marker.ts';
+import { Committer } from './committer.ts';
+import { type EngineOptions, type OpenedDirectory, type OpenTopic, openDirectory } from './engine-open.ts';
+import { SeglogError } from './errors.ts';
+import type { DirectoryLock } from './file-system.ts';
+import { Housekeeping } from './housekeeping.ts';
+import { Journal } from './journal.ts';
+import {
+  type EngineContext,
+  type PartitionLog,
+  type QueuedBatch,
+  unknownPartition,
+} from './partition-log.ts';
+import { offsetForTimestamp, readPartition } from './partition-reader.ts';
+import { StickyRoundRobin } from './partitioner.ts';
+import { type AppendTarget, PendingAppend, tooLarge } from './pending-append.ts';
+import type { EncodedBatch } from './record-batch.ts';
+import { SegmentMaintenance } from './segment-maintenance.ts';
+import type { EngineSettings } from './settings.ts';
+import { SpaceMonitor } from './space-monitor.ts';
+import { TopicAdmin } from './topic-admin.ts';
+import type {
+  Acks,
+  AppendOptions,
+  CompressionType,
+  EngineHealth,
+  EngineStats,
+  PartitionAppend,
+  ProduceRecord,
+  ReadOptions,
+  ReadResult,
+  SegmentDescription,
+  TopicChange,
+  TopicDescription,
+  TopicListing,
+  TopicSpec,
+} from './types.ts';
+
+export class Engine {
+  readonly settings: EngineSettings;
+  readonly #context: EngineContext;
+  readonly #lock: DirectoryLock;
+  readonly #topics: Map<string, OpenTopic>;
+  readonly #admin: TopicAdmin;
+  readonly #journal: Journal<PartitionLog>;
+  readonly #committer: Committer;
+  readonly #maintenance = new SegmentMaintenance();
+  readonly #space: SpaceMonitor;
+  readonly #housekeeping: Housekeeping;
+  readonly #sticky = new WeakMap<OpenTopic, StickyRoundRobin>();
+  #failed: string | null = null;
+  #closing: Promise<void> | undefined;
+
+  /** Opens a data directory and recovers what a crash left. Throws DIRECTORY_LOCKED, UNSUPPORTED_VERSION, INVALID_CONFIG. */
+  static async open(options: EngineOptions): Promise<Engine> {
+    const opened = await openDirectory(options);
+    const engine = new Engine(opened);
+    await engine.#start(opened);
+    return engine;
+  }
+
+  private constructor(opened: OpenedDirectory) {
+    const { context, topics } = opened;
+    const { fileSystem, clock, directory, settings, logger, observer } = context;
+    this.settings = settings;
+    this.#context = context;
+    this.#lock = opened.lock;
+    this.#topics = topics;
+    this.#space = new SpaceMonitor(fileSystem, clock, directory, settings['log.dir.reserve.bytes']);
+    const backgroundSync = new BackgroundSync((partition, synced) =>
+      this.#maintenance.synced(partition, synced),
+    );
+    this.#journal = new Journal<PartitionLog>({
+      directory,
+      fileSystem,
+      clock,
+      logger,
+      observer,
+      fileBytes: settings['journal.file.bytes'],
+      maxFiles: settings['journal.files'],
+      nextSequence: (opened.journalFiles.at(-1) ?? -1) + 1,
+      hasRoom: (bytes) => this.#space.hasRoom(bytes),
+      syncTo: async (partition, offset) => {
+        while (partition.syncedOffset < offset && !partition.deleted) await backgroundSync.request(partition);
+      },
+    });
+    this.#committer = new Committer({
+      context,
+      journal: this.#journal,
+      space: this.#space,
+      backgroundSync,
+      rolled: (partition, segment) => this.#maintenance.seal(partition, segment),
+      synced: (partition, synced) => this.#maintenance.synced(partition, synced),
+      failed: (reason) => this.#fail(reason),
+    });
+    this.#admin = new TopicAdmin(opened, this.#committer);
+    this.#housekeeping = new Housekeeping(context, topics, this.#committer, this.#maintenance, this.#space);
+  }
+
+  async #start({ journalFiles }: OpenedDirectory): Promise<void> {
+    for (const sequence of journalFiles) await this.#journal.adopt(sequence);
+    await this.#space.refresh();
+    for (const { partitions } of this.#topics.values()) {
+      for (const partition of partitions) this.#maintenance.noteCheckpoint(partition, partition.syncedOffset);
+    }
+    this.#housekeeping.start();
+  }
+
+  /** Makes a topic. One of that name with the same partitions and config counts as made before; another is TOPIC_ALREADY_EXISTS. */
+  createTopic(name: string, spec: TopicSpec = {}): Promise<{ created: boolean; topic: TopicDescription }> {
+    return this.#changing(() => this.#admin.create(name, spec));
+  }
+
+  listTopics(): TopicListing[] {
+    return this.#admin.list();
+  }
+
+  async describeTopic(name: string): Promise<TopicDescription> {
+    return this.#admin.describe(this.#topic(name));
+  }
+
+  /** Adds partitions, sets config values or (null) takes them back to the default. Applies to what is appended from then on. */
+  alterTopic(name: string, change: TopicChange): Promise<TopicDescription> {
+    return this.#changing(() => this.#admin.alter(name, change));
+  }
+
+  /** Deletes a topic with all its records. */
+  deleteTopic(name: string): Promise<void> {
+    return this.#changing(() => this.#admin.delete(name));
+  }
+
+  async listSegments(name: string, partition: number): Promise<SegmentDescription[]> {
+    return this.#partition(name, partition).segments.map((segment) => segment.describe());
+  }
+
+  /** Appends records: in each partition all of them or none. Resolves when they are as safe as `acks` says. */
+  append(
+    topic: string,
+    records: readonly ProduceRecord[],
+    options?: AppendOptions,
+  ): Promise<PartitionAppend[]> {
+    const append = this.startAppend(topic, options);
+    for (const record of records) append.add(record);
+    return append.commit();
+  }
+
+  /** As `append`, for a caller that goes through its input record by record and needs no array of them. */
+  startAppend(topic: string, options: AppendOptions = {}): PendingAppend {
+    const open = this.#topic(topic);
+    const { settings } = open.partitions[0]!.topic;
+    const configured = settings['compression.type'];
+    const compression: CompressionType =
+      configured === 'producer' ? (options.compression ?? 'none') : configured;
+    const target: AppendTarget = {
+      topicName: topic,
+      partitions: open.partitions,
+      compression,
+      maxBatchBytes: settings['max.message.bytes'],
+      now: this.#context.clock.now(),
+      stickyPartition: () => this.#stickyOf(open).next(open.partitions.length),
+      submit: this.#submit,
+    };
+    return new PendingAppend(target, options);
+  }
+
+  /** Reads whole batches from `options.offset` on. Throws OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE. */
+  async read(topic: string, partition: number, options: ReadOptions): Promise<ReadResult> {
+    const result = await readPartition(this.#partition(topic, partition), options);
+    this.#context.observer.fetched?.(topic, result.bytes);
+    return result;
+  }
+
+  /** Resolves true once the high watermark is past `offset` or the partition is gone; false after `timeoutMs` or on abort. */
+  async waitForRecords(
+    topic: string,
+    partition: number,
+    offset: number,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    return this.#partition(topic, partition).waitFor(offset, timeoutMs, signal);
+  }
+
+  /** The offset of the first record with a timestamp of at least `timestamp` (ms); the high watermark when there is none. */
+  async offsetForTimestamp(topic: string, partition: number, timestamp: number): Promise<number> {
+    return offsetForTimestamp(this.#partition(topic, partition), timestamp);
+  }
+
+  offsets(
+    topic: string,
+    partition: number,
+  ): { logStartOffset: number; highWatermark: number; logEndOffset: number } {
+    const { logStartOffset, highWatermark, logEndOffset } = this.#partition(topic, partition);
+    return { logStartOffset, highWatermark, logEndOffset };
+  }
+
+  health(): EngineHealth {
+    const all = this.#allPartitions();
+    const fencedPartitions = all
+      .filter(({ fenced }) => fenced !== null)
+      .map(({ topic, partition, fenced }) => ({ topic: topic.name, partition, reason: fenced! }));
+    const damagedPartitions = all
+      .filter(({ damaged }) => damaged.length > 0)
+      .map(({ topic, partition, damaged }) => ({ topic: topic.name, partition, ranges: damaged.slice() }));
+    const reasons = fencedPartitions.map(
+      ({ topic, partition, reason }) => `partition ${topic}-${partition}: ${reason}`,
+    );
+    if (this.#failed !== null) reasons.unshift(this.#failed);
+    if (this.#space.full) reasons.push('the disk is full: appends are refused until space is freed');
+    if (this.#closing !== undefined) reasons.push('the log is closing');
+    return {
+      ready: reasons.length === 0,
+      reasons,
+      storageFull: this.#space.full,
+      failed: this.#failed,
+      fencedPartitions,
+      damagedPartitions,
+    };
+  }
+
+  stats(): EngineStats {
+    const all = this.#allPartitions();
+    return {
+      topics: this.#topics.size,
+      partitions: all.length,
+      segments: all.reduce((sum, { segments }) => sum + segments.length, 0),
+      openFiles: this.#context.files.openFiles,
+      inFlightBytes: this.#context.budget.usedBytes,
+      journaledBytes: this.#context.tails.bytes,
+      journalFiles: this.#journal.files,
+      indexCacheBytes: this.#context.indexCache.bytes,
+      freeBytes: this.#space.freeBytes,
+      totalBytes: this.#space.totalBytes,
+    };
+  }
+
+  /**
+   * Takes no more appends, answers those in flight, syncs all, writes the clean marker and releases the lock. Rejects
+   * when not all could be made safe: then there is no marker, and the next open recovers.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.resolve();
+    this.#housekeeping.stop();
+    try {
+      await this.#admin.settle();
+      await this.#committer.flush();
+      await this.#maintenance.stop();
+      await this.#finish();
+    } finally {
+      await this.#journal.close();
+      await this.#context.files.close();
+      await this.#lock.release();
+    }
+  }
+
+  async #finish(): Promise<void> {
+    const marker = new CleanMarker();
+    let clean = this.#failed === null;
+    for (const partition of this.#allPartitions()) {
+      if (partition.fenced !== null) {
+        clean = false;
+        continue;
+      }
+      await this.#maintenance.finish(partition);
+      const segments = partition.segments.filter(({ exists }) => exists).map(({ stats }) => stats);
+      const { logStartOffset, logEndOffset } = partition;
+      marker.set(partition.topic.id, partition.partition, { logStartOffset, logEndOffset, segments });
+      clean &&= partition.damaged.length === 0;
+    }
+    if (clean) await marker.write(this.#context.fileSystem, this.#context.directory);
+    else this.#context.logger.warn({}, 'closed without the clean marker: the next open recovers');
+  }
+
+  readonly #submit = (
+    partition: PartitionLog,
+    batch: EncodedBatch,
+    acks: Acks,
+    signal?: AbortSignal,
+  ): Promise<number> => {
+    const refusal = this.#refusal(partition, batch);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const { budget } = this.#context;
+    const bytes = batch.bytes.length;
+    if (budget.tryTake(partition, bytes)) return this.#enqueue(partition, batch, acks);
+    return budget.take(partition, bytes, signal).then(() => {
+      const late = this.#refusal(partition, batch);
+      if (late === undefined) return this.#enqueue(partition, batch, acks);
+      budget.give(partition, bytes);
+      throw late;
+    });
+  };
+
+  #enqueue(partition: PartitionLog, batch: EncodedBatch, acks: Acks): Promise<number> {
+    if (acks === 0) {
+      this.#committer.enqueue(partition, unacknowledged(partition, batch));
+      return Promise.resolve(-1);
+    }
+    return new Promise((acknowledge, refuse) => {
+      this.#committer.enqueue(partition, { batch, acks, acknowledge, refuse });
+    });
+  }
+
+  #refusal(partition: PartitionLog, batch: EncodedBatch): SeglogError | undefined {
+    if (this.#closing !== undefined) return closing();
+    if (partition.fenced !== null) return partition.fencedError();
+    if (partition.deleted) return unknownPartition(partition.topic.name);
+    const limit = partition.topic.settings['max.message.bytes'];
+    return batch.bytes.length > limit ? tooLarge(limit) : undefined;
+  }
+
+  #fail(reason: string): void {
+    this.#failed = reason;
+    for (const partition of this.#allPartitions()) partition.fence(reason);
+  }
+
+  #stickyOf(topic: OpenTopic): StickyRoundRobin {
+    let sticky = this.#sticky.get(topic);
+    if (sticky === undefined) {
+      sticky = new StickyRoundRobin();
+      this.#sticky.set(topic, sticky);
+    }
+    return sticky;
+  }
+
+  #changing<T>(change: () => Promise<T>): Promise<T> {
+    return this.#closing === undefined ? change() : Promise.reject(closing());
+  }
+
+  #topic(name: string): OpenTopic {
+    const topic = this.#topics.get(name);
+    if (topic === undefined) throw unknownPartition(name);
+    return topic;
+  }
+
+  #partition(name: string, partition: number): PartitionLog {
+    const log = this.#topic(name).partitions[partition];
+    if (log === undefined) throw unknownPartition(name, partition);
+    return log;
+  }
+
+  #allPartitions(): PartitionLog[] {
+    return [...this.#topics.values()].flatMap(({ partitions }) => partitions);
+  }
+}
+
+function closing(): SeglogError {
+  return new SeglogError('NOT_READY', 'the log is closing: nothing was stored; try again once it is back');
+}
+
+/** With acks=0 nobody waits: what becomes of the batch is told to the log only. */
+function unacknowledged(partition: PartitionLog, batch: EncodedBatch): QueuedBatch {
+  return {
+    batch,
+    acks: 0,
+    acknowledge: () => {},
+    refuse: (error) => {
+      const fields = { partition: partition.name, records: batch.recordCount, err: error };
+      partition.context.logger.warn(fields, 'records that were sent with acks=0 are lost');
+    },
+  };
+}

@@ -1,0 +1,72 @@
+/**
+ * What no event brings about: segments of idle partitions that time has come to seal, journaled batches of partitions
+ * that have gone quiet, and space that others free or use up. One timer for all of it.
+ */
+import type { Committer } from './committer.ts';
+import type { OpenTopic } from './engine-open.ts';
+import type { EngineContext, PartitionLog } from './partition-log.ts';
+import { mustRollIdle } from './roll-policy.ts';
+import type { SegmentMaintenance } from './segment-maintenance.ts';
+import type { SpaceMonitor } from './space-monitor.ts';
+
+export class Housekeeping {
+  readonly #context: EngineContext;
+  readonly #topics: ReadonlyMap<string, OpenTopic>;
+  readonly #committer: Committer;
+  readonly #maintenance: SegmentMaintenance;
+  readonly #space: SpaceMonitor;
+  #cancel: (() => void) | undefined;
+
+  constructor(
+    context: EngineContext,
+    topics: ReadonlyMap<string, OpenTopic>,
+    committer: Committer,
+    maintenance: SegmentMaintenance,
+    space: SpaceMonitor,
+  ) {
+    this.#context = context;
+    this.#topics = topics;
+    this.#committer = committer;
+    this.#maintenance = maintenance;
+    this.#space = space;
+  }
+
+  start(): void {
+    this.#cancel = this.#context.clock.after(this.#context.settings['housekeeping.interval.ms'], () => {
+      this.#run()
+        .catch((error) => this.#context.logger.warn({ err: error }, 'housekeeping failed, to be tried again'))
+        .finally(() => {
+          if (this.#cancel !== undefined) this.start();
+        });
+    });
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  async #run(): Promise<void> {
+    await this.#space.refresh();
+    for (const partition of [...this.#context.tails.partitions]) await this.#committer.drain(partition);
+    const due = this.#dueToRoll();
+    if (due.length === 0) return;
+    await this.#committer.exclusive(async () => {
+      for (const partition of due)
+        if (this.#isDue(partition)) this.#maintenance.seal(partition, partition.roll());
+    });
+  }
+
+  #dueToRoll(): PartitionLog[] {
+    const due: PartitionLog[] = [];
+    for (const { partitions } of this.#topics.values()) {
+      for (const partition of partitions) if (this.#isDue(partition)) due.push(partition);
+    }
+    return due;
+  }
+
+  #isDue(partition: PartitionLog): boolean {
+    if (partition.fenced !== null || partition.deleted) return false;
+    return mustRollIdle(partition.appended, partition.topic.settings, this.#context.clock.now());
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * One append while it is filled: records are encoded as they are added, one batch for each partition, and `commit`
+ * hands the batches to the group commit. Not to be used again after `commit`.
+ */
+import { SeglogError } from './errors.ts';
+import type { PartitionLog } from './partition-log.ts';
+import { unknownPartition } from './partition-log.ts';
+import { partitionForKey } from './partitioner.ts';
+import { BATCH_HEADER_BYTES, type EncodedBatch } from './record-batch.ts';
+import { RecordBatchBuilder } from './record-batch-builder.ts';
+import type {
+  Acks,
+  AppendOptions,
+  BytesLike,
+  CompressionType,
+  PartitionAppend,
+  ProduceHeader,
+  ProduceRecord,
+} from './types.ts';
+
+/** What an append needs of the engine. */
+export interface AppendTarget {
+  readonly topicName: string;
+  readonly partitions: readonly PartitionLog[];
+  readonly compression: CompressionType;
+  readonly maxBatchBytes: number;
+  /** The time of records without one. */
+  readonly now: number;
+  /** The partition of records without a key and without a partition: the same for one append. */
+  stickyPartition(): number;
+  /** Queues a batch; resolves with its base offset. */
+  submit(partition: PartitionLog, batch: EncodedBatch, acks: Acks, signal?: AbortSignal): Promise<number>;
+}
+
+export class PendingAppend {
+  readonly #target: AppendTarget;
+  readonly #options: AppendOptions;
+  readonly #builders = new Map<number, RecordBatchBuilder>();
+  #sticky = -1;
+  #count = 0;
+  /** The builder of the last record: records of one append mostly share a partition. */
+  #lastPartition = -1;
+  #lastBuilder: RecordBatchBuilder | undefined;
+
+  constructor(target: AppendTarget, options: AppendOptions) {
+    this.#target = target;
+    this.#options = options;
+    if (options.partition !== undefined) this.#check(options.partition);
+  }
+
+  get recordCount(): number {
+    return this.#count;
+  }
+
+  /** Adds a record; throws INVALID_RECORD, MESSAGE_TOO_LARGE or UNKNOWN_TOPIC_OR_PARTITION, and the append is void. */
+  add(record: ProduceRecord): void {
+    const { key = null, value, headers, timestamp = this.#target.now } = record;
+    if (record.partition !== undefined) this.#check(record.partition);
+    this.#add(record.partition ?? this.#choose(key), timestamp, key, value, headers);
+  }
+
+  /** As `add`, for a record without headers and without a partition of its own: no object is needed. */
+  addBytes(key: BytesLike | null, value: BytesLike | null, timestamp = this.#target.now): void {
+    this.#add(this.#choose(key), timestamp, key, value, undefined);
+  }
+
+  /** Appends what was added: in each partition all of it or nothing. */
+  async commit(): Promise<PartitionAppend[]> {
+    const { acks = 'all', signal } = this.#options;
+    const appends: Promise<PartitionAppend>[] = [];
+    for (const [partition, builder] of this.#builders) {
+      appends.push(this.#submit(partition, builder, acks, signal));
+    }
+    if (appends.length === 1) return [await appends[0]!];
+    // All come to their end before the outcome counts, so that no failure goes unseen.
+    const outcomes = await Promise.allSettled(appends);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) throw failed.reason as SeglogError;
+    return outcomes.map((outcome) => (outcome as PromiseFulfilledResult<PartitionAppend>).value);
+  }
+
+  async #submit(
+    partition: number,
+    builder: RecordBatchBuilder,
+    acks: Acks,
+    signal: AbortSignal | undefined,
+  ): Promise<PartitionAppend> {
+    const batch = builder.finish(this.#target.compression);
+    const count = batch.recordCount;
+    const baseOffset = await this.#target.submit(this.#target.partitions[partition]!, batch, acks, signal);
+    const lastOffset = baseOffset < 0 ? -1 : baseOffset + count - 1;
+    return { partition, baseOffset, lastOffset, count, timestamp: batch.maxTimestamp };
+  }
+
+  #add(
+    partition: number,
+    timestamp: number,
+    key: BytesLike | null,
+    value: BytesLike | null,
+    headers: readonly ProduceHeader[] | undefined,
+  ): void {
+    if (!Number.isSafeInteger(timestamp) || timestamp < 0) {
+      throw new SeglogError(
+        'INVALID_RECORD',
+        `a timestamp is a whole number of ms since 1970, not ${timestamp}`,
+      );
+    }
+    const builder = partition === this.#lastPartition ? this.#lastBuilder! : this.#builderFor(partition);
+    builder.add(timestamp, key, value, headers);
+    this.#count++;
+    if (builder.bytes > this.#target.maxBatchBytes) throw tooLarge(this.#target.maxBatchBytes);
+  }
+
+  #builderFor(partition: number): RecordBatchBuilder {
+    let builder = this.#builders.get(partition);
+    if (builder === undefined) {
+      builder = new RecordBatchBuilder(BATCH_HEADER_BYTES);
+      this.#builders.set(partition, builder);
+    }
+    this.#lastPartition = partition;
+    this.#lastBuilder = builder;
+    return builder;
+  }
+
+  #choose(key: BytesLike | null): number {
+    if (this.#options.partition !== undefined) return this.#options.partition;
+    const { partitions } = this.#target;
+    if (partitions.length === 1) return 0;
+    if (key !== null) return partitionForKey(key, partitions.length);
+    if (this.#sticky < 0) this.#sticky = this.#target.stickyPartition();
+    return this.#sticky;
+  }
+
+  #check(partition: number): void {
+    if (this.#target.partitions[partition] === undefined)
+      throw unknownPartition(this.#target.topicName, partition);
+  }
+}
+
+export function tooLarge(maxBatchBytes: number): SeglogError {
+  return new SeglogError(
+    'MESSAGE_TOO_LARGE',
+    `a batch of more than ${maxBatchBytes} bytes (max.message.bytes): send fewer records at once, or raise the topic's setting`,
+    { setting: 'max.message.bytes', limit: maxBatchBytes },
+  );
+}

@@ -1,0 +1,209 @@
+/** Making, describing, changing and deleting topics of an open engine; changes one at a time. */
+import type { Committer } from './committer.ts';
+import type { OpenedDirectory, OpenTopic } from './engine-open.ts';
+import { errnoOf, SeglogError } from './errors.ts';
+import { partitionDirectory, topicDirectory } from './log-file-names.ts';
+import { Mutex } from './mutex.ts';
+import { type EngineContext, unknownPartition } from './partition-log.ts';
+import { newPartition } from './partition-open.ts';
+import { nearestName, parseSetting, type SettingValue, TOPIC_SETTINGS } from './settings.ts';
+import { checkTopicName, parseTopicConfig, type TopicFile, type TopicStore, topicIdentity } from './topic.ts';
+import type { TopicChange, TopicDescription, TopicListing, TopicSpec } from './types.ts';
+
+export class TopicAdmin {
+  readonly #context: EngineContext;
+  readonly #store: TopicStore;
+  readonly #topics: Map<string, OpenTopic>;
+  readonly #defaults: Record<string, SettingValue>;
+  readonly #committer: Committer;
+  readonly #changes = new Mutex();
+
+  constructor(opened: OpenedDirectory, committer: Committer) {
+    this.#context = opened.context;
+    this.#store = opened.store;
+    this.#topics = opened.topics;
+    this.#defaults = opened.topicDefaults;
+    this.#committer = committer;
+  }
+
+  /** Resolves when no change is running. */
+  settle(): Promise<void> {
+    return this.#changes.run(async () => {});
+  }
+
+  create(name: string, spec: TopicSpec): Promise<{ created: boolean; topic: TopicDescription }> {
+    return this.#changes.run(async () => {
+      checkTopicName(name);
+      const partitions = spec.partitions ?? this.#context.settings['num.partitions'];
+      const config = parseTopicConfig(spec.config ?? {});
+      this.#checkPartitions(partitions, 0);
+      const existing = this.#topics.get(name);
+      if (existing !== undefined)
+        return { created: false, topic: this.#sameOrRefuse(existing, partitions, config) };
+      const file = await asStorageError(() =>
+        this.#store.create(name, partitions, config, this.#context.clock.now()),
+      );
+      const topic: OpenTopic = { file, partitions: [] };
+      this.#addPartitions(topic, partitions);
+      this.#topics.set(name, topic);
+      return { created: true, topic: this.describe(topic) };
+    });
+  }
+
+  alter(name: string, change: TopicChange): Promise<TopicDescription> {
+    return this.#changes.run(async () => {
+      const topic = this.#find(name);
+      const partitions = change.partitions ?? topic.file.partitions;
+      this.#checkPartitions(partitions, topic.file.partitions);
+      const file: TopicFile = {
+        ...topic.file,
+        partitions,
+        config: changeConfig(topic.file.config, change.config ?? {}),
+      };
+      await asStorageError(() => this.#store.alter(topic.file, file));
+      topic.file = file;
+      topic.partitions[0]!.topic.settings = topicIdentity(file, this.#defaults).settings;
+      this.#addPartitions(topic, partitions);
+      return this.describe(topic);
+    });
+  }
+
+  delete(name: string): Promise<void> {
+    return this.#changes.run(async () => {
+      const topic = this.#find(name);
+      await this.#committer.exclusive(async () => {
+        // Writes and syncs that run come to their end; none begins while the directory is renamed away.
+        for (const { writing, syncing } of topic.partitions) {
+          await syncing.run(async () => {});
+          await writing.run(async () => {});
+        }
+        await this.#store.delete(topic.file);
+        this.#topics.delete(name);
+        for (const partition of topic.partitions) {
+          partition.markDeleted();
+          for (const { path } of partition.segments) {
+            this.#context.files.forget(path);
+            this.#context.indexCache.forget(path);
+          }
+        }
+      });
+      try {
+        await this.#store.removeDeleted(topic.file);
+      } catch (error) {
+        this.#context.logger.warn(
+          { topic: name, err: error },
+          'files of a deleted topic are left for the next start',
+        );
+      }
+    });
+  }
+
+  list(): TopicListing[] {
+    const listings = [...this.#topics.values()].map(({ file, partitions }) => ({
+      name: file.name,
+      id: file.id,
+      partitions: partitions.length,
+      records: partitions.reduce(
+        (sum, { highWatermark, logStartOffset }) => sum + highWatermark - logStartOffset,
+        0,
+      ),
+      bytes: partitions.reduce((sum, { bytes }) => sum + bytes, 0),
+    }));
+    return listings.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  describe(topic: OpenTopic): TopicDescription {
+    const { file, partitions } = topic;
+    const { settings } = partitions[0]!.topic;
+    const config: TopicDescription['config'] = {};
+    for (const name of Object.keys(TOPIC_SETTINGS)) {
+      const value = settings[name as keyof typeof settings];
+      config[name] = { value, source: Object.hasOwn(file.config, name) ? 'topic' : 'default' };
+    }
+    return {
+      name: file.name,
+      id: file.id,
+      partitions: partitions.map((partition) => partition.describe()),
+      config,
+    };
+  }
+
+  #find(name: string): OpenTopic {
+    const topic = this.#topics.get(name);
+    if (topic === undefined) throw unknownPartition(name);
+    return topic;
+  }
+
+  #sameOrRefuse(
+    topic: OpenTopic,
+    partitions: number,
+    config: Record<string, SettingValue>,
+  ): TopicDescription {
+    const { file } = topic;
+    const sameConfig =
+      Object.keys(config).length === Object.keys(file.config).length &&
+      Object.entries(config).every(([name, value]) => file.config[name] === value);
+    if (file.partitions === partitions && sameConfig) return this.describe(topic);
+    throw new SeglogError(
+      'TOPIC_ALREADY_EXISTS',
+      `topic "${file.name}" exists with ${file.partitions} partition(s) and other settings: alter it, or choose another name`,
+      { topic: file.name, partitions: file.partitions },
+    );
+  }
+
+  #checkPartitions(partitions: number, present: number): void {
+    const limit = this.#context.settings['max.partitions'];
+    let total = partitions - present;
+    for (const topic of this.#topics.values()) total += topic.partitions.length;
+    if (Number.isSafeInteger(partitions) && partitions >= Math.max(1, present) && total <= limit) return;
+    const why =
+      present > 0 && partitions < present ? `it has ${present}, and partitions cannot be taken away` : '';
+    throw new SeglogError(
+      'INVALID_PARTITIONS',
+      why ||
+        `partitions must be a whole number from 1 to what max.partitions=${limit} leaves for all topics together`,
+      { partitions },
+    );
+  }
+
+  #addPartitions(topic: OpenTopic, count: number): void {
+    const directory = topicDirectory(this.#context.directory, topic.file.name);
+    const identity = topic.partitions[0]?.topic ?? topicIdentity(topic.file, this.#defaults);
+    for (let partition = topic.partitions.length; partition < count; partition++) {
+      const path = partitionDirectory(directory, partition);
+      topic.partitions.push(newPartition(this.#context, identity, partition, path));
+    }
+  }
+}
+
+function changeConfig(
+  config: Readonly<Record<string, SettingValue>>,
+  change: Readonly<Record<string, SettingValue | null>>,
+): Record<string, SettingValue> {
+  const changed = { ...config };
+  for (const [name, value] of Object.entries(change)) {
+    if (value !== null) changed[name] = parseSetting(TOPIC_SETTINGS, name, value);
+    else if (Object.hasOwn(TOPIC_SETTINGS, name)) delete changed[name];
+    else unknownSetting(name);
+  }
+  return changed;
+}
+
+function unknownSetting(name: string): never {
+  const near = nearestName(name, Object.keys(TOPIC_SETTINGS));
+  const hint = near === undefined ? '' : `; did you mean "${near}"?`;
+  throw new SeglogError('INVALID_CONFIG', `unknown setting "${name}"${hint}`, { setting: name });
+}
+
+/** A failed change of a topic's files: nothing of it took effect. */
+async function asStorageError<T>(change: () => Promise<T>): Promise<T> {
+  try {
+    return await change();
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOSPC' || errno === 'EDQUOT') {
+      throw new SeglogError('STORAGE_FULL', 'the disk is full: free space or add some', {}, { cause: error });
+    }
+    throw error;
+  }
+}
