@@ -75,7 +75,7 @@ export class Committer {
   readonly #commitNext = (): void => {
     void this.#commits.run(async () => {
       const group = this.#takeGroup();
-      if (group.length > 0) await this.#commit(group);
+      if (group.length > 0) await this.#commitOrFail(group);
       // One group a turn: whoever waits for a moment without a commit gets it.
       if (this.#queued.size > 0) this.#commitNext();
       else this.#scheduled = false;
@@ -96,11 +96,25 @@ export class Committer {
     return group;
   }
 
+  /** A fault that is not of the disk is our own: nobody knows how far it came, so nothing more is appended. */
+  async #commitOrFail(group: GroupPart[]): Promise<void> {
+    try {
+      await this.#commit(group);
+    } catch (error) {
+      this.#context.logger.error({ err: error }, 'a group commit failed unexpectedly');
+      const reason = `a group commit failed unexpectedly (${(error as Error).message}); restart seglog`;
+      for (const part of group)
+        this.#refuse(part, new SeglogError('OUTCOME_UNKNOWN', reason, {}, { cause: error }));
+      this.#parts.failed(reason);
+    }
+  }
+
   async #commit(group: GroupPart[]): Promise<void> {
     const { clock, observer, settings } = this.#context;
     const start = clock.monotonic();
     const bytes = sum(group, (part) => part.bytes);
     if (!(await this.#hasRoom(bytes))) {
+      observer.failed?.('storage_full');
       for (const part of group) this.#refuse(part, storageFull(settings['log.dir.reserve.bytes']));
       return;
     }

@@ -69,6 +69,7 @@ export class DescriptorCache {
   /** Forgets a file whose name goes to other content (a rename over it, a removal). */
   forget(path: string): void {
     this.#files.delete(path);
+    this.#opening.delete(path);
   }
 
   /** Closes all; resolves when the descriptors are back with the system. */
@@ -80,17 +81,26 @@ export class DescriptorCache {
   #openFile(path: string): Promise<OpenFile> {
     const pending = this.#opening.get(path);
     if (pending !== undefined) return pending;
-    const opening = this.#fileSystem
+    const opening: Promise<OpenFile> = this.#fileSystem
       .open(path, 'write')
       .then((file) => {
         this.#open++;
         const entry = new OpenFile(file, (closed) => this.#close(closed));
-        this.#files.set(path, entry);
+        if (this.#opening.get(path) === opening) this.#files.set(path, entry);
+        else this.#discard(entry);
         return entry;
       })
-      .finally(() => this.#opening.delete(path));
+      .finally(() => {
+        if (this.#opening.get(path) === opening) this.#opening.delete(path);
+      });
     this.#opening.set(path, opening);
     return opening;
+  }
+
+  /** The name was forgotten while the file was being opened: it may be another file by now. */
+  #discard(entry: OpenFile): void {
+    entry.evicted = true;
+    entry.closeIfUnused();
   }
 
   #close(file: FileHandle): void {

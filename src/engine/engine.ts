@@ -62,7 +62,12 @@ export class Engine {
   static async open(options: EngineOptions): Promise<Engine> {
     const opened = await openDirectory(options);
     const engine = new Engine(opened);
-    await engine.#start(opened);
+    try {
+      await engine.#start(opened);
+    } catch (error) {
+      await engine.#release();
+      throw error;
+    }
     return engine;
   }
 
@@ -100,7 +105,7 @@ export class Engine {
       synced: (partition, synced) => this.#maintenance.synced(partition, synced),
       failed: (reason) => this.#fail(reason),
     });
-    this.#admin = new TopicAdmin(opened, this.#committer);
+    this.#admin = new TopicAdmin(opened, this.#committer, this.#maintenance);
     this.#housekeeping = new Housekeeping(context, topics, this.#committer, this.#maintenance, this.#space);
   }
 
@@ -259,10 +264,14 @@ export class Engine {
       await this.#maintenance.stop();
       await this.#finish();
     } finally {
-      await this.#journal.close();
-      await this.#context.files.close();
-      await this.#lock.release();
+      await this.#release();
     }
+  }
+
+  async #release(): Promise<void> {
+    await this.#journal.close();
+    await this.#context.files.close();
+    await this.#lock.release();
   }
 
   async #finish(): Promise<void> {

@@ -49,6 +49,7 @@ export class Housekeeping {
   async #run(): Promise<void> {
     await this.#space.refresh();
     for (const partition of [...this.#context.tails.partitions]) await this.#committer.drain(partition);
+    this.#maintenance.retry();
     const due = this.#dueToRoll();
     if (due.length === 0) return;
     await this.#committer.exclusive(async () => {

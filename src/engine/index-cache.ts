@@ -17,8 +17,8 @@ export class IndexCache {
   readonly #fileSystem: FileSystem;
   readonly #files: DescriptorCache;
   readonly #logger: Logger;
-  readonly #indexes: LRUCache<string, SegmentIndexes>;
-  readonly #loading = new Map<string, Promise<SegmentIndexes>>();
+  readonly #indexes: LRUCache<LogSegment, SegmentIndexes>;
+  readonly #loading = new Map<LogSegment, Promise<SegmentIndexes>>();
 
   constructor(fileSystem: FileSystem, files: DescriptorCache, logger: Logger, maxBytes: number) {
     this.#fileSystem = fileSystem;
@@ -37,17 +37,17 @@ export class IndexCache {
 
   /** The indexes of a segment whose file holds exactly what its stats say. */
   get(partitionDir: string, segment: LogSegment, intervalBytes: number): Promise<SegmentIndexes> {
-    const cached = this.#indexes.get(segment.path);
+    const cached = this.#indexes.get(segment);
     if (cached !== undefined) return Promise.resolve(cached);
-    const pending = this.#loading.get(segment.path);
+    const pending = this.#loading.get(segment);
     if (pending !== undefined) return pending;
     const loading = this.load(partitionDir, segment, intervalBytes)
       .then((indexes) => {
-        this.#indexes.set(segment.path, indexes);
+        this.#indexes.set(segment, indexes);
         return indexes;
       })
-      .finally(() => this.#loading.delete(segment.path));
-    this.#loading.set(segment.path, loading);
+      .finally(() => this.#loading.delete(segment));
+    this.#loading.set(segment, loading);
     return loading;
   }
 
@@ -62,8 +62,8 @@ export class IndexCache {
     return indexes;
   }
 
-  forget(path: string): void {
-    this.#indexes.delete(path);
+  forget(segment: LogSegment): void {
+    this.#indexes.delete(segment);
   }
 
   async #store(partitionDir: string, segment: LogSegment, indexes: SegmentIndexes): Promise<void> {

@@ -49,8 +49,8 @@ export class JournalReplay {
   /** The later frame wins: after a repair an offset may have been given anew. */
   #add({ topicId, partition, batch }: JournalEntry): void {
     const key = `${topicId.toString('hex')}/${partition}`;
-    let batches = this.#partitions.get(key);
-    if (batches === undefined) this.#partitions.set(key, (batches = new Map()));
+    const batches = this.#partitions.get(key) ?? new Map<number, Buffer>();
+    this.#partitions.set(key, batches);
     batches.set(batchBaseOffset(batch, 0), batch);
   }
 }

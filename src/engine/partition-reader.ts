@@ -75,8 +75,9 @@ function checkOffset(partition: PartitionLog, offset: number): void {
   if (!Number.isSafeInteger(offset) || offset < 0) {
     throw new SeglogError('INVALID_REQUEST', `an offset is a whole number from 0 to 2^53-1, not ${offset}`);
   }
-  const { logStartOffset, highWatermark } = partition;
-  if (offset < logStartOffset || offset > highWatermark) {
+  const { logStartOffset, highWatermark, logEndOffset } = partition;
+  // Between the two ends lies what was appended, but is not readable yet: there is nothing, for now.
+  if (offset < logStartOffset || offset > logEndOffset) {
     throw new SeglogError(
       'OFFSET_OUT_OF_RANGE',
       `offset ${offset} is outside of partition ${partition.name}, which holds ${logStartOffset} to ${highWatermark} (exclusive)`,
@@ -152,6 +153,8 @@ async function readSegment(
 ): Promise<ReadResult | undefined> {
   const lease = await partition.context.files.lease(segment.path);
   try {
+    // The name may belong to another topic by now.
+    if (partition.deleted) return undefined;
     let { position, offset: expected } = from;
     let want = Math.max(maxBytes, BATCH_HEADER_BYTES);
     for (;;) {
@@ -259,7 +262,7 @@ export async function offsetForTimestamp(partition: PartitionLog, timestamp: num
       `a timestamp is a whole number of ms since 1970, not ${timestamp}`,
     );
   }
-  const { segments, logStartOffset } = partition;
+  const { segments, logStartOffset, writtenOffset } = partition;
   for (const segment of segments.slice(Math.max(0, findSegment(segments, logStartOffset)))) {
     if (segment.stats.batches === 0 || segment.stats.maxTimestamp < timestamp) continue;
     const indexes = await indexesOf(partition, segment);
@@ -267,7 +270,7 @@ export async function offsetForTimestamp(partition: PartitionLog, timestamp: num
     const found = await scanForTimestamp(partition, from, segment.endOffset, timestamp);
     if (found !== undefined) return found;
   }
-  const from = Math.max(partition.writtenOffset, logStartOffset);
+  const from = Math.max(writtenOffset, logStartOffset);
   return (
     (await scanForTimestamp(partition, from, partition.highWatermark, timestamp)) ?? partition.highWatermark
   );

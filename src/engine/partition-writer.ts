@@ -145,7 +145,12 @@ function firstRun(tail: readonly TailBatch[]): TailBatch[] {
 }
 
 function noteWritten(partition: PartitionLog, segment: LogSegment, facts: BatchFacts, now: number): void {
-  segment.note(facts, now, partition.topic.settings['index.interval.bytes']);
+  const { settings } = partition.topic;
+  segment.note(facts, now, settings['index.interval.bytes']);
+  const half = settings['segment.bytes'] / 2;
+  if (segment.stats.bytes > half && partition.nextFile === 'none' && segment === partition.active) {
+    void prepareNext(partition);
+  }
 }
 
 async function writeToSegment(
@@ -162,8 +167,9 @@ async function writeToSegment(
     const lease = await partition.context.files.lease(segment.path);
     file = lease.file;
     release = () => lease.release();
-    segment.dirty = true;
     await writeFully(file, buffers, position);
+    // Set when the bytes are in: a sync that began earlier does not cover them.
+    segment.dirty = true;
   } catch (error) {
     throw await writeFailed(partition, file, position, error);
   } finally {
@@ -177,44 +183,50 @@ async function loadIndexWriter(partition: PartitionLog, segment: LogSegment): Pr
   return new IndexWriter(indexes, segment.stats.bytes - interval);
 }
 
-/** Gives the prepared file its header and its name; durable with the next sync, which syncs the directory too. */
+/** Gives the segment its file, header first, then name; durable with the next sync, which syncs the directory too. */
 async function materialise(partition: PartitionLog, segment: LogSegment): Promise<void> {
   const { fileSystem, files, clock } = partition.context;
-  const prepared = preparedSegmentPath(partition.directory);
+  const { id: topicId } = partition.topic;
   const header = encodeSegmentHeader({
-    topicId: partition.topic.id,
+    topicId,
     partition: partition.partition,
     baseOffset: segment.baseOffset,
     createdAt: clock.now(),
   });
-  const file = await openPrepared(partition, prepared);
+  const prepared = partition.nextFile === 'ready';
+  const path = prepared ? preparedSegmentPath(partition.directory) : `${segment.path}~`;
+  if (prepared) partition.nextFile = 'taken';
+  else await removeIfExists(fileSystem, path);
   try {
-    await writeFully(file, [header], 0);
+    const file = await fileSystem.open(path, prepared ? 'write' : 'create');
+    try {
+      await writeFully(file, [header], 0);
+    } finally {
+      await file.close();
+    }
+    await fileSystem.rename(path, segment.path);
   } finally {
-    await file.close();
+    if (prepared) partition.nextFile = 'none';
   }
-  await fileSystem.rename(prepared, segment.path);
   files.forget(segment.path);
   segment.exists = true;
   segment.dirty = true;
   partition.directoryDirty = true;
 }
 
-async function openPrepared(partition: PartitionLog, path: string): Promise<FileHandle> {
-  try {
-    return await partition.context.fileSystem.open(path, 'write');
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-    return partition.context.fileSystem.open(path, 'create');
-  }
-}
-
 /** Makes the next segment's file ahead of need, so that no append waits for a file to be created. */
-export async function prepareNextSegment(partition: PartitionLog): Promise<void> {
+async function prepareNext(partition: PartitionLog): Promise<void> {
+  const { fileSystem, logger } = partition.context;
   const path = preparedSegmentPath(partition.directory);
-  await removeIfExists(partition.context.fileSystem, path);
-  const file = await partition.context.fileSystem.open(path, 'create');
-  await file.close();
+  partition.nextFile = 'making';
+  try {
+    await removeIfExists(fileSystem, path);
+    await (await fileSystem.open(path, 'create')).close();
+    partition.nextFile = 'ready';
+  } catch (error) {
+    partition.nextFile = 'none';
+    logger.debug({ partition: partition.name, err: error }, 'the next segment could not be prepared');
+  }
 }
 
 /** Decides what a failed write means, and leaves the file without a part of it, or the partition fenced. */

@@ -16,7 +16,7 @@
  * A builder belongs to one caller and is done with when `finish` returns.
  */
 import assert from 'node:assert';
-import { compress } from './compression.ts';
+import { type Codec, compress } from './compression.ts';
 import { SeglogError } from './errors.ts';
 import { writeI64 } from './integers.ts';
 import {
@@ -36,6 +36,35 @@ import {
   writeVarint,
   writeVarlong,
 } from './varint.ts';
+
+/**
+ * Buffers that builders filled before and are done with: memory that was touched lately is filled several
+ * times faster than fresh memory, which the system has to provide page by page. Batches are copied out of
+ * them, so they never leave this module.
+ */
+const idleBuffers: Buffer[] = [];
+const MAX_IDLE_BUFFERS = 8;
+const MIN_IDLE_BYTES = 64 * 1024;
+const MAX_IDLE_BYTES = 1024 * 1024;
+/** A batch that never needs more than this is built where it stays: it is not worth a copy. */
+const SMALL_BATCH_BYTES = 4096;
+
+function takeIdleBuffer(bytes: number): Buffer | undefined {
+  const last = bytes > SMALL_BATCH_BYTES ? idleBuffers.at(-1) : undefined;
+  return last !== undefined && last.length >= bytes ? idleBuffers.pop() : undefined;
+}
+
+function mayBecomeIdle(buffer: Buffer): boolean {
+  return (
+    idleBuffers.length < MAX_IDLE_BUFFERS &&
+    buffer.length >= MIN_IDLE_BYTES &&
+    buffer.length <= MAX_IDLE_BYTES
+  );
+}
+
+/** What all headers share: the magic, and -1 for no producer id, sequence and epoch. Zero is for stampBatch to set. */
+const EMPTY_HEADER = Buffer.alloc(BATCH_HEADER_BYTES).fill(0xff, 56, 70);
+EMPTY_HEADER.writeUInt32LE(BATCH_MAGIC, 4);
 
 const NO_HEADERS: readonly ProduceHeader[] = [];
 const NO_BYTES = Buffer.alloc(0);
@@ -121,28 +150,24 @@ export class RecordBatchBuilder {
     if (needed > MAX_BATCH_BYTES) throw tooLarge(needed);
     const filled = this.#buffer;
     const capacity = Math.max(needed, filled === NO_BYTES ? this.#capacityHint : 2 * filled.length);
-    this.#buffer = Buffer.allocUnsafe(Math.min(capacity, MAX_BATCH_BYTES));
-    if (filled !== NO_BYTES) this.#buffer.set(filled.subarray(0, this.#end));
+    const larger = takeIdleBuffer(capacity) ?? Buffer.allocUnsafe(Math.min(capacity, MAX_BATCH_BYTES));
+    if (filled !== NO_BYTES) larger.set(filled.subarray(0, this.#end));
+    this.#replaceBuffer(larger);
+  }
+
+  #replaceBuffer(buffer: Buffer): void {
+    if (mayBecomeIdle(this.#buffer)) idleBuffers.push(this.#buffer);
+    this.#buffer = buffer;
   }
 
   /** The batch of all records added, of which there must be one. Uncompressed where compression does not pay. */
   finish(compression: CompressionType): EncodedBatch {
     assert(this.#recordCount > 0, 'a batch has records');
     if (this.#minTimestamp < this.#referenceTimestamp) this.#rebase();
-    const uncompressedBytes = this.#end - BATCH_HEADER_BYTES;
-    let bytes = this.#buffer.subarray(0, this.#end);
-    let codec: CompressionType = 'none';
-    if (compression !== 'none') {
-      const compressed = compress(compression, bytes.subarray(BATCH_HEADER_BYTES));
-      if (compressed.length < uncompressedBytes) {
-        codec = compression;
-        bytes = Buffer.allocUnsafe(BATCH_HEADER_BYTES + compressed.length);
-        bytes.set(compressed, BATCH_HEADER_BYTES);
-      }
-    }
-    // A far too large hint must not keep memory that nobody counts.
-    if (codec === 'none' && this.#end < this.#buffer.length / 2) bytes = Buffer.from(bytes);
-    this.#writeHeader(bytes, codec, uncompressedBytes);
+    const compressed = compression === 'none' ? undefined : this.#compressed(compression);
+    const bytes = compressed ?? this.#uncompressed();
+    this.#writeHeader(bytes, compressed === undefined ? 'none' : compression);
+    this.#replaceBuffer(NO_BYTES);
     return {
       bytes,
       recordCount: this.#recordCount,
@@ -151,19 +176,30 @@ export class RecordBatchBuilder {
     };
   }
 
-  #writeHeader(bytes: Buffer, codec: CompressionType, uncompressedBytes: number): void {
-    // Offset, floor and checksum stay zero for stampBatch, reserved fields for ever.
-    bytes.fill(0, 0, BATCH_HEADER_BYTES);
+  #compressed(codec: Codec): Buffer | undefined {
+    const records = compress(codec, this.#buffer.subarray(BATCH_HEADER_BYTES, this.#end));
+    if (BATCH_HEADER_BYTES + records.length >= this.#end) return undefined;
+    const bytes = Buffer.allocUnsafe(BATCH_HEADER_BYTES + records.length);
+    bytes.set(records, BATCH_HEADER_BYTES);
+    return bytes;
+  }
+
+  /** The records with room for the header before them: a copy, where the buffer is kept or much larger than its content. */
+  #uncompressed(): Buffer {
+    const buffer = this.#buffer;
+    const filled = buffer.subarray(0, this.#end);
+    return mayBecomeIdle(buffer) || this.#end < buffer.length / 2 ? Buffer.from(filled) : filled;
+  }
+
+  #writeHeader(bytes: Buffer, codec: CompressionType): void {
+    bytes.set(EMPTY_HEADER);
     bytes.writeUInt32LE(bytes.length - 4, 0);
-    bytes.writeUInt32LE(BATCH_MAGIC, 4);
     bytes.writeUInt32LE(this.#recordCount - 1, 24);
     bytes.writeUInt32LE(this.#recordCount, 28);
     writeI64(bytes, 32, this.#minTimestamp);
     writeI64(bytes, 40, this.#maxTimestamp);
-    // Producer id, base sequence and producer epoch: -1, none.
-    bytes.fill(0xff, 56, 70);
-    bytes.writeUInt16LE(COMPRESSION_TYPES.indexOf(codec), 70);
-    bytes.writeUInt32LE(uncompressedBytes, 72);
+    if (codec !== 'none') bytes.writeUInt16LE(COMPRESSION_TYPES.indexOf(codec), 70);
+    bytes.writeUInt32LE(this.#end - BATCH_HEADER_BYTES, 72);
   }
 
   /** Writes all records anew, relative to the smallest timestamp: it was not that of the first record. */
@@ -185,7 +221,7 @@ export class RecordBatchBuilder {
       records.at = recordEnd;
     }
     if (at > MAX_BATCH_BYTES) throw tooLarge(at);
-    this.#buffer = target;
+    this.#replaceBuffer(target);
     this.#end = at;
   }
 }

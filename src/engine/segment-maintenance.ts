@@ -9,7 +9,7 @@ import { replaceFiles } from './file-operations.ts';
 import type { LogSegment } from './log-segment.ts';
 import { Mutex } from './mutex.ts';
 import type { PartitionLog } from './partition-log.ts';
-import { prepareNextSegment, type SyncedState, sync } from './partition-writer.ts';
+import { type SyncedState, sync } from './partition-writer.ts';
 import { indexFiles, summaryFile } from './segment-files.ts';
 
 export class SegmentMaintenance {
@@ -17,6 +17,8 @@ export class SegmentMaintenance {
   /** Recovery points as they stand in the checkpoint files. */
   readonly #checkpointed = new WeakMap<PartitionLog, { offset: number; logStartOffset: number }>();
   readonly #checkpointQueued = new Set<PartitionLog>();
+  /** Segments that are rolled, but have no derived files yet. */
+  readonly #unsealed = new Map<LogSegment, PartitionLog>();
   #stopped = false;
 
   /** The checkpoint on disk says this; called when a partition is opened. */
@@ -24,12 +26,22 @@ export class SegmentMaintenance {
     this.#checkpointed.set(partition, { offset, logStartOffset: partition.logStartOffset });
   }
 
-  /** Seals a segment that has been rolled, and makes the file of the one after the next ahead of need. */
+  /** Seals a segment that has been rolled. */
   seal(partition: PartitionLog, segment: LogSegment): void {
-    void this.#run(partition, async () => {
-      await this.#seal(partition, segment);
-      await prepareNextSegment(partition);
-    });
+    this.#unsealed.set(segment, partition);
+    void this.#run(partition, () => this.#sealOnce(partition, segment));
+  }
+
+  /** Tries again to seal what could not be sealed. */
+  retry(): void {
+    for (const [segment, partition] of this.#unsealed) {
+      if (this.#jobs.idle) void this.#run(partition, () => this.#sealOnce(partition, segment));
+    }
+  }
+
+  /** Runs `section` while no job runs. */
+  exclusive<T>(section: () => Promise<T>): Promise<T> {
+    return this.#jobs.run(section);
   }
 
   /** After a sync: writes the checkpoint once enough of the log has come since the last one. */
@@ -47,7 +59,7 @@ export class SegmentMaintenance {
   async finish(partition: PartitionLog): Promise<void> {
     const state = await sync(partition);
     for (const segment of partition.segments.slice(0, -1)) {
-      if (segment.exists && !segment.sealed) await this.#jobs.run(() => this.#seal(partition, segment));
+      await this.#jobs.run(() => this.#sealOnce(partition, segment));
     }
     const written = this.#checkpointed.get(partition);
     if (written?.offset === state.offset && written.logStartOffset === partition.logStartOffset) return;
@@ -62,7 +74,8 @@ export class SegmentMaintenance {
 
   #run(partition: PartitionLog, job: () => Promise<void>): Promise<void> {
     return this.#jobs.run(async () => {
-      if (this.#stopped || partition.deleted || partition.fenced !== null) return;
+      if (this.#stopped || partition.fenced !== null) return;
+      if (partition.deleted) return this.#forget(partition);
       try {
         await job();
       } catch (error) {
@@ -72,6 +85,15 @@ export class SegmentMaintenance {
         );
       }
     });
+  }
+
+  #forget(partition: PartitionLog): void {
+    for (const [segment, owner] of this.#unsealed) if (owner === partition) this.#unsealed.delete(segment);
+  }
+
+  async #sealOnce(partition: PartitionLog, segment: LogSegment): Promise<void> {
+    if (segment.exists && !segment.sealed) await this.#seal(partition, segment);
+    this.#unsealed.delete(segment);
   }
 
   async #seal(partition: PartitionLog, segment: LogSegment): Promise<void> {
@@ -84,7 +106,7 @@ export class SegmentMaintenance {
       ...indexFiles(partition.directory, indexes, segment.stats),
       summaryFile(partition.directory, segment.stats),
     ]);
-    indexCache.forget(segment.path);
+    indexCache.forget(segment);
     segment.sealed = true;
     segment.indexWriter = undefined;
     await this.#checkpoint(partition, state);

@@ -57,7 +57,12 @@ export class SpaceMonitor {
   async admits(bytes: number): Promise<boolean> {
     if (this.hasRoom(bytes)) return true;
     if (this.#clock.monotonic() - this.#askedAt < RECHECK_MS && this.#full) return false;
-    await this.refresh();
+    try {
+      await this.refresh();
+    } catch {
+      // The disk does not say: the write itself will.
+      return !this.#full;
+    }
     const admitted = this.freeBytes - bytes >= this.#reserveBytes;
     this.#full = !admitted;
     return admitted;

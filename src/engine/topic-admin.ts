@@ -6,6 +6,7 @@ import { partitionDirectory, topicDirectory } from './log-file-names.ts';
 import { Mutex } from './mutex.ts';
 import { type EngineContext, unknownPartition } from './partition-log.ts';
 import { newPartition } from './partition-open.ts';
+import type { SegmentMaintenance } from './segment-maintenance.ts';
 import { nearestName, parseSetting, type SettingValue, TOPIC_SETTINGS } from './settings.ts';
 import { checkTopicName, parseTopicConfig, type TopicFile, type TopicStore, topicIdentity } from './topic.ts';
 import type { TopicChange, TopicDescription, TopicListing, TopicSpec } from './types.ts';
@@ -16,14 +17,16 @@ export class TopicAdmin {
   readonly #topics: Map<string, OpenTopic>;
   readonly #defaults: Record<string, SettingValue>;
   readonly #committer: Committer;
+  readonly #maintenance: SegmentMaintenance;
   readonly #changes = new Mutex();
 
-  constructor(opened: OpenedDirectory, committer: Committer) {
+  constructor(opened: OpenedDirectory, committer: Committer, maintenance: SegmentMaintenance) {
     this.#context = opened.context;
     this.#store = opened.store;
     this.#topics = opened.topics;
     this.#defaults = opened.topicDefaults;
     this.#committer = committer;
+    this.#maintenance = maintenance;
   }
 
   /** Resolves when no change is running. */
@@ -71,20 +74,12 @@ export class TopicAdmin {
   delete(name: string): Promise<void> {
     return this.#changes.run(async () => {
       const topic = this.#find(name);
-      await this.#committer.exclusive(async () => {
-        // Writes and syncs that run come to their end; none begins while the directory is renamed away.
-        for (const { writing, syncing } of topic.partitions) {
-          await syncing.run(async () => {});
-          await writing.run(async () => {});
-        }
+      await this.#whileStill(topic, async () => {
         await this.#store.delete(topic.file);
         this.#topics.delete(name);
         for (const partition of topic.partitions) {
           partition.markDeleted();
-          for (const { path } of partition.segments) {
-            this.#context.files.forget(path);
-            this.#context.indexCache.forget(path);
-          }
+          for (const { path } of partition.segments) this.#context.files.forget(path);
         }
       });
       try {
@@ -96,6 +91,31 @@ export class TopicAdmin {
         );
       }
     });
+  }
+
+  /** Runs `change` while no commit, write, sync or maintenance job of the topic runs: names in its directory are still. */
+  #whileStill(topic: OpenTopic, change: () => Promise<void>): Promise<void> {
+    return this.#committer.exclusive(() =>
+      this.#maintenance.exclusive(async () => {
+        const { promise: done, resolve: release } = Promise.withResolvers<void>();
+        const held = topic.partitions.map(({ syncing, writing }) => {
+          const { promise, resolve } = Promise.withResolvers<void>();
+          void syncing.run(() =>
+            writing.run(() => {
+              resolve();
+              return done;
+            }),
+          );
+          return promise;
+        });
+        await Promise.all(held);
+        try {
+          await change();
+        } finally {
+          release();
+        }
+      }),
+    );
   }
 
   list(): TopicListing[] {

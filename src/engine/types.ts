@@ -61,7 +61,7 @@ export interface PartitionAppend {
 }
 
 export interface ReadOptions {
-  /** The first offset wanted; within [log start offset, high watermark]. */
+  /** The first offset wanted; within [log start offset, log end offset]. At or past the high watermark there is nothing yet. */
   offset: number;
   /** Stop once this many bytes are read; one whole batch is returned whatever its size. Default 1 MiB. */
   maxBytes?: number;
