@@ -118,16 +118,6 @@ t.test('the engine needs nothing but Node and its own few packages', async (t) =
   t.pass('no other package is imported');
 });
 
-t.test('built-in modules are imported with their scheme', async (t) => {
-  const { builtinModules } = await import('node:module');
-  for (const source of sources) {
-    for (const { specifier } of source.imports) {
-      if (builtinModules.includes(specifier)) t.fail(`${source.path}: write node:${specifier}`);
-    }
-  }
-  t.pass('all of them');
-});
-
 t.test('the environment is read, and things are printed, by the command line only', async (t) => {
   for (const { path, layer, globals } of sources) {
     if (layer === 'cli') continue;
