@@ -73,7 +73,7 @@ const SHORT_BYTES = 16;
 
 export class RecordBatchBuilder {
   /** Header and records so far; the header is written at the end. */
-  #buffer = NO_BYTES;
+  #buffer: Buffer = NO_BYTES;
   #end = BATCH_HEADER_BYTES;
   #recordCount = 0;
   readonly #capacityHint: number;

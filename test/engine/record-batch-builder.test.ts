@@ -180,6 +180,30 @@ t.test('a batch larger than the format allows is refused before memory is taken'
   t.equal(builder.recordCount, 0);
 });
 
+t.test('builders that work at the same time, and after each other, share no memory', async (t) => {
+  const finished: { bytes: Buffer; expected: string[] }[] = [];
+  for (let round = 0; round < 12; round++) {
+    const builders = Array.from({ length: 3 }, () => new RecordBatchBuilder());
+    const values: string[][] = builders.map(() => []);
+    for (let i = 0; i < 30 * round; i++) {
+      for (const [b, builder] of builders.entries()) {
+        const value = `${round} ${b} ${i} `.repeat(50 * (b + 1));
+        values[b]!.push(value);
+        builder.add(T + ((i * 7) % 13), null, value);
+      }
+    }
+    for (const [b, builder] of builders.entries()) {
+      if (round > 0)
+        finished.push({ bytes: builder.finish(b === 2 ? 'zstd' : 'none').bytes, expected: values[b]! });
+    }
+  }
+  for (const { bytes, expected } of finished) {
+    const values = decodeRecords([bytes], 0).map(({ value }) => String(value));
+    if (values.join() !== expected.join()) t.fail(`a batch of ${expected.length} records was overwritten`);
+  }
+  t.equal(finished.length, 33);
+});
+
 t.test('a hint that is far too large keeps no memory', async (t) => {
   const { bytes } = build([{ timestamp: T, key: null, value: 'small', headers: [] }], 'none', 10 << 20);
   t.ok(bytes.buffer.byteLength < 1 << 20);
