@@ -184,11 +184,14 @@ export class RecordBatchBuilder {
     return bytes;
   }
 
-  /** The records with room for the header before them: a copy, where the buffer is kept or much larger than its content. */
+  /** The records with room for the header before them. A copy, where the buffer is wanted again or is much too large. */
   #uncompressed(): Buffer {
     const buffer = this.#buffer;
     const filled = buffer.subarray(0, this.#end);
-    return mayBecomeIdle(buffer) || this.#end < buffer.length / 2 ? Buffer.from(filled) : filled;
+    if (mayBecomeIdle(buffer) || this.#end < buffer.length / 2) return Buffer.from(filled);
+    // It is the batch's from now on.
+    this.#buffer = NO_BYTES;
+    return filled;
   }
 
   #writeHeader(bytes: Buffer, codec: CompressionType): void {

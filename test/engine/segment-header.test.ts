@@ -72,6 +72,18 @@ t.test('unsafe integers and a newer version are refused', async (t) => {
   });
 });
 
+t.test('any content with a right checksum gives a header or a fault', async () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 48, maxLength: 48 }), (content) => {
+      const bytes = Buffer.concat([Buffer.alloc(16), content]);
+      writeFileHeader(bytes, { magic: 'SLSG', version: 1, name: '' });
+      const decoded = decodeSegmentHeader(bytes);
+      return typeof decoded === 'string' ? decoded === 'fields' : Number.isSafeInteger(decoded.baseOffset);
+    }),
+    { numRuns: 500, seed: 5 },
+  );
+});
+
 t.test('a header that could not be read back is not written', async (t) => {
   t.throws(() => encodeSegmentHeader({ ...header, topicId: 'short' }), { code: 'ERR_ASSERTION' });
   t.throws(() => encodeSegmentHeader({ ...header, partition: -1 }), RangeError);
