@@ -1,0 +1,65 @@
+/**
+ * What the server is doing: starting (the engine recovers), running, or stopping. Routes get the engine
+ * here, so none of them can use it before it is open or after it began to close.
+ */
+import type { Engine } from '../engine/index.ts';
+import { HttpProblem } from './error-mapping.ts';
+
+export type Phase = 'starting' | 'running' | 'stopping';
+
+const REASONS: Readonly<Record<Exclude<Phase, 'running'>, string>> = {
+  starting: 'The log is being opened and recovered; try again shortly.',
+  stopping: 'The server is stopping; try another one, or this one once it is back.',
+};
+
+export class Lifecycle {
+  #phase: Phase = 'starting';
+  #engine: Engine | undefined;
+  readonly #onStop = new Set<() => void>();
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** @throws HttpProblem not_ready while the engine is not open. */
+  get engine(): Engine {
+    if (this.#engine === undefined) throw notReady('starting');
+    return this.#engine;
+  }
+
+  /** @throws HttpProblem not_ready unless requests are served. */
+  assertRunning(): void {
+    if (this.#phase !== 'running') throw notReady(this.#phase);
+  }
+
+  opened(engine: Engine): void {
+    this.#engine = engine;
+    if (this.#phase === 'starting') this.#phase = 'running';
+  }
+
+  /** From now on requests are refused; long polls are answered with what there is, and tails end. */
+  stop(): void {
+    this.#phase = 'stopping';
+    for (const callback of this.#onStop) callback();
+    this.#onStop.clear();
+  }
+
+  /** Calls back once when the stop begins (at once if it has); returns a function that takes it back. */
+  onStop(callback: () => void): () => void {
+    if (this.#phase === 'stopping') {
+      callback();
+      return () => {};
+    }
+    this.#onStop.add(callback);
+    return () => this.#onStop.delete(callback);
+  }
+}
+
+function notReady(phase: Exclude<Phase, 'running'>): HttpProblem {
+  return new HttpProblem(
+    'not_ready',
+    REASONS[phase],
+    { phase },
+    phase === 'stopping' ? { connection: 'close' } : {},
+  );
+}
