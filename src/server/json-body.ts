@@ -1,0 +1,32 @@
+/** Small JSON bodies that become objects: those of requests that change topics. */
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import { type BodyLimits, readBody } from './body-reader.ts';
+import { HttpProblem } from './error-mapping.ts';
+import { JsonFault, JsonScanner } from './json-scanner.ts';
+
+const MAX_BYTES = 1024 * 1024;
+
+/** @throws HttpProblem, as readBody does, and invalid_json, nesting_too_deep. Null for an empty body. */
+export async function readJsonBody(request: IncomingMessage, { budget }: BodyLimits): Promise<unknown> {
+  const body = await readBody(request, { maxBytes: MAX_BYTES, maxDecompressedBytes: MAX_BYTES, budget });
+  try {
+    return body.bytes.length === 0 ? null : parse(body.bytes);
+  } finally {
+    body.release();
+  }
+}
+
+function parse(bytes: Buffer): unknown {
+  if (!isUtf8(bytes)) throw new HttpProblem('invalid_json', 'the body is not valid UTF-8');
+  try {
+    const scanner = new JsonScanner(bytes);
+    const end = scanner.skipWhitespace(scanner.value(0));
+    if (end < bytes.length) throw new JsonFault(end, 'more follows the value');
+  } catch (error) {
+    if (!(error instanceof JsonFault)) throw error;
+    const code = error.tooDeep ? 'nesting_too_deep' : 'invalid_json';
+    throw new HttpProblem(code, `byte ${error.position}: ${error.message}`, { position: error.position });
+  }
+  return JSON.parse(bytes.toString('utf8'));
+}
