@@ -1,0 +1,46 @@
+/** The frame of a page of records, in JSON and in MessagePack: `{records: […], <fields>}`. */
+import type { OutputBuffer } from './output-buffer.ts';
+import { packInteger, packString } from './record-formats.ts';
+
+export type PageFormat = 'application/json' | 'application/msgpack';
+export type PageField = readonly [name: string, value: number | string | null];
+
+/** What stands between records. */
+export const PAGE_SEPARATORS: Readonly<Record<PageFormat, number | undefined>> = {
+  'application/json': 0x2c,
+  'application/msgpack': undefined,
+};
+
+export const PAGE_CONTENT_TYPES: Readonly<Record<PageFormat, string>> = {
+  'application/json': 'application/json; charset=utf-8',
+  'application/msgpack': 'application/msgpack',
+};
+
+const JSON_BEGIN = Buffer.from('{"records":[');
+/** A map header that endPage sets, the name, and the header of an array whose length endPage sets. */
+const MSGPACK_BEGIN = Buffer.from([0x80, 0xa7, ...Buffer.from('records'), 0xdd, 0, 0, 0, 0]);
+
+export function beginPage(out: OutputBuffer, format: PageFormat): void {
+  out.bytes(format === 'application/json' ? JSON_BEGIN : MSGPACK_BEGIN);
+}
+
+/** Ends a page that began at the start of the buffer. */
+export function endPage(
+  out: OutputBuffer,
+  format: PageFormat,
+  records: number,
+  fields: readonly PageField[],
+): void {
+  if (format === 'application/json') {
+    out.text(`],${fields.map(([name, value]) => `"${name}":${JSON.stringify(value)}`).join(',')}}\n`);
+    return;
+  }
+  out.patchByte(0, 0x80 | (fields.length + 1));
+  out.patchUint32(MSGPACK_BEGIN.length - 4, records);
+  for (const [name, value] of fields) {
+    packString(out, name);
+    if (value === null) out.byte(0xc0);
+    else if (typeof value === 'string') packString(out, value);
+    else packInteger(out, value);
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * Reads a range of a partition piece by piece and writes its records, up to limits on records and bytes.
+ * One `step` reads and writes one piece, so that the caller decides between them whether to go on, to send
+ * what there is, or to wait for the client: memory does not depend on the size of the range.
+ */
+import { type Engine, type RecordVisitor, SeglogError, visitRecords } from '../engine/index.ts';
+import type { OutputBuffer } from './output-buffer.ts';
+import type { RecordWriter } from './record-formats.ts';
+
+const PIECE_BYTES = 512 * 1024;
+const SMALL_PIECE_BYTES = 64 * 1024;
+/** A guess at the size of a record, to read less where few records are wanted. */
+const BYTES_PER_RECORD = 1024;
+
+export interface ScanRange {
+  topic: string;
+  partition: number;
+  /** First offset. */
+  start: number;
+  /** Exclusive. */
+  end: number;
+}
+
+export interface ScanLimits {
+  maxRecords: number;
+  /** Of the answer; one record is given whatever its size. */
+  maxBytes: number;
+  /** A byte between records, where the format has one. */
+  separator?: number;
+}
+
+export class PartitionScan {
+  /** The next offset to read. */
+  nextOffset: number;
+  /** Records written so far. */
+  records = 0;
+  highWatermark = 0;
+  readonly #engine: Engine;
+  readonly #range: ScanRange;
+  readonly #limits: ScanLimits;
+  readonly #visit: RecordVisitor;
+  readonly #into: Buffer;
+  /** Bytes written in earlier steps. */
+  #sentBytes = 0;
+  #full = false;
+
+  constructor(engine: Engine, range: ScanRange, limits: ScanLimits, out: OutputBuffer, write: RecordWriter) {
+    this.#engine = engine;
+    this.#range = range;
+    this.#limits = limits;
+    this.nextOffset = range.start;
+    const wanted = Math.min(
+      limits.maxBytes,
+      Math.max(SMALL_PIECE_BYTES, limits.maxRecords * BYTES_PER_RECORD),
+    );
+    this.#into = Buffer.allocUnsafeSlow(Math.max(1, Math.min(PIECE_BYTES, wanted)));
+    this.#visit = this.#visitor(out, write);
+  }
+
+  /** True when a limit or the end of the range is reached. */
+  get done(): boolean {
+    return this.#full || this.nextOffset >= this.#range.end;
+  }
+
+  /** What was written so far has left the output buffer. */
+  sent(bytes: number): void {
+    this.#sentBytes += bytes;
+  }
+
+  /**
+   * Reads and writes one piece; false when there is nothing left to read now.
+   * @throws SeglogError OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE, UNKNOWN_TOPIC_OR_PARTITION; what was written before stays.
+   */
+  async step(): Promise<boolean> {
+    if (this.done) return false;
+    const { topic, partition } = this.#range;
+    const result = await this.#engine.read(topic, partition, { offset: this.nextOffset, into: this.#into });
+    this.highWatermark = result.highWatermark;
+    for (const chunk of result.chunks) {
+      if (!visitRecords(chunk, this.nextOffset, this.#visit)) return false;
+    }
+    const moved = result.nextOffset > this.nextOffset;
+    this.nextOffset = Math.min(this.#range.end, result.nextOffset);
+    return moved && !this.done;
+  }
+
+  #visitor(out: OutputBuffer, write: RecordWriter): RecordVisitor {
+    const { end } = this.#range;
+    const { maxRecords, maxBytes, separator } = this.#limits;
+    return (offset, timestamp, chunk, keyStart, keyEnd, valueStart, valueEnd, headersStart) => {
+      if (offset >= end || this.records >= maxRecords) return this.#stop(offset >= end ? end : offset);
+      const before = out.length;
+      if (separator !== undefined && this.records > 0) out.byte(separator);
+      write(out, undefined, offset, timestamp, chunk, keyStart, keyEnd, valueStart, valueEnd, headersStart);
+      if (this.records > 0 && this.#sentBytes + out.length > maxBytes) {
+        out.truncate(before);
+        return this.#stop(offset);
+      }
+      this.records++;
+      this.nextOffset = offset + 1;
+      return true;
+    };
+  }
+
+  #stop(nextOffset: number): boolean {
+    this.#full = true;
+    this.nextOffset = nextOffset;
+    return false;
+  }
+}
+
+/** Where a read begins and ends, as the parameters of a request say. */
+export interface RangeParameters {
+  offset?: number;
+  timestamp?: number;
+  tail?: number;
+  until_offset?: number;
+  until_timestamp?: number;
+}
+
+/** The first offset of a read: `byDefault` when no parameter says one. */
+export async function resolveStart(
+  engine: Engine,
+  topic: string,
+  partition: number,
+  parameters: RangeParameters,
+  byDefault: 'logStartOffset' | 'highWatermark',
+): Promise<number> {
+  const bounds = engine.offsets(topic, partition);
+  if (parameters.tail !== undefined)
+    return Math.max(bounds.logStartOffset, bounds.highWatermark - parameters.tail);
+  if (parameters.timestamp !== undefined)
+    return engine.offsetForTimestamp(topic, partition, parameters.timestamp);
+  const start = parameters.offset ?? bounds[byDefault];
+  if (start < bounds.logStartOffset || start > bounds.highWatermark)
+    throw outOfRange(topic, partition, start, bounds);
+  return start;
+}
+
+/** The end (exclusive) of a read; infinite when no parameter says one. */
+export async function resolveEnd(
+  engine: Engine,
+  topic: string,
+  partition: number,
+  parameters: RangeParameters,
+): Promise<number> {
+  let end = parameters.until_offset ?? Number.POSITIVE_INFINITY;
+  if (parameters.until_timestamp !== undefined) {
+    const found = await engine.offsetForTimestamp(topic, partition, parameters.until_timestamp);
+    end = Math.min(end, found);
+  }
+  return end;
+}
+
+function outOfRange(
+  topic: string,
+  partition: number,
+  offset: number,
+  bounds: ReturnType<Engine['offsets']>,
+): SeglogError {
+  const { logStartOffset, highWatermark } = bounds;
+  const message = `partition ${topic}-${partition} holds offsets ${logStartOffset} to ${highWatermark} (exclusive), not ${offset}`;
+  return new SeglogError('OFFSET_OUT_OF_RANGE', message, {
+    topic,
+    partition,
+    offset,
+    logStartOffset,
+    highWatermark,
+  });
+}

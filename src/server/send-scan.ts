@@ -1,0 +1,95 @@
+/** Answers made of a scan, of one partition or of many: a page in memory, or a stream of any length. */
+import type { FastifyReply } from 'fastify';
+import type { Logger } from '../engine/index.ts';
+import { problemOf } from './error-mapping.ts';
+import type { OutputBuffer } from './output-buffer.ts';
+import { PAGE_SEPARATORS, type PageFormat } from './page-format.ts';
+import type { ScanLimits } from './partition-scan.ts';
+import { jsonRecordWriter, msgpackRecordWriter, type RecordWriter } from './record-formats.ts';
+import type { ValueEncoding } from './record-sink.ts';
+import { ResponseStream } from './response-stream.ts';
+import type { ServerSettings } from './settings.ts';
+
+/** A piece of a stream is sent once it has this size. */
+export const SEND_BYTES = 256 * 1024;
+const DEFAULT_PAGE_BYTES = 1024 * 1024;
+
+/** What PartitionScan and MergedScan have in common. */
+export interface Scan {
+  readonly records: number;
+  step(): Promise<boolean>;
+  sent(bytes: number): void;
+}
+
+interface LimitParameters {
+  max_records?: number;
+  max_bytes?: number;
+}
+
+export function pageLimits(query: LimitParameters, format: PageFormat, settings: ServerSettings): ScanLimits {
+  return {
+    maxRecords: query.max_records ?? Number.POSITIVE_INFINITY,
+    maxBytes: Math.min(query.max_bytes ?? DEFAULT_PAGE_BYTES, settings['http.max.fetch.bytes']),
+    separator: PAGE_SEPARATORS[format],
+  };
+}
+
+export function streamLimits(query: LimitParameters): ScanLimits {
+  const { max_records = Number.POSITIVE_INFINITY, max_bytes = Number.POSITIVE_INFINITY } = query;
+  return { maxRecords: max_records, maxBytes: max_bytes };
+}
+
+export function pageWriter(format: PageFormat, encoding: ValueEncoding = 'text'): RecordWriter {
+  return format === 'application/msgpack' ? msgpackRecordWriter : jsonRecordWriter(encoding);
+}
+
+/** Runs a scan to its end or its limits. Where it fails midway, what was read is given; the next page is told. */
+export async function runPage(scan: Scan): Promise<void> {
+  try {
+    while (await scan.step());
+  } catch (error) {
+    if (scan.records === 0) throw error;
+  }
+}
+
+/** Sends a scan to its end: at once with its length when it is small, else piece by piece. */
+export async function streamScan(
+  scan: Scan,
+  out: OutputBuffer,
+  reply: FastifyReply,
+  headers: Readonly<Record<string, string>>,
+  logger: Logger,
+  trailer?: { name: string; value: () => string | null },
+): Promise<void> {
+  let stream: ResponseStream | undefined;
+  const open = () =>
+    new ResponseStream(reply, trailer === undefined ? headers : { ...headers, trailer: trailer.name });
+  try {
+    for (let more = true; more; ) {
+      more = await scan.step();
+      if (!more || out.length < SEND_BYTES) continue;
+      stream ??= open();
+      scan.sent(out.length);
+      if (!(await stream.write(out.take()))) return;
+    }
+  } catch (error) {
+    if (stream === undefined && out.length === 0) throw error;
+    await breakOff(stream ?? open(), out, error);
+    logger.warn({ err: error, url: reply.request.url }, 'a stream of records ended early');
+    return;
+  }
+  const last = trailer?.value() ?? null;
+  if (stream === undefined && last === null) {
+    void reply.headers(headers).send(out.take());
+    return;
+  }
+  stream ??= open();
+  if (out.length > 0) await stream.write(out.take());
+  stream.end(last === null ? undefined : { [trailer!.name]: last });
+}
+
+/** The answer has begun, so its status is said: a last line tells what went wrong, and the end is missing. */
+async function breakOff(stream: ResponseStream, out: OutputBuffer, error: unknown): Promise<void> {
+  if (out.length > 0) await stream.write(out.take());
+  stream.abort(`${JSON.stringify({ error: problemOf(error).problem })}\n`);
+}
