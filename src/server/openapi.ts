@@ -1,0 +1,30 @@
+/** /openapi.json: made of the schemas of the routes, by @fastify/swagger. */
+import swagger from '@fastify/swagger';
+import type { FastifyInstance } from 'fastify';
+import { COMPONENTS } from './schema-components.ts';
+import { NO_PARAMETERS } from './schemas.ts';
+
+/** To be called before the routes are registered. */
+export async function registerOpenApi(app: FastifyInstance, version: string): Promise<void> {
+  for (const schema of COMPONENTS) app.addSchema(schema);
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'seglog',
+        description: 'A durable, partitioned, append-only log. Errors are application/problem+json.',
+        version,
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      tags: [
+        { name: 'topics', description: 'Topics and their partitions' },
+        { name: 'records', description: 'Appending and reading records' },
+        { name: 'operating', description: 'State and figures' },
+      ],
+    },
+    refResolver: { buildLocalReference: (json) => String(json.$id) },
+  });
+  app.get('/openapi.json', { schema: { hide: true, querystring: NO_PARAMETERS } }, async (_request, reply) =>
+    reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(app.swagger())),
+  );
+}

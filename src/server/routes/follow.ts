@@ -1,0 +1,98 @@
+/**
+ * Following a partition as server-sent events: each record is an event whose id is its offset, so a client
+ * that comes back with Last-Event-ID goes on behind it. A comment is sent when nothing else was for a while.
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { AppContext } from '../app-context.ts';
+import { HttpProblem, problemOf } from '../error-mapping.ts';
+import type { FetchRoute } from '../fetch-parameters.ts';
+import { OutputBuffer } from '../output-buffer.ts';
+import { PartitionScan, resolveEnd, resolveStart } from '../partition-scan.ts';
+import { eventRecordWriter } from '../record-formats.ts';
+import { requestSignal } from '../request-signal.ts';
+import { ResponseStream } from '../response-stream.ts';
+import { streamLimits } from '../send-scan.ts';
+
+const HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache, no-transform',
+  // Proxies that buffer would hold events back.
+  'x-accel-buffering': 'no',
+};
+const HEARTBEAT = ': heartbeat\n\n';
+
+export async function followPartition(
+  context: AppContext,
+  request: FastifyRequest<FetchRoute>,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { topic, partition } = request.params;
+  const { engine } = context.lifecycle;
+  const { query } = request;
+  const last = lastEventId(request.headers['last-event-id']);
+  const parameters =
+    last === undefined ? query : { ...query, timestamp: undefined, tail: undefined, offset: last + 1 };
+  const start = await resolveStart(engine, topic, partition, parameters, 'highWatermark');
+  const end = await resolveEnd(engine, topic, partition, query);
+  if (request.method === 'HEAD') return reply.headers(HEADERS).send();
+  const out = new OutputBuffer(16 * 1024);
+  const write = eventRecordWriter(query.encoding ?? 'text');
+  const scan = new PartitionScan(engine, { topic, partition, start, end }, streamLimits(query), out, write);
+  const stream = new ResponseStream(reply, HEADERS);
+  try {
+    await follow(context, scan, out, stream, reply, { topic, partition });
+    stream.end();
+  } catch (error) {
+    if (out.length > 0) await stream.write(out.take());
+    context.logger.warn({ err: error, url: request.url }, 'an event stream ended early');
+    stream.abort(`event: error\ndata: ${JSON.stringify(problemOf(error).problem)}\n\n`);
+  }
+  return reply;
+}
+
+async function follow(
+  { lifecycle, settings, metrics }: AppContext,
+  scan: PartitionScan,
+  out: OutputBuffer,
+  stream: ResponseStream,
+  reply: FastifyReply,
+  { topic, partition }: { topic: string; partition: number },
+): Promise<void> {
+  const { engine } = lifecycle;
+  const { signal, release } = requestSignal(reply, lifecycle);
+  let counted = 0;
+  try {
+    // Says at once that the stream is open.
+    await stream.write(HEARTBEAT);
+    while (!stream.closed && !signal.aborted) {
+      const startedAt = performance.now();
+      const more = await scan.step();
+      if (scan.records > counted)
+        metrics.fetched(topic, scan.records - counted, performance.now() - startedAt);
+      counted = scan.records;
+      if (out.length > 0) {
+        scan.sent(out.length);
+        await stream.write(out.take());
+      }
+      if (scan.done) return;
+      if (more) continue;
+      const wait = settings['http.sse.heartbeat.ms'];
+      const woken = await engine.waitForRecords(topic, partition, scan.nextOffset, wait, signal);
+      if (!woken && !signal.aborted) await stream.write(HEARTBEAT);
+    }
+  } finally {
+    release();
+  }
+}
+
+function lastEventId(header: string | string[] | undefined): number | undefined {
+  if (header === undefined || header === '') return undefined;
+  const offset = Number(header);
+  if (!/^\d{1,16}$/.test(String(header)) || !Number.isSafeInteger(offset)) {
+    throw new HttpProblem(
+      'invalid_offset',
+      'last-event-id must be the id of an event of this stream: an offset',
+    );
+  }
+  return offset;
+}

@@ -1,0 +1,134 @@
+/** Reading a range of time over all partitions of a topic, merged by time: as lines, or as pages with a cursor. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { negotiate } from '../accept.ts';
+import type { AppContext } from '../app-context.ts';
+import { decodeCursor, encodeCursor } from '../merge-cursor.ts';
+import { MergedScan } from '../merged-scan.ts';
+import { OutputBuffer } from '../output-buffer.ts';
+import { beginPage, endPage, PAGE_CONTENT_TYPES, type PageFormat } from '../page-format.ts';
+import type { ScanLimits } from '../partition-scan.ts';
+import { lineRecordWriter, type RecordWriter } from '../record-formats.ts';
+import type { ValueEncoding } from '../record-sink.ts';
+import { ref } from '../schema-components.ts';
+import { MERGED_PARAMETERS, responses, TOPIC_PATH } from '../schemas.ts';
+import { pageLimits, pageWriter, runPage, SEND_BYTES, streamLimits, streamScan } from '../send-scan.ts';
+
+interface MergedRoute {
+  Params: { topic: string };
+  Querystring: {
+    from?: number;
+    until?: number;
+    cursor?: string;
+    max_records?: number;
+    max_bytes?: number;
+    encoding?: ValueEncoding;
+  };
+}
+
+type MergedRequest = FastifyRequest<MergedRoute>;
+
+const FORMATS = ['application/json', 'application/x-ndjson', 'application/msgpack'] as const;
+/** A trailer, because it is known only at the end. */
+const CURSOR_TRAILER = 'x-seglog-next-cursor';
+
+export function registerMergedFetchRoute(app: FastifyInstance, context: AppContext): void {
+  app.get<MergedRoute>(
+    '/api/topics/:topic/records',
+    {
+      schema: {
+        tags: ['records'],
+        summary: 'Read a range of time over all partitions, merged by time',
+        description:
+          'Merged by the running maximum of timestamps in each partition, then by partition and offset. A record that ' +
+          'came late stays where it lies in its partition. Adjoining ranges neither overlap nor leave anything out.',
+        params: TOPIC_PATH,
+        querystring: MERGED_PARAMETERS,
+        response: responses(
+          {
+            200: {
+              description:
+                'A page with a cursor (JSON, MessagePack), or all records of the range as lines (NDJSON)',
+              content: {
+                'application/json': { schema: ref('MergedPage') },
+                'application/msgpack': { schema: { ...ref('MergedPage') } },
+                'application/x-ndjson': { schema: { ...ref('Record') } },
+              },
+            },
+          },
+          'invalid_topic',
+          'invalid_timestamp',
+          'invalid_cursor',
+          'unknown_topic',
+          'not_acceptable',
+          'corrupt_data',
+        ),
+      },
+    },
+    async (request, reply) => {
+      const format = negotiate(request.headers.accept, FORMATS);
+      const startedAt = performance.now();
+      const answer = format === 'application/x-ndjson' ? sendLines : sendPage;
+      const records = await answer(context, request, reply, format as PageFormat);
+      context.metrics.fetched(request.params.topic, records, performance.now() - startedAt);
+      return reply;
+    },
+  );
+}
+
+/** Begins the scan of what a request asks for. */
+async function openScan(
+  { lifecycle }: AppContext,
+  request: MergedRequest,
+  limits: ScanLimits,
+  out: OutputBuffer,
+  write: RecordWriter,
+): Promise<{ scan: MergedScan; nextCursor: () => string | null }> {
+  const { engine } = lifecycle;
+  const { topic } = request.params;
+  const { from, until, cursor } = request.query;
+  const { id, partitions } = await engine.describeTopic(topic);
+  const after = cursor === undefined ? undefined : decodeCursor(cursor, id);
+  const range = { topic, partitions: partitions.length, from, until, after };
+  const scan = new MergedScan(engine, range, limits, out, write);
+  await scan.open();
+  const nextCursor = () =>
+    scan.complete || scan.position === undefined ? null : encodeCursor(id, scan.position);
+  return { scan, nextCursor };
+}
+
+async function sendPage(
+  context: AppContext,
+  request: MergedRequest,
+  reply: FastifyReply,
+  format: PageFormat,
+) {
+  const { query } = request;
+  const limits = pageLimits(query, format, context.settings);
+  const out = new OutputBuffer(Math.min(limits.maxBytes, SEND_BYTES));
+  beginPage(out, format);
+  const { scan, nextCursor } = await openScan(
+    context,
+    request,
+    limits,
+    out,
+    pageWriter(format, query.encoding),
+  );
+  await runPage(scan);
+  endPage(out, format, scan.records, [['nextCursor', nextCursor()]]);
+  void reply.header('content-type', PAGE_CONTENT_TYPES[format]).send(out.take());
+  return scan.records;
+}
+
+async function sendLines(context: AppContext, request: MergedRequest, reply: FastifyReply): Promise<number> {
+  const { query } = request;
+  const headers = { 'content-type': 'application/x-ndjson' };
+  const out = new OutputBuffer(SEND_BYTES * 2);
+  const write = lineRecordWriter(query.encoding ?? 'text');
+  const { scan, nextCursor } = await openScan(context, request, streamLimits(query), out, write);
+  if (request.method === 'HEAD') {
+    void reply.headers(headers).send();
+    return 0;
+  }
+  await streamScan(scan, out, reply, headers, context.logger, { name: CURSOR_TRAILER, value: nextCursor });
+  return scan.records;
+}

@@ -1,0 +1,185 @@
+/**
+ * The JSON schemas of requests and answers. They validate what comes in and make up /openapi.json, so the
+ * two cannot differ.
+ */
+import { PROBLEMS, type ProblemCode } from './error-mapping.ts';
+import type { ParameterSchema, ParametersSchema } from './query-parameters.ts';
+import { ref } from './schema-components.ts';
+
+const offset = (description: string): ParameterSchema => ({
+  type: 'integer',
+  minimum: 0,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description,
+  'x-problem': 'invalid_offset',
+});
+
+const timestamp = (description: string): ParameterSchema => ({
+  type: 'string',
+  format: 'timestamp',
+  description: `${description} ISO 8601 (without a zone: UTC) or an epoch number in s, ms, µs or ns, told apart by its size.`,
+  examples: ['2026-11-21T08:00:00Z', 1_795_248_000],
+  'x-problem': 'invalid_timestamp',
+});
+
+const count = (description: string, minimum = 1): ParameterSchema => ({
+  type: 'integer',
+  minimum,
+  description,
+});
+
+const parameters = (properties: Record<string, ParameterSchema>): ParametersSchema => ({
+  type: 'object',
+  additionalProperties: false,
+  properties,
+});
+
+const topic: ParameterSchema = {
+  type: 'string',
+  pattern: '^(?!\\.{1,2}$)[a-zA-Z0-9._-]{1,249}$',
+  description: '1 to 249 of a-z, A-Z, 0-9, ".", "_" and "-", and neither "." nor ".."',
+  'x-problem': 'invalid_topic',
+};
+
+const encoding: ParameterSchema = {
+  type: 'string',
+  enum: ['text', 'json', 'base64'],
+  description:
+    'How keys and values are written in JSON: as text (default), values as JSON itself, or as base64.',
+};
+
+export const TOPIC_PATH = parameters({ topic });
+export const PARTITION_PATH = parameters({
+  topic,
+  partition: {
+    type: 'integer',
+    maximum: 999_999_999,
+    description: 'Number of the partition.',
+    'x-problem': 'invalid_partition',
+  },
+});
+export const NO_PARAMETERS = parameters({});
+
+export const PRODUCE_PARAMETERS = parameters({
+  acks: {
+    type: 'string',
+    enum: ['all', '1', '0'],
+    description:
+      'Answer when the records are synced to disk (all, the default), written to the OS (1), or accepted (0).',
+  },
+  partition: {
+    type: 'integer',
+    maximum: 999_999_999,
+    description: 'Partition of the records that name none; else by key, or round robin.',
+    'x-problem': 'invalid_partition',
+  },
+  encoding: { ...encoding, description: `${encoding.description} For a body of application/json.` },
+  compression: {
+    type: 'string',
+    enum: ['none', 'gzip', 'snappy', 'lz4', 'zstd'],
+    description: 'Codec of the stored batch, where the topic has compression.type=producer.',
+  },
+  key: { type: 'string', description: 'Key of the record, for a body of application/octet-stream.' },
+});
+
+export const FETCH_PARAMETERS = parameters({
+  offset: offset('First offset. Default: the log start offset; for an event stream, the high watermark.'),
+  timestamp: timestamp('Start at the first record with at least this timestamp.'),
+  tail: offset('Start this many offsets before the high watermark.'),
+  until_offset: offset('End before this offset.'),
+  until_timestamp: timestamp('End before the first record with at least this timestamp.'),
+  max_records: count('Most records.'),
+  max_bytes: count(
+    'Largest answer; one record is given whatever its size. Default for a page: 1 MiB; for a stream: none.',
+  ),
+  wait_ms: count('Long poll: how long to wait for the first record.', 0),
+  encoding,
+});
+
+export const MERGED_PARAMETERS = parameters({
+  from: timestamp(
+    'Start, in each partition, at the first record with at least this timestamp. Default: the log start.',
+  ),
+  until: timestamp(
+    'End, in each partition, before the first record with at least this timestamp. Default: the high watermark.',
+  ),
+  cursor: {
+    type: 'string',
+    description: 'Go on behind the page that gave this nextCursor.',
+    'x-problem': 'invalid_cursor',
+  },
+  max_records: count('Most records.'),
+  max_bytes: count(
+    'Largest answer; one record is given whatever its size. Default for a page: 1 MiB; for a stream: none.',
+  ),
+  encoding,
+});
+
+const config = {
+  type: 'object',
+  description: 'Settings by name, such as segment.bytes.',
+  additionalProperties: { type: ['string', 'number'] },
+} as const;
+
+export const CREATE_TOPIC_BODY = {
+  type: ['object', 'null'],
+  additionalProperties: false,
+  properties: {
+    partitions: { type: 'integer', minimum: 1, description: 'Default: num.partitions.' },
+    config,
+  },
+} as const;
+
+export const ALTER_TOPIC_BODY = {
+  type: 'object',
+  additionalProperties: false,
+  minProperties: 1,
+  properties: {
+    partitions: { type: 'integer', minimum: 1, description: 'Only more than there are now.' },
+    config: {
+      ...config,
+      description: 'Settings by name; null takes one back to its default.',
+      additionalProperties: { type: ['string', 'number', 'null'] },
+    },
+  },
+} as const;
+
+/** What every route may answer. */
+const COMMON: readonly ProblemCode[] = [
+  'invalid_parameter',
+  'headers_too_large',
+  'request_timeout',
+  'internal_error',
+  'not_ready',
+  'overloaded',
+];
+/** What every route with a body may answer. */
+export const BODY_PROBLEMS: readonly ProblemCode[] = [
+  'invalid_request',
+  'invalid_json',
+  'nesting_too_deep',
+  'corrupt_payload',
+  'body_too_large',
+  'decompressed_too_large',
+  'unsupported_media_type',
+  'unsupported_encoding',
+];
+
+/** The `response` part of a route's schema: what it answers when all is well, and its problems by status. */
+export function responses(ok: Record<number, object>, ...codes: ProblemCode[]): Record<string, object> {
+  const byStatus = new Map<number, ProblemCode[]>();
+  for (const code of new Set([...codes, ...COMMON])) {
+    const { status } = PROBLEMS[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  const problems = [...byStatus].map(([status, names]) => [
+    status,
+    { description: names.join(', '), content: { 'application/problem+json': { schema: ref('Problem') } } },
+  ]);
+  return { ...ok, ...Object.fromEntries(problems) };
+}
+
+/** An answer of JSON. */
+export function json(description: string, schema: object): object {
+  return { description, content: { 'application/json': { schema } } };
+}
