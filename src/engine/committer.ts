@@ -45,7 +45,10 @@ export class Committer {
   readonly #commits = new Mutex();
   /** Partitions under flush=interval with a timer that runs. */
   readonly #flushTimers = new Set<PartitionLog>();
-  #scheduled = false;
+  /** `gathering`: something is queued, and a commit begins with the next turn of the event loop at the latest. */
+  #state: 'idle' | 'gathering' | 'running' = 'idle';
+  #queuedBatches = 0;
+  #lastGroupBatches = 0;
 
   constructor(parts: CommitterParts) {
     this.#parts = parts;
@@ -56,10 +59,17 @@ export class Committer {
   enqueue(partition: PartitionLog, queued: QueuedBatch): void {
     partition.queue.push(queued);
     this.#queued.add(partition);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    // What else this turn of the event loop brings joins the group.
-    this.#context.clock.soon(this.#commitNext);
+    this.#queuedBatches++;
+    if (this.#state === 'running') return;
+    // Half of what the last group held is enough to begin with: while the disk syncs it, the other half is encoded.
+    if (this.#queuedBatches * 2 >= this.#lastGroupBatches) {
+      this.#run();
+    } else if (this.#state === 'idle') {
+      this.#state = 'gathering';
+      this.#context.clock.soon(() => {
+        if (this.#state === 'gathering') this.#run();
+      });
+    }
   }
 
   /** Runs `section` while no commit is in flight; the next group waits for it. */
@@ -69,18 +79,31 @@ export class Committer {
 
   /** Resolves once all that was queued is answered. */
   async flush(): Promise<void> {
-    while (this.#scheduled) await this.exclusive(async () => {});
+    while (this.#state !== 'idle') await this.exclusive(async () => {});
   }
 
-  readonly #commitNext = (): void => {
-    void this.#commits.run(async () => {
+  #run(): void {
+    this.#state = 'running';
+    void this.#commits.run(() => this.#commitGroups());
+  }
+
+  /**
+   * Commits group after group. The next one is on its way to the disk before those of the last one are answered, so that
+   * what they do next runs while the disk is busy.
+   */
+  async #commitGroups(): Promise<void> {
+    let answered: readonly GroupPart[] = [];
+    do {
       const group = this.#takeGroup();
-      if (group.length > 0) await this.#commitOrFail(group);
-      // One group a turn: whoever waits for a moment without a commit gets it.
-      if (this.#queued.size > 0) this.#commitNext();
-      else this.#scheduled = false;
-    });
-  };
+      const commit = group.length > 0 ? this.#commitOrFail(group) : undefined;
+      for (const part of answered) acknowledge(part, () => true);
+      answered = commit === undefined ? [] : await commit;
+      // Whoever waits for a moment without a commit gets it between two groups.
+    } while (this.#queued.size > 0 && !this.#commits.contended);
+    for (const part of answered) acknowledge(part, () => true);
+    if (this.#queued.size > 0) this.#run();
+    else this.#state = 'idle';
+  }
 
   #takeGroup(): GroupPart[] {
     const group: GroupPart[] = [];
@@ -93,36 +116,40 @@ export class Committer {
       group.push(part);
       room -= part.bytes;
     }
+    this.#lastGroupBatches = sum(group, (part) => part.batches.length);
+    this.#queuedBatches = sum([...this.#queued], ({ queue }) => queue.length);
     return group;
   }
 
   /** A fault that is not of the disk is our own: nobody knows how far it came, so nothing more is appended. */
-  async #commitOrFail(group: GroupPart[]): Promise<void> {
+  async #commitOrFail(group: readonly GroupPart[]): Promise<readonly GroupPart[]> {
     try {
-      await this.#commit(group);
+      return await this.#commit(group);
     } catch (error) {
       this.#context.logger.error({ err: error }, 'a group commit failed unexpectedly');
       const reason = `a group commit failed unexpectedly (${(error as Error).message}); restart seglog`;
       for (const part of group)
         this.#refuse(part, new SeglogError('OUTCOME_UNKNOWN', reason, {}, { cause: error }));
       this.#parts.failed(reason);
+      return [];
     }
   }
 
-  async #commit(group: GroupPart[]): Promise<void> {
+  /** Resolves with the parts that are as safe as was asked for, to be answered. The others have been refused. */
+  async #commit(group: readonly GroupPart[]): Promise<readonly GroupPart[]> {
     const { clock, observer, settings } = this.#context;
     const start = clock.monotonic();
     const bytes = sum(group, (part) => part.bytes);
-    if (!(await this.#hasRoom(bytes))) {
+    if (!this.#parts.space.hasRoom(bytes) && !(await this.#parts.space.admits(bytes))) {
       observer.failed?.('storage_full');
       for (const part of group) this.#refuse(part, storageFull(settings['log.dir.reserve.bytes']));
-      return;
+      return [];
     }
     const journaled = this.#chooseJournaled(group);
     const direct = journaled.length === 0 ? group : group.filter((part) => !isSmall(part, settings));
     const work = direct.map((part) => this.#commitDirect(part));
     if (journaled.length > 0) work.push(this.#commitJournaled(journaled));
-    await (work.length === 1 ? work[0] : Promise.all(work));
+    const answered = work.length === 1 ? await work[0]! : (await Promise.all(work)).flat();
     this.#parts.space.noteWritten(bytes);
     observer.committed?.({
       batches: sum(group, (part) => part.batches.length),
@@ -131,10 +158,7 @@ export class Committer {
       journaledBatches: sum(journaled, (part) => part.batches.length),
       durationMs: clock.monotonic() - start,
     });
-  }
-
-  #hasRoom(bytes: number): boolean | Promise<boolean> {
-    return this.#parts.space.hasRoom(bytes) || this.#parts.space.admits(bytes);
+    return answered;
   }
 
   /** The parts that go through the journal: all that are small, or none. */
@@ -148,7 +172,7 @@ export class Committer {
     return this.#parts.journal.canTake(batches, bytes) ? small : [];
   }
 
-  async #commitJournaled(parts: readonly GroupPart[]): Promise<void> {
+  async #commitJournaled(parts: readonly GroupPart[]): Promise<readonly GroupPart[]> {
     const entries: JournalEntry[] = [];
     const ends = new Map<PartitionLog, number>();
     for (const { partition, batches, endOffset } of parts) {
@@ -164,14 +188,14 @@ export class Committer {
       this.#context.observer.failed?.('sync');
       this.#parts.failed((error as Error).message);
       for (const part of parts) this.#refuse(part, error as SeglogError);
-      return;
+      return [];
     }
     for (const part of parts) {
       applyJournaled(part);
-      acknowledge(part, () => true);
       this.#done(part);
       this.#drainIfMuch(part.partition);
     }
+    return parts;
   }
 
   #drainIfMuch(partition: PartitionLog): void {
@@ -188,22 +212,22 @@ export class Committer {
     }
   }
 
-  async #commitDirect(part: GroupPart): Promise<void> {
+  async #commitDirect(part: GroupPart): Promise<readonly GroupPart[]> {
     const { partition } = part;
     try {
       await writeDirect(part);
       acknowledge(part, (acks) => acks !== 'all');
       if (part.needsSync) {
-        const synced = await sync(partition);
-        acknowledge(part, (acks) => acks === 'all');
-        this.#parts.synced(partition, synced);
+        this.#parts.synced(partition, await sync(partition));
       } else {
         this.#syncLater(partition);
       }
       this.#done(part);
+      return [part];
     } catch (error) {
       this.#noteIfFull(error);
       this.#refuse(part, error as SeglogError);
+      return [];
     }
   }
 
@@ -245,6 +269,7 @@ function isSmall(part: GroupPart, settings: EngineSettings): boolean {
   );
 }
 
+/** Answers those whose acks are met; who has an answer already keeps it. */
 function acknowledge(part: GroupPart, answered: (acks: Acks) => boolean): void {
   let offset = part.baseOffset;
   for (const queued of part.batches) {

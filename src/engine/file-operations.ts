@@ -24,7 +24,19 @@ export async function writeFully(
   }
 }
 
-function dropBytes(buffers: readonly Uint8Array[], count: number): Uint8Array[] {
+/** Writes all of `buffers` at `position` and syncs the file. */
+export async function writeAndSync(
+  file: FileHandle,
+  buffers: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
+  if (file.writeAndSync !== undefined) return file.writeAndSync(buffers, position);
+  await writeFully(file, buffers, position);
+  return file.sync();
+}
+
+/** What is left of `buffers` behind their first `count` bytes. */
+export function dropBytes(buffers: readonly Uint8Array[], count: number): Uint8Array[] {
   const rest: Uint8Array[] = [];
   let drop = count;
   for (const buffer of buffers) {

@@ -16,6 +16,11 @@ export interface FileHandle {
   read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<number>;
   /** Writes buffers one after the other at `position`; resolves with the bytes written, which may be fewer. */
   write(buffers: readonly Uint8Array[], position: number): Promise<number>;
+  /**
+   * As `write`, again after short writes until all is written, and then `sync`. An implementation offers it when it can
+   * start the sync in the same turn of the event loop: see `writeAndSync` in file-operations.ts.
+   */
+  writeAndSync?(buffers: readonly Uint8Array[], position: number): Promise<void>;
   /** fdatasync: the file's bytes and its size are durable when it resolves. */
   sync(): Promise<void>;
   /** Sets the file's size; a longer file is filled with zeros. */

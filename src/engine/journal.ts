@@ -7,7 +7,7 @@
  */
 import type { Clock } from './clock.ts';
 import { errnoOf, SeglogError } from './errors.ts';
-import { removeIfExists, writeFully } from './file-operations.ts';
+import { removeIfExists, writeAndSync, writeFully } from './file-operations.ts';
 import type { FileHandle, FileSystem } from './file-system.ts';
 import {
   encodeFrameHead,
@@ -104,9 +104,8 @@ export class Journal<Client> {
     const { clock, observer } = this.#options;
     try {
       const head = encodeFrameHead(entries, target.sequence, target.position);
-      await writeFully(target.file, [head, ...entries.map(({ batch }) => batch)], target.position);
       const start = clock.monotonic();
-      await target.file.sync();
+      await writeAndSync(target.file, [head, ...entries.map(({ batch }) => batch)], target.position);
       observer.synced?.('journal', clock.monotonic() - start);
     } catch (error) {
       this.#failed = true;

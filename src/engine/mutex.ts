@@ -11,6 +11,11 @@ export class Mutex {
     return this.#waiting === 0;
   }
 
+  /** True while a section waits for another one. */
+  get contended(): boolean {
+    return this.#waiting > 1;
+  }
+
   run<T>(section: () => Promise<T>): Promise<T> {
     // The common case pays for no chaining: nobody is inside.
     const result = this.#waiting++ === 0 ? section() : this.#last.then(section, section);

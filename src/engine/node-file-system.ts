@@ -13,6 +13,7 @@
 import fs from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoOf, SeglogError } from './errors.ts';
+import { dropBytes, writeFully } from './file-operations.ts';
 import type {
   DirectoryLock,
   FileHandle,
@@ -69,6 +70,16 @@ class NodeFileHandle implements FileHandle {
     return buffers.length === 1
       ? fs.writeSync(descriptor, buffers[0]!, 0, length, position)
       : fs.writevSync(descriptor, buffers, position);
+  }
+
+  /** A small write is a copy to the page cache: done at once, so that the sync is under way before anything else runs. */
+  async writeAndSync(buffers: readonly Uint8Array[], position: number): Promise<void> {
+    const descriptor = this.#opened();
+    let length = 0;
+    for (const buffer of buffers) length += buffer.length;
+    const written = length > SYNCHRONOUS_WRITE_BYTES ? 0 : fs.writevSync(descriptor, buffers, position);
+    if (written < length) await writeFully(this, dropBytes(buffers, written), position + written);
+    return this.sync();
   }
 
   async sync(): Promise<void> {

@@ -219,7 +219,7 @@ export interface EngineObserver {
   appended?(topic: string, records: number, bytes: number): void;
   fetched?(topic: string, bytes: number): void;
   committed?(report: CommitReport): void;
-  /** One fdatasync of a segment or journal file. */
+  /** One sync of a segment file, or one write and sync of the journal. */
   synced?(file: 'segment' | 'journal', durationMs: number): void;
   rolled?(topic: string, partition: number): void;
   /** A write or sync that failed, a partition that was fenced, damage that was found. */
