@@ -1,6 +1,6 @@
 /** Builds the HTTP application: routes, schemas, limits, errors. It never listens and opens nothing. */
 import { Ajv } from 'ajv';
-import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Logger } from '../engine/index.ts';
 import type { AppContext } from './app-context.ts';
 import { ByteBudget } from './byte-budget.ts';
