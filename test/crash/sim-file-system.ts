@@ -53,6 +53,11 @@ export class SimFileSystem implements FileSystem {
     return this.#kernel.disk.usedBytes;
   }
 
+  /** Whether the disk can get full. */
+  get isLimited(): boolean {
+    return this.#kernel.isLimited;
+  }
+
   set capacityBytes(bytes: number) {
     this.#kernel.capacityBytes = bytes;
   }
@@ -237,7 +242,11 @@ export class SimFileSystem implements FileSystem {
     };
     return kernel.operate(
       { kind: 'syncDirectory', path },
-      { perform: () => ({ value: undefined, change: sync(false) }), failed: () => sync(true) },
+      {
+        perform: () => ({ value: undefined, change: sync(false) }),
+        // Without a descriptor the directory was not even opened: nothing is lost, the next sync takes it along.
+        failed: (error) => (error === 'EMFILE' ? undefined : sync(true)),
+      },
     );
   }
 

@@ -41,6 +41,32 @@ export interface FaultRule {
 
 export type Fault = { readonly error: Errno } | { readonly short: true };
 
+const EIO: Fault = { error: 'EIO' };
+const ENOSPC: Fault = { error: 'ENOSPC' };
+const EMFILE: Fault = { error: 'EMFILE' };
+
+/** The faults that each kind of call can have. */
+export const FAULTS_OF: Readonly<Record<OperationKind, readonly Fault[]>> = {
+  open: [EIO, ENOSPC, EMFILE],
+  read: [EIO],
+  write: [EIO, ENOSPC, { short: true }],
+  sync: [EIO, ENOSPC],
+  truncate: [EIO, ENOSPC],
+  size: [EIO],
+  close: [EIO],
+  makeDirectory: [EIO, ENOSPC],
+  list: [EIO, EMFILE],
+  status: [EIO],
+  rename: [EIO, ENOSPC],
+  remove: [EIO],
+  removeDirectory: [EIO],
+  syncDirectory: [EIO, ENOSPC, EMFILE],
+  space: [EIO],
+  lock: [EIO],
+  unlock: [EIO],
+  plant: [],
+};
+
 export interface Call {
   readonly kind: OperationKind;
   readonly path: string;

@@ -143,6 +143,10 @@ export class Kernel {
     return handles === 0 && !this.disk.isLinked(node) ? { kind: 'release', node } : undefined;
   }
 
+  get isLimited(): boolean {
+    return this.capacityBytes < NO_LIMIT_BYTES;
+  }
+
   get freeBytes(): number {
     return Math.max(0, this.capacityBytes - this.disk.usedBytes);
   }

@@ -1,0 +1,247 @@
+/**
+ * One life of an engine on a simulated disk, with an oracle beside it: each call tells the oracle what was asked for
+ * and what was promised, and `check` compares all that can be read with what is owed.
+ *
+ * Without a fault every call must succeed. With one, calls may be refused, but only by errors that say what became of
+ * the call, and what was acknowledged must stay readable.
+ */
+
+import { Engine } from '../../src/engine/engine.ts';
+import { type ErrorCode, isSeglogError, SeglogError } from '../../src/engine/errors.ts';
+import { decodeRecords } from '../../src/engine/record-batch-reader.ts';
+import type { Acks, TopicChange } from '../../src/engine/types.ts';
+import type { World } from './harness.ts';
+import { type OracleRecord, type TopicState, Violation } from './oracle.ts';
+import {
+  checkObserved,
+  checkPartition,
+  isSynchronous,
+  logName,
+  type ObservedPartition,
+  type ObservedRecord,
+  type ObservedTopic,
+} from './oracle-check.ts';
+
+export const DATA = '/data';
+
+export interface AppendShape {
+  readonly records?: number;
+  /** Bytes of each value, about. */
+  readonly bytes?: number;
+  readonly acks?: Acks;
+  /** Event time; default: now. */
+  readonly timestamp?: number;
+}
+
+/** Errors that promise that nothing of the call was stored. */
+const NOTHING_STORED: ReadonlySet<ErrorCode> = new Set([
+  'STORAGE_FULL',
+  'THROTTLED',
+  'REQUEST_TIMED_OUT',
+  'KAFKA_STORAGE_ERROR',
+  'NOT_READY',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+]);
+
+export class EngineDriver {
+  readonly engine: Engine;
+  readonly #world: World;
+
+  private constructor(world: World, engine: Engine) {
+    this.#world = world;
+    this.engine = engine;
+  }
+
+  static async open(world: World, settings: Record<string, string | number>): Promise<EngineDriver> {
+    const { files, clock } = world;
+    return new EngineDriver(
+      world,
+      await Engine.open({ directory: DATA, settings, fileSystem: files, clock }),
+    );
+  }
+
+  async createTopic(
+    name: string,
+    partitions: number,
+    config: Record<string, string | number> = {},
+  ): Promise<void> {
+    const incarnation = this.#world.oracle.nextIncarnation;
+    await this.#changeTopic(name, { incarnation, partitions, config }, () =>
+      this.engine.createTopic(name, { partitions, config }),
+    );
+  }
+
+  async alterTopic(
+    name: string,
+    change: { partitions?: number; config?: Record<string, string | number> },
+  ): Promise<void> {
+    const before = this.#world.oracle.topic(name).settled;
+    if (before === undefined) return;
+    const { partitions = before.partitions, config = {} } = change;
+    const state = { ...before, partitions, config: { ...before.config, ...config } };
+    await this.#changeTopic(name, state, () => this.engine.alterTopic(name, change as TopicChange));
+  }
+
+  async deleteTopic(name: string): Promise<void> {
+    if (this.#world.oracle.topic(name).settled === undefined) return;
+    await this.#changeTopic(name, undefined, () => this.engine.deleteTopic(name));
+  }
+
+  async #changeTopic(
+    name: string,
+    state: TopicState | undefined,
+    change: () => Promise<unknown>,
+  ): Promise<void> {
+    const { oracle } = this.#world;
+    // After a failed operation nobody knows how the topic stands, and this oracle takes one doubt at a time.
+    if (oracle.topic(name).pending) return;
+    oracle.topicChanging(name, state);
+    await this.#excused(async () => {
+      await change();
+      oracle.topicSettled(name, state);
+    });
+  }
+
+  /** Appends a batch; when the promise resolves, it is acknowledged, refused, or its outcome is unknown. */
+  async append(topic: string, partition: number, shape: AppendShape = {}): Promise<void> {
+    const { oracle } = this.#world;
+    const { settled, pending } = oracle.topic(topic);
+    if (settled === undefined || pending) return;
+    const { acks = 'all' } = shape;
+    const number = oracle.nextBatch;
+    const records = this.#records(number, shape);
+    oracle.appending({
+      number,
+      log: logName(topic, settled, partition),
+      records,
+      acks,
+      synchronous: isSynchronous(settled),
+    });
+    try {
+      const [answer] = await this.engine.append(topic, records, { acks, partition });
+      if (answer?.partition !== partition || answer.count !== records.length) {
+        throw new Violation(`append to ${topic}-${partition} answered ${JSON.stringify(answer)}`);
+      }
+      oracle.acknowledged(number, answer.baseOffset);
+    } catch (error) {
+      const now = oracle.topic(topic);
+      this.#excuseAppend(error, number, now.settled === settled && !now.pending);
+    }
+  }
+
+  #excuseAppend(error: unknown, number: number, stillThere: boolean): void {
+    if (error instanceof Violation) throw error;
+    const { faulty, disk, oracle } = this.#world;
+    const code = error instanceof SeglogError ? error.code : undefined;
+    const expected =
+      (code === 'STORAGE_FULL' && disk.isLimited) || (code === 'UNKNOWN_TOPIC_OR_PARTITION' && !stillThere);
+    if (!faulty && !expected) throw error;
+    if (code !== undefined && NOTHING_STORED.has(code)) oracle.refused(number);
+    else if (code !== 'OUTCOME_UNKNOWN') throw new Violation(`append failed with ${(error as Error).stack}`);
+  }
+
+  #records(number: number, shape: AppendShape): OracleRecord[] {
+    const { random, clock } = this.#world;
+    const { records = 1 + random.below(3), bytes = 60, timestamp = clock.now() } = shape;
+    return Array.from({ length: records }, (_, index) => ({
+      timestamp: timestamp + index,
+      key: random.chance(0.5) ? `key ${random.below(5)}` : null,
+      value: `${number}/${index}/${'.'.repeat(random.below(2 * bytes))}`,
+    }));
+  }
+
+  /** Compares everything that can be read now with what is owed. */
+  async check(): Promise<void> {
+    const { oracle } = this.#world;
+    const observed = new Map<string, ObservedTopic>();
+    for (const { name } of this.engine.listTopics()) observed.set(name, await this.#observe(name));
+    checkObserved(oracle, observed);
+  }
+
+  async #observe(name: string): Promise<ObservedTopic> {
+    const { partitions, config } = await this.engine.describeTopic(name);
+    const found: ObservedPartition[] = [];
+    for (const { partition, fenced, damaged } of partitions) {
+      if (fenced !== null || damaged.length > 0) {
+        throw new Violation(
+          `${name}-${partition} is fenced (${fenced}) or damaged ${JSON.stringify(damaged)}`,
+        );
+      }
+      found.push(await this.#read(name, partition, (read) => read));
+    }
+    const values = Object.entries(config).map(([setting, { value }]) => [setting, value]);
+    return { partitions: found, config: Object.fromEntries(values) };
+  }
+
+  /** Reads to the high watermark; `use` gets what was read at a moment when nothing lies beyond it. */
+  async #read<T>(topic: string, partition: number, use: (found: ObservedPartition) => T): Promise<T> {
+    const { logStartOffset } = this.engine.offsets(topic, partition);
+    const records: ObservedRecord[] = [];
+    for (let offset = logStartOffset; ; ) {
+      const { highWatermark } = this.engine.offsets(topic, partition);
+      if (offset === highWatermark) return use({ logStartOffset, highWatermark, records });
+      const { chunks, nextOffset } = await this.engine.read(topic, partition, { offset, maxBytes: 4096 });
+      if (nextOffset <= offset)
+        throw new Violation(`reading ${topic}-${partition} at ${offset} goes nowhere`);
+      for (const { timestamp, key, value, ...record } of decodeRecords(chunks, offset)) {
+        records.push({
+          offset: record.offset,
+          timestamp,
+          key: key?.toString() ?? null,
+          value: String(value),
+        });
+      }
+      offset = nextOffset;
+      if (offset > this.engine.offsets(topic, partition).highWatermark) {
+        throw new Violation(`a read of ${topic}-${partition} passed the high watermark`);
+      }
+    }
+  }
+
+  /** As `check` for one partition while others append and something may have failed; reads must go on. */
+  async readBack(topic: string, partition: number): Promise<void> {
+    const { oracle, disk } = this.#world;
+    const state = oracle.topic(topic).settled;
+    if (state === undefined || partition >= state.partitions) return;
+    try {
+      await this.#read(topic, partition, (found) =>
+        checkPartition(oracle, logName(topic, state, partition), found, {
+          synchronous: isSynchronous(state),
+          running: true,
+        }),
+      );
+    } catch (error) {
+      if (error instanceof Violation) throw error;
+      const failed = disk.operations.some(
+        ({ kind, error }) => error && ['open', 'read', 'size'].includes(kind),
+      );
+      const gone = isSeglogError(error, 'UNKNOWN_TOPIC_OR_PARTITION');
+      if (!failed && !gone)
+        throw new Violation(`reads of ${topic}-${partition} stopped: ${(error as Error).stack}`);
+    }
+  }
+
+  async readAllBack(): Promise<void> {
+    for (const [topic, { settled }] of this.#world.oracle.state.topics) {
+      for (let partition = 0; partition < (settled?.partitions ?? 0); partition++)
+        await this.readBack(topic, partition);
+    }
+  }
+
+  async close(): Promise<void> {
+    const { disk } = this.#world;
+    await this.#excused(() => this.engine.close());
+    if (!this.#world.faulty && disk.openHandles > 0) {
+      throw new Violation(`${disk.openHandles} file handles are open after close`);
+    }
+  }
+
+  /** With a fault, a call may fail. */
+  async #excused(call: () => Promise<void>): Promise<void> {
+    try {
+      await call();
+    } catch (error) {
+      if (!this.#world.faulty || error instanceof Violation) throw error;
+    }
+  }
+}

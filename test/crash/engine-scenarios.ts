@@ -1,0 +1,193 @@
+/** What the engine is put through in the crash tests: short runs, each rich in one kind of work. */
+import { type AppendShape, DATA, EngineDriver } from './engine-driver.ts';
+import type { Scenario, World } from './harness.ts';
+
+type Settings = Record<string, string | number>;
+
+const SMALL: Settings = {
+  'journal.file.bytes': 65_536,
+  'checkpoint.bytes': 65_536,
+  'log.dir.reserve.bytes': 0,
+};
+
+/** Every commit goes straight to the segments. */
+const DIRECT: Settings = { ...SMALL, 'journal.files': 0 };
+
+/** Segments of a few batches each, so that they roll all the time. */
+const ROLLING: Settings = { 'segment.bytes': 4096, 'index.interval.bytes': 512, 'max.message.bytes': 65_536 };
+
+interface Work {
+  readonly name: string;
+  readonly settings: Settings;
+  readonly delays?: number;
+  /** The first life, which may open and close the engine several times. */
+  run(world: World, open: () => Promise<EngineDriver>): Promise<void>;
+}
+
+function scenario(work: Work): Scenario {
+  return {
+    name: work.name,
+    delays: work.delays,
+    run: async (world) => {
+      await makeDataDirectory(world);
+      await work.run(world, () => EngineDriver.open(world, work.settings));
+    },
+    recover: async (world) => {
+      await makeDataDirectory(world);
+      await recoverAndGoOn(world, () => EngineDriver.open(world, work.settings));
+    },
+  };
+}
+
+/** The directory above the data is not the engine's to make. */
+async function makeDataDirectory({ disk }: World): Promise<void> {
+  if ((await disk.status(DATA)) === undefined) await disk.makeDirectory(DATA);
+  await disk.syncDirectory('/');
+}
+
+/** Opens what a crash left, checks all of it, appends to all of it, checks again; half of the time after a clean stop. */
+async function recoverAndGoOn(world: World, open: () => Promise<EngineDriver>): Promise<void> {
+  let driver = await open();
+  if (world.faulty) await driver.readAllBack();
+  else await driver.check();
+  await appendToAll(world, driver, { records: 2 });
+  await appendToAll(world, driver, { records: 1, bytes: 900 });
+  await driver.readAllBack();
+  if (world.random.chance(0.5)) {
+    await driver.close();
+    driver = await open();
+  }
+  if (!world.faulty) await driver.check();
+  await driver.close();
+}
+
+/** A batch to each partition of each topic, all at once. */
+async function appendToAll({ oracle }: World, driver: EngineDriver, shape?: AppendShape): Promise<void> {
+  const appends: Promise<void>[] = [];
+  for (const [topic, { settled }] of oracle.state.topics) {
+    for (let partition = 0; partition < (settled?.partitions ?? 0); partition++) {
+      appends.push(driver.append(topic, partition, shape));
+    }
+  }
+  await Promise.all(appends);
+}
+
+export const topicsScenario = scenario({
+  name: 'topics',
+  settings: SMALL,
+  run: async (world, open) => {
+    const driver = await open();
+    await driver.createTopic('first', 2);
+    await driver.createTopic('second', 1, { 'segment.bytes': 8192 });
+    await appendToAll(world, driver);
+    await driver.alterTopic('first', { partitions: 4, config: { 'segment.ms': 60_000 } });
+    await appendToAll(world, driver);
+    await driver.deleteTopic('second');
+    await driver.createTopic('second', 3, { flush: 'sync' });
+    await Promise.all([
+      appendToAll(world, driver),
+      driver.createTopic('third', 1),
+      appendToAll(world, driver),
+    ]);
+    await driver.alterTopic('second', { config: { 'segment.bytes': 4096 } });
+    await Promise.all([appendToAll(world, driver), driver.deleteTopic('first')]);
+    await driver.readAllBack();
+    await driver.close();
+  },
+});
+
+export const journalScenario = scenario({
+  name: 'many partitions through the journal',
+  settings: { ...SMALL, 'journal.files': 2 },
+  delays: 3,
+  run: async (world, open) => {
+    const driver = await open();
+    await driver.createTopic('wide', 5, ROLLING);
+    for (let round = 0; round < 30; round++) {
+      const appends = [appendToAll(world, driver), appendToAll(world, driver, { bytes: 700 })];
+      if (round % 5 === 0) appends.push(driver.readBack('wide', round % 3));
+      await Promise.all(appends);
+      if (round % 10 === 0) await world.clock.advance(1000);
+    }
+    await driver.readAllBack();
+    await driver.close();
+  },
+});
+
+export const directScenario = scenario({
+  name: 'large batches straight to segments',
+  settings: DIRECT,
+  delays: 3,
+  run: async (_, open) => {
+    let driver = await open();
+    await driver.createTopic('deep', 2, ROLLING);
+    for (let round = 0; round < 24; round++) {
+      const appends = [0, 1, 0].map((partition) =>
+        driver.append('deep', partition, { records: 3, bytes: round % 4 === 0 ? 2500 : 400 }),
+      );
+      appends.push(driver.readBack('deep', 0));
+      await Promise.all(appends);
+      if (round === 12) {
+        await driver.close();
+        driver = await open();
+      }
+    }
+    await driver.readAllBack();
+    await driver.close();
+  },
+});
+
+export const policiesScenario = scenario({
+  name: 'acks and flush policies, idle time',
+  settings: { ...SMALL, 'housekeeping.interval.ms': 100 },
+  delays: 3,
+  run: async (world, open) => {
+    let driver = await open();
+    await driver.createTopic('sync', 2, { 'segment.ms': 5000 });
+    await driver.createTopic('interval', 1, { flush: 'interval', 'flush.ms': 500 });
+    await driver.createTopic('os', 1, { flush: 'os', 'segment.align': 'hour' });
+    for (let round = 0; round < 12; round++) {
+      await Promise.all([
+        appendToAll(world, driver, { acks: 1 }),
+        appendToAll(world, driver, { acks: round % 3 === 0 ? 0 : 'all' }),
+        driver.readAllBack(),
+      ]);
+      await appendToAll(world, driver, { acks: 1, timestamp: world.clock.now() + round * 1_000_000 });
+      await world.clock.advance([0, 200, 6000, 600][round % 4]!);
+      if (round === 6) {
+        await driver.close();
+        driver = await open();
+      }
+    }
+    await driver.readAllBack();
+    await driver.close();
+  },
+});
+
+export const fullDiskScenario = scenario({
+  name: 'a disk that fills and is freed',
+  settings: { ...SMALL, 'log.dir.reserve.bytes': 16_384 },
+  run: async (world, open) => {
+    const { disk } = world;
+    const driver = await open();
+    await driver.createTopic('kept', 3, ROLLING);
+    await driver.createTopic('ballast', 1);
+    for (let round = 0; round < 8; round++) await appendToAll(world, driver, { records: 2, bytes: 500 });
+    disk.capacityBytes = disk.usedBytes + 24_000;
+    for (let round = 0; round < 4; round++) await appendToAll(world, driver, { bytes: 1500 });
+    await driver.deleteTopic('ballast');
+    disk.capacityBytes = disk.usedBytes + 1_000_000;
+    await world.clock.advance(2000);
+    for (let round = 0; round < 2; round++) await appendToAll(world, driver);
+    await driver.readAllBack();
+    await driver.close();
+  },
+});
+
+export const ENGINE_SCENARIOS = [
+  topicsScenario,
+  journalScenario,
+  directScenario,
+  policiesScenario,
+  fullDiskScenario,
+];

@@ -1,0 +1,185 @@
+/**
+ * What a log owes its users: the oracle is told what was asked for, what was acknowledged and what was read, each at
+ * its place between the operations of the disk, so that for a crash at any place it knows what must be there, what
+ * may be there and what must not.
+ *
+ * Every batch has a number, and every record's value names its batch and its place in it: what is read back tells by
+ * itself what it is. Topic operations on one name come one after the other.
+ */
+import type { CrashVariant } from './sim/crash-image.ts';
+
+/** A promise of the log that was not kept. */
+export class Violation extends Error {}
+
+export interface OracleRecord {
+  readonly timestamp: number;
+  readonly key: string | null;
+  readonly value: string;
+}
+
+export interface TopicState {
+  /** Another one each time a topic of this name is created. */
+  readonly incarnation: number;
+  readonly partitions: number;
+  readonly config: Readonly<Record<string, string | number>>;
+}
+
+export interface TopicEntry {
+  /** What was acknowledged or seen; undefined: there is no such topic. */
+  settled: TopicState | undefined;
+  /** What an operation under way would make of it. */
+  pending: { readonly state: TopicState | undefined } | undefined;
+}
+
+export interface OracleBatch {
+  readonly number: number;
+  /** "topic/incarnation/partition" */
+  readonly log: string;
+  readonly records: readonly OracleRecord[];
+  readonly acks: 'all' | 1 | 0;
+  /** Visible and acknowledged only when synced (flush=sync). */
+  readonly synchronous: boolean;
+  /** `open`: nobody was told; `stored`: must be there at `baseOffset`; `refused`: must not be there. */
+  state: 'open' | 'stored' | 'refused';
+  baseOffset: number | undefined;
+  /** It must survive a power cut, not only the death of the process. */
+  durable: boolean;
+}
+
+interface Snapshot {
+  readonly topics: Map<string, TopicEntry>;
+  readonly batches: Map<number, OracleBatch>;
+  /** Highest high watermark that was seen, by log. */
+  readonly highWatermarks: Map<string, { offset: number; synchronous: boolean }>;
+}
+
+export class LogOracle {
+  readonly #first: Snapshot;
+  readonly #events: { readonly at: number; readonly apply: (state: Snapshot) => void }[] = [];
+  /** Where the disk stands: how many operations have completed. */
+  readonly #position: () => number;
+  readonly state: Snapshot;
+
+  constructor(position: () => number, first: Snapshot = emptySnapshot()) {
+    this.#position = position;
+    this.#first = first;
+    this.state = copySnapshot(first);
+  }
+
+  /** What is owed after a crash that came after `at` operations, to a new disk whose operations start at 0. */
+  afterCrash(at: number, variant: CrashVariant, position: () => number): LogOracle {
+    const state = copySnapshot(this.#first);
+    for (const event of this.#events) if (event.at <= at) event.apply(state);
+    if (variant !== 'kill') forgetUnsynced(state);
+    return new LogOracle(position, state);
+  }
+
+  #note(apply: (state: Snapshot) => void): void {
+    this.#events.push({ at: this.#position(), apply });
+    apply(this.state);
+  }
+
+  topic(name: string): TopicEntry {
+    return entryOf(this.state, name);
+  }
+
+  /** An operation on a topic begins that would leave it like this. */
+  topicChanging(name: string, state: TopicState | undefined): void {
+    this.#note((snapshot) => {
+      entryOf(snapshot, name).pending = { state };
+    });
+  }
+
+  /** The topic was acknowledged or seen to be like this: from now on it must be. */
+  topicSettled(name: string, state: TopicState | undefined): void {
+    this.#note((snapshot) => {
+      snapshot.topics.set(name, { settled: state, pending: undefined });
+    });
+  }
+
+  /** Batches are numbered over all lives of the log. */
+  get nextBatch(): number {
+    return this.state.batches.size;
+  }
+
+  /** Topics are numbered over all lives as well, in the order of their creation. */
+  get nextIncarnation(): number {
+    let last = 0;
+    for (const { settled, pending } of this.state.topics.values()) {
+      last = Math.max(last, settled?.incarnation ?? 0, pending?.state?.incarnation ?? 0);
+    }
+    for (const { log } of this.state.batches.values()) last = Math.max(last, Number(log.split('/')[1]));
+    return last + 1;
+  }
+
+  appending(batch: Pick<OracleBatch, 'number' | 'log' | 'records' | 'acks' | 'synchronous'>): void {
+    this.#note((snapshot) => {
+      const open = { ...batch, state: 'open', baseOffset: undefined, durable: false } as const;
+      snapshot.batches.set(batch.number, open);
+    });
+  }
+
+  acknowledged(number: number, baseOffset: number): void {
+    this.#note((snapshot) => {
+      const batch = snapshot.batches.get(number)!;
+      if (batch.acks === 0) return;
+      batch.state = 'stored';
+      batch.baseOffset = baseOffset;
+      batch.durable ||= batch.acks === 'all';
+    });
+  }
+
+  /** The log said that nothing of this batch was stored. */
+  refused(number: number): void {
+    this.#note((snapshot) => {
+      snapshot.batches.get(number)!.state = 'refused';
+    });
+  }
+
+  /** A reader got this batch: from now on its offsets name this content and no other. */
+  seen(number: number, baseOffset: number): void {
+    this.#note((snapshot) => {
+      const batch = snapshot.batches.get(number)!;
+      batch.state = 'stored';
+      batch.baseOffset = baseOffset;
+      batch.durable ||= batch.synchronous;
+    });
+  }
+
+  highWatermarkSeen(log: string, offset: number, synchronous: boolean): void {
+    if ((this.state.highWatermarks.get(log)?.offset ?? 0) >= offset) return;
+    this.#note((snapshot) => void snapshot.highWatermarks.set(log, { offset, synchronous }));
+  }
+}
+
+function emptySnapshot(): Snapshot {
+  return { topics: new Map(), batches: new Map(), highWatermarks: new Map() };
+}
+
+function copySnapshot({ topics, batches, highWatermarks }: Snapshot): Snapshot {
+  return {
+    topics: new Map([...topics].map(([name, entry]) => [name, { ...entry }])),
+    batches: new Map([...batches].map(([number, batch]) => [number, { ...batch }])),
+    highWatermarks: new Map(highWatermarks),
+  };
+}
+
+function entryOf(snapshot: Snapshot, name: string): TopicEntry {
+  let entry = snapshot.topics.get(name);
+  if (entry === undefined) {
+    entry = { settled: undefined, pending: undefined };
+    snapshot.topics.set(name, entry);
+  }
+  return entry;
+}
+
+/** A power cut takes what was only promised to be in the OS. */
+function forgetUnsynced(state: Snapshot): void {
+  for (const batch of state.batches.values()) {
+    if (batch.state !== 'stored' || batch.durable) continue;
+    batch.state = 'open';
+    batch.baseOffset = undefined;
+  }
+  for (const [log, { synchronous }] of state.highWatermarks)
+    if (!synchronous) state.highWatermarks.delete(log);
+}
