@@ -2,7 +2,13 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { errnoOf } from '../../src/engine/errors.ts';
-import { readFully, readInto, replaceFile, writeFully } from '../../src/engine/file-operations.ts';
+import {
+  readFully,
+  readInto,
+  replaceFile,
+  writeAndSync,
+  writeFully,
+} from '../../src/engine/file-operations.ts';
 import type { FileSystem } from '../../src/engine/file-system.ts';
 import { nodeFileSystem } from '../../src/engine/node-file-system.ts';
 import { SimFileSystem } from '../crash/sim-file-system.ts';
@@ -70,6 +76,23 @@ const CASES: Record<string, (fixture: Fixture) => Promise<void>> = {
     t.equal(await readInto(file, Buffer.alloc(10), 6), 0);
     t.equal(await readInto(file, Buffer.alloc(10), 1000), 0);
     await file.close();
+  },
+
+  'writing with a sync in one call writes all, small and large, and fails as write does': async ({
+    t,
+    files,
+    root,
+  }) => {
+    const file = await files.open(join(root, 'file'), 'create');
+    const parts = [Buffer.alloc(10, 1), Buffer.alloc(100_000, 2), Buffer.alloc(0), Buffer.alloc(3, 3)];
+    await writeAndSync(file, parts, 5);
+    await writeAndSync(file, [Buffer.from('small')], 0);
+    await writeAndSync(file, [], 50);
+    t.ok((await readFully(file, 200_000, 0)).equals(Buffer.concat([Buffer.from('small'), ...parts])));
+    const reader = await files.open(join(root, 'file'), 'read');
+    t.equal(await errno(writeAndSync(reader, parts, 0)), 'EBADF');
+    for (const handle of [file, reader]) await handle.close();
+    t.equal(await errno(writeAndSync(file, parts, 0)), 'EBADF');
   },
 
   'a write past the end leaves zeros between': async ({ t, files, root }) => {
