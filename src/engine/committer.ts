@@ -47,6 +47,7 @@ export class Committer {
   readonly #flushTimers = new Set<PartitionLog>();
   /** `gathering`: something is queued, and a commit begins with the next turn of the event loop at the latest. */
   #state: 'idle' | 'gathering' | 'running' = 'idle';
+  #drainingAll = false;
   #queuedBatches = 0;
   #lastGroupBatches = 0;
 
@@ -195,12 +196,27 @@ export class Committer {
       this.#done(part);
       this.#drainIfMuch(part.partition);
     }
+    this.#drainAllIfMuch();
     return parts;
   }
 
   #drainIfMuch(partition: PartitionLog): void {
     if (partition.tailBytes < this.#context.settings['journal.max.partition.bytes']) return;
     if (partition.writing.idle) void this.drain(partition);
+  }
+
+  /** Many partitions with little each fill the memory too; before its limit sends commits the direct way, all is drained. */
+  #drainAllIfMuch(): void {
+    const { tails, settings } = this.#context;
+    if (this.#drainingAll || tails.bytes * 2 < settings['journal.max.pending.bytes']) return;
+    this.#drainingAll = true;
+    void this.drainAll().finally(() => {
+      this.#drainingAll = false;
+    });
+  }
+
+  async drainAll(): Promise<void> {
+    for (const partition of [...this.#context.tails.partitions]) await this.drain(partition);
   }
 
   /** Writes journaled batches to their segment, unsynced. They are safe and readable meanwhile, so nobody waits. */

@@ -48,7 +48,7 @@ export class Housekeeping {
 
   async #run(): Promise<void> {
     await this.#space.refresh();
-    for (const partition of [...this.#context.tails.partitions]) await this.#committer.drain(partition);
+    await this.#committer.drainAll();
     this.#maintenance.retry();
     const due = this.#dueToRoll();
     if (due.length === 0) return;

@@ -131,7 +131,7 @@ export class Journal<Client> {
   #fileFor(bytes: number): JournalFile<Client> {
     const { fileBytes } = this.#options;
     if (this.#current === undefined || this.#current.position + bytes > fileBytes) {
-      if (this.#current !== undefined) this.#retire(this.#current);
+      if (this.#current !== undefined) this.#retired.add(this.#current);
       this.#current = this.#spare!;
       this.#spare = undefined;
       this.#prepare();
@@ -139,33 +139,29 @@ export class Journal<Client> {
     return this.#current;
   }
 
-  /** The file may be used again once all that it covers is synced in the segments; until then it stays as it is. */
-  #retire(journal: JournalFile<Client>): void {
-    this.#retired.add(journal);
-    const all = [...journal.ends].map(([client, end]) => this.#options.syncTo(client, end));
-    Promise.all(all).then(
-      () => {
-        this.#retired.delete(journal);
-        this.#free.push(journal);
-        this.#prepare();
-      },
-      (error) => {
-        this.#options.logger.error(
-          { journal: journal.path, err: error },
-          'journal file is kept: its batches are not all in their segments',
-        );
-      },
-    );
+  /**
+   * Makes the retired files fit for use again: all that they cover gets synced in the segments. All of them together and
+   * no sooner than a file is needed, since one sync of a segment then serves all that has come meanwhile.
+   */
+  async #reclaim(): Promise<JournalFile<Client> | undefined> {
+    const ends = new Map<Client, number>();
+    const files = [...this.#retired];
+    // Later files come later, and their ends are further.
+    for (const journal of files) for (const [client, end] of journal.ends) ends.set(client, end);
+    await Promise.all([...ends].map(([client, end]) => this.#options.syncTo(client, end)));
+    for (const journal of files) {
+      this.#retired.delete(journal);
+      this.#free.push(journal);
+    }
+    const journal = this.#free.pop();
+    return journal && this.#recycle(journal);
   }
 
   #prepare(): void {
     const { clock, logger, maxFiles } = this.#options;
     if (this.#preparing !== undefined || this.#spare !== undefined || this.#closed || this.#failed) return;
     if (clock.now() < this.#retryAt) return;
-    const recycled = this.#free.pop();
-    if (recycled === undefined && this.files >= maxFiles) return;
-    const work = recycled === undefined ? this.#create() : this.#recycle(recycled);
-    this.#preparing = work
+    this.#preparing = this.#next(maxFiles)
       .then((journal) => {
         this.#spare = journal;
       })
@@ -176,6 +172,13 @@ export class Journal<Client> {
       .finally(() => {
         this.#preparing = undefined;
       });
+  }
+
+  async #next(maxFiles: number): Promise<JournalFile<Client> | undefined> {
+    const free = this.#free.pop();
+    if (free !== undefined) return this.#recycle(free);
+    if (this.files < maxFiles) return this.#create();
+    return this.#retired.size > 0 ? this.#reclaim() : undefined;
   }
 
   async #create(): Promise<JournalFile<Client> | undefined> {

@@ -17,7 +17,7 @@ import { SeglogError } from './errors.ts';
 import type { FileSystem } from './file-system.ts';
 import type { InFlightBudget, PartitionFlight } from './in-flight-budget.ts';
 import type { IndexCache } from './index-cache.ts';
-import type { LogSegment, SegmentStats } from './log-segment.ts';
+import type { BatchFacts, LogSegment, SegmentStats } from './log-segment.ts';
 import type { Logger } from './logger.ts';
 import { Mutex } from './mutex.ts';
 import type { EncodedBatch } from './record-batch.ts';
@@ -66,8 +66,7 @@ export interface QueuedBatch {
 /** A batch that is appended, but not yet written to its segment: readers get it from memory. */
 export interface TailBatch {
   readonly bytes: Buffer;
-  readonly baseOffset: number;
-  readonly nextOffset: number;
+  readonly facts: BatchFacts;
   readonly segment: LogSegment;
 }
 
@@ -160,11 +159,9 @@ export class PartitionLog implements PartitionFlight {
     return rolled;
   }
 
-  pushTail(batches: readonly TailBatch[]): void {
-    for (const batch of batches) {
-      this.tail.push(batch);
-      this.#countTail(batch.bytes.length);
-    }
+  pushTail(batch: TailBatch): void {
+    this.tail.push(batch);
+    this.#countTail(batch.bytes.length);
   }
 
   /** Takes the first batches out: they are in their segment, or the topic is gone. */

@@ -97,7 +97,7 @@ function readTail(partition: PartitionLog, offset: number, maxBytes: number): Re
   let high = tail.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (tail[middle]!.nextOffset <= offset) low = middle + 1;
+    if (tail[middle]!.facts.nextOffset <= offset) low = middle + 1;
     else high = middle;
   }
   const chunks: Buffer[] = [];
@@ -105,11 +105,14 @@ function readTail(partition: PartitionLog, offset: number, maxBytes: number): Re
   let next = offset;
   for (let i = low; i < tail.length; i++) {
     const batch = tail[i]!;
-    if (batch.nextOffset > highWatermark || (chunks.length > 0 && bytes + batch.bytes.length > maxBytes))
+    if (
+      batch.facts.nextOffset > highWatermark ||
+      (chunks.length > 0 && bytes + batch.bytes.length > maxBytes)
+    )
       break;
     chunks.push(batch.bytes);
     bytes += batch.bytes.length;
-    next = batch.nextOffset;
+    next = batch.facts.nextOffset;
   }
   return chunks.length === 0 ? undefined : result(partition, chunks, bytes, next);
 }

@@ -11,16 +11,17 @@ import type { FileHandle } from './file-system.ts';
 import { preparedSegmentPath } from './log-file-names.ts';
 import { addBatch, type BatchFacts, IndexWriter, type LogSegment, type SegmentStats } from './log-segment.ts';
 import type { PartitionLog, QueuedBatch, TailBatch } from './partition-log.ts';
-import { stampBatch } from './record-batch.ts';
+import { type EncodedBatch, stampBatch } from './record-batch.ts';
 import { mustRollBefore } from './roll-policy.ts';
 import { encodeSegmentHeader } from './segment-header.ts';
-import { batchFacts } from './segment-scanner.ts';
 
 /** The batches of one partition in one group commit; all go to one segment. */
 export interface GroupPart {
   readonly partition: PartitionLog;
   readonly segment: LogSegment;
   readonly batches: QueuedBatch[];
+  /** Of each batch, in the same order. */
+  readonly facts: BatchFacts[];
   readonly baseOffset: number;
   readonly endOffset: number;
   readonly bytes: number;
@@ -48,6 +49,7 @@ export function takeGroup(
   let bytes = 0;
   let needsSync = false;
   let count = 0;
+  const facts: BatchFacts[] = [];
   for (; count < queue.length; count++) {
     const { batch, acks } = queue[count]!;
     if (count > 0 && bytes + batch.bytes.length > maxBytes) break;
@@ -58,16 +60,18 @@ export function takeGroup(
     }
     if (count === 0) stats = { ...stats };
     stampBatch(batch.bytes, offset, partition.durableOffset);
+    facts.push(factsAt(batch, offset));
     offset += batch.recordCount;
     bytes += batch.bytes.length;
     needsSync ||= acks === 'all';
-    addBatch(stats, batchFacts(batch.bytes, 0), now);
+    addBatch(stats, facts[count]!, now);
   }
   if (count === 0) return undefined;
   return {
     partition,
     segment: partition.active,
     batches: queue.splice(0, count),
+    facts,
     baseOffset: partition.logEndOffset,
     endOffset: offset,
     bytes,
@@ -76,17 +80,26 @@ export function takeGroup(
   };
 }
 
+function factsAt(batch: EncodedBatch, baseOffset: number): BatchFacts {
+  return {
+    baseOffset,
+    nextOffset: baseOffset + batch.recordCount,
+    records: batch.recordCount,
+    bytes: batch.bytes.length,
+    minTimestamp: batch.baseTimestamp,
+    maxTimestamp: batch.maxTimestamp,
+  };
+}
+
 /** The group is durable in the journal: it becomes part of the log, in memory until it is drained. */
 export function applyJournaled(part: GroupPart): void {
   const { partition, segment } = part;
   const now = partition.context.clock.now();
-  const tail: TailBatch[] = [];
-  for (const { batch } of part.batches) {
-    const facts = batchFacts(batch.bytes, 0);
+  for (let i = 0; i < part.facts.length; i++) {
+    const facts = part.facts[i]!;
     addBatch(partition.appended, facts, now);
-    tail.push({ bytes: batch.bytes, baseOffset: facts.baseOffset, nextOffset: facts.nextOffset, segment });
+    partition.pushTail({ bytes: part.batches[i]!.batch.bytes, facts, segment });
   }
-  partition.pushTail(tail);
   partition.logEndOffset = part.endOffset;
   partition.durableOffset = part.endOffset;
   partition.advanceHighWatermark();
@@ -103,8 +116,7 @@ export function writeDirect(part: GroupPart): Promise<void> {
     const buffers = part.batches.map(({ batch }) => batch.bytes);
     await writeToSegment(partition, segment, buffers);
     const now = partition.context.clock.now();
-    for (const { batch } of part.batches) {
-      const facts = batchFacts(batch.bytes, 0);
+    for (const facts of part.facts) {
       noteWritten(partition, segment, facts, now);
       addBatch(partition.appended, facts, now);
     }
@@ -131,9 +143,9 @@ async function drainTail(partition: PartitionLog): Promise<void> {
       run.map(({ bytes }) => bytes),
     );
     const now = partition.context.clock.now();
-    for (const { bytes } of run) noteWritten(partition, segment, batchFacts(bytes, 0), now);
+    for (const { facts } of run) noteWritten(partition, segment, facts, now);
     partition.dropTail(run.length);
-    partition.writtenOffset = run[run.length - 1]!.nextOffset;
+    partition.writtenOffset = run[run.length - 1]!.facts.nextOffset;
   }
 }
 

@@ -109,7 +109,7 @@ export const ENGINE_SETTINGS = {
   'journal.file.bytes': integer(32 * MIB, 64 * KIB, 2 * GIB, 'Size of one journal file; it is preallocated.'),
   'journal.files': integer(4, 0, 64, 'Most journal files; 0 turns the journal off: every commit is direct.'),
   'journal.max.partition.bytes': integer(
-    64 * KIB,
+    128 * KIB,
     0,
     2 * GIB,
     'A partition with more bytes than this in one group commit is written directly to its segment.',
