@@ -6,7 +6,7 @@
  * In memory it grows by appending. On disk it is a derived file, written for the log below the *covered
  * end*: whoever reads it compares that with the log, and makes the index anew if they differ.
  *
- *     0   16 bytes  file header (file-header.ts), magic "SLOI"; its checksum protects the whole file
+ *     0   16 bytes  file header, magic "SLOI"; its checksum protects the whole file
  *     16  u64       base offset of the segment
  *     24  u64       covered end offset, exclusive
  *     32  u64       covered end position, exclusive

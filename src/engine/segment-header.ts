@@ -2,7 +2,7 @@
  * The first 64 bytes of a segment's `.log` file; batches follow. It names the partition that the file
  * belongs to, so that a misplaced or recycled file is noticed.
  *
- *     0   16 bytes  file header (file-header.ts), magic "SLSG"; its checksum protects these 64 bytes
+ *     0   16 bytes  file header, magic "SLSG"; its checksum protects these 64 bytes
  *     16  16 bytes  topic id
  *     32  u32       partition
  *     36  u32       reserved, zero

@@ -2,7 +2,7 @@
  * A sidecar: a small file of facts beside the log. What the facts are is the business of whoever keeps
  * them; this is the container, the same for each kind.
  *
- *     0   16 bytes  file header (file-header.ts), magic by kind; its checksum protects the whole file
+ *     0   16 bytes  file header, magic by kind; its checksum protects the whole file
  *     16  body, one msgpack value
  *
  * Integers in a body are safe integers. A sidecar is replaced as a whole, never changed in place.
