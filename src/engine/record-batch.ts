@@ -18,8 +18,9 @@
  *              type (0 given by the producer, 1 set at append), bit 4 transactional, bit 5 control
  *     72  u32  length of records once decompressed
  *     76  u32  reserved, zero
- *     80  records (record-batch-builder.ts writes them, record-batch-reader.ts reads them)
+ *     80  records
  *
+ * record-batch-builder.ts writes the records and record-batch-reader.ts reads them.
  * The accessors read a header at a position of a buffer and trust it: 64 bit fields are NaN when they
  * are no safe integers, which checkBatch excludes. Below the floor of any valid batch nothing may be
  * missing: what is bad there was once acknowledged (see docs/format.md).

@@ -13,7 +13,7 @@ function diagramOf(module: string): string[] {
     .split('\n')
     .map((line) => line.replace(/^ \* ?/, ''))
     .filter((line) => line.startsWith('    '))
-    .map((line) => lineX);
+    .map((line) => line.trim());
 }
 
 for (const module of [
