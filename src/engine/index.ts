@@ -1,5 +1,6 @@
 /** The engine's door: what other folders, and programs that embed seglog, may use. */
 export { type Clock, systemClock } from './clock.ts';
+export type { DumpItem, DumpOptions } from './dump-item.ts';
 export { Engine } from './engine.ts';
 export type { EngineOptions } from './engine-open.ts';
 export {
@@ -24,6 +25,7 @@ export { nodeFileSystem } from './node-file-system.ts';
 export { murmur2, partitionForKey } from './partitioner.ts';
 export { PendingAppend } from './pending-append.ts';
 export { decodeHeaders, decodeRecords, type RecordVisitor, visitRecords } from './record-batch-reader.ts';
+export type { RepairAction, RepairLoss, RepairOptions, RepairReport } from './repair-report.ts';
 export {
   ENGINE_SETTINGS,
   type EngineSettings,
@@ -38,3 +40,11 @@ export {
 } from './settings.ts';
 export { checkTopicName } from './topic.ts';
 export type * from './types.ts';
+export type {
+  FindingSeverity,
+  InspectionProgress,
+  VerifyCounts,
+  VerifyFinding,
+  VerifyOptions,
+  VerifyReport,
+} from './verify-report.ts';
