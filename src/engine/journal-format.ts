@@ -4,13 +4,13 @@
  * that writing one touches no sector of another.
  *
  *     file header (at 0, 512 bytes, rest zero)     frame header
- *       0  u32  magic                                0  u32  magic
+ *       0  4 bytes  magic, "SLJO"                    0  u32  magic
  *       4  u16  version                              4  u32  entries
  *       6  u16  zero                                 8  u64  checksum: XXH3-64 of byte 16 to the end of the table
- *       8  u64  checksum: XXH3-64 of 16 to 32       16  u64  sequence of the file
- *      16  u64  sequence                            24  u64  position of this frame in the file
- *      24  u64  file size                           32  u64  bytes of the whole frame, without padding
- *                                                   40  u64  zero
+ *       8  u64  checksum, as in file-header.ts,     16  u64  sequence of the file
+ *               of the first 32 bytes               24  u64  position of this frame in the file
+ *      16  u64  sequence                            32  u64  bytes of the whole frame, without padding
+ *      24  u64  file size                           40  u64  zero
  *     table: for each batch 32 bytes                then the batches, one after the other
  *       0  16 bytes  topic id
  *      16  u32  partition
@@ -22,13 +22,15 @@
  * durable, so a bad frame with a valid one behind it is damage, and a bad one at the end was never acknowledged.
  */
 import { checksumInto, checksumMatches } from './checksum.ts';
-import { SeglogError } from './errors.ts';
+import { checkFileHeader, type FileFormat, writeFileHeader } from './file-header.ts';
 import { readU64, writeU64 } from './integers.ts';
 import { batchSize, checkBatch } from './record-batch.ts';
 
 export const JOURNAL_HEADER_BYTES = 512;
 export const JOURNAL_VERSION = 1;
-const FILE_MAGIC = 0x4a4c4753; // "SGLJ"
+const FORMAT: FileFormat = { magic: 'SLJO', version: JOURNAL_VERSION, name: 'a journal file' };
+/** Bytes of the file header that its checksum protects. */
+const PROTECTED_BYTES = 32;
 const FRAME_MAGIC = 0xf7a35e1d;
 const FRAME_HEADER_BYTES = 48;
 const ENTRY_BYTES = 32;
@@ -46,26 +48,16 @@ export interface JournalEntry {
 
 export function encodeJournalHeader(sequence: number, fileBytes: number): Buffer {
   const header = Buffer.alloc(JOURNAL_HEADER_BYTES);
-  header.writeUInt32LE(FILE_MAGIC, 0);
-  header.writeUInt16LE(JOURNAL_VERSION, 4);
   writeU64(header, 16, sequence);
   writeU64(header, 24, fileBytes);
-  checksumInto(header.subarray(16, 32), header, 8);
+  writeFileHeader(header.subarray(0, PROTECTED_BYTES), FORMAT);
   return header;
 }
 
 /** The sequence in a journal file's header, undefined when the header is no good; UNSUPPORTED_VERSION when it is newer. */
 export function decodeJournalHeader(bytes: Buffer): number | undefined {
-  if (bytes.length < JOURNAL_HEADER_BYTES || bytes.readUInt32LE(0) !== FILE_MAGIC) return undefined;
-  if (!checksumMatches(bytes.subarray(16, 32), bytes, 8)) return undefined;
-  const version = bytes.readUInt16LE(4);
-  if (version > JOURNAL_VERSION) {
-    throw new SeglogError(
-      'UNSUPPORTED_VERSION',
-      `a journal file has format version ${version}, this program knows up to ${JOURNAL_VERSION}: use a newer seglog`,
-      { version },
-    );
-  }
+  if (bytes.length < JOURNAL_HEADER_BYTES) return undefined;
+  if (checkFileHeader(bytes.subarray(0, PROTECTED_BYTES), FORMAT) !== null) return undefined;
   return readU64(bytes, 16);
 }
 

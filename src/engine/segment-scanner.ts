@@ -18,10 +18,15 @@ import {
   batchRecordCount,
   batchSize,
   checkBatch,
+  MAX_BATCH_BYTES,
+  MIN_RECORD_BYTES,
 } from './record-batch.ts';
 
 const WINDOW_BYTES = 1024 * 1024;
 const MAGIC_POSITION = 4;
+/** Compressed, many records take few bytes: a batch bounds them by its size once decompressed. */
+const MIN_BATCH_BYTES = BATCH_HEADER_BYTES + 1;
+const MAX_BATCH_RECORDS = Math.floor(MAX_BATCH_BYTES / MIN_RECORD_BYTES);
 
 /** A batch in the scanner's window: valid until the next call. */
 export interface ScannedBatch {
@@ -64,10 +69,12 @@ export class SegmentScanner {
 
   /**
    * The position of the next valid batch after `position`, or -1. Its base offset lies above `expectedOffset`, and no
-   * further than the records that fit between (a stored record takes at least 7 bytes): bytes inside a record that
-   * happen to be a batch of some log are not taken for one of this.
+   * further than the records that fit between. The end of the batch at `position`, as its header has it, is tried first:
+   * when only its content is damaged, a batch of some log that is stored inside a record is not taken for one of this.
    */
   async findNext(expectedOffset: number): Promise<number> {
+    const declared = await this.#declaredEnd();
+    if (declared !== undefined && (await this.#isPlausible(declared, expectedOffset))) return declared;
     const magic = Buffer.alloc(4);
     magic.writeUInt32LE(BATCH_MAGIC);
     let from = this.position + 1;
@@ -91,7 +98,16 @@ export class SegmentScanner {
     const batch = await this.#check(candidate);
     if (batch === null || batch.fault !== null) return false;
     const offset = batchBaseOffset(batch.buffer, batch.at);
-    return offset > expectedOffset && offset - expectedOffset <= Math.ceil((candidate - this.position) / 7);
+    const batchesBetween = Math.max(1, Math.floor((candidate - this.position) / MIN_BATCH_BYTES));
+    return offset > expectedOffset && offset - expectedOffset <= batchesBetween * MAX_BATCH_RECORDS;
+  }
+
+  async #declaredEnd(): Promise<number | undefined> {
+    await this.#load(this.position, Math.min(BATCH_HEADER_BYTES, this.#end - this.position));
+    const at = this.position - this.#windowStart;
+    if (this.#window.length - at < BATCH_HEADER_BYTES) return undefined;
+    const size = batchSize(this.#window, at);
+    return size > BATCH_HEADER_BYTES && size < this.#end - this.position ? this.position + size : undefined;
   }
 
   async #check(position: number): Promise<ScannedBatch | ScanFault | null> {
