@@ -1,36 +1,66 @@
 /**
  * The record of what `seglog repair` gave up: ranges of offsets that hold nothing any more, with the owner's consent.
  * Reads pass over them. A JSON file beside the segments, replaced as one step, for people to read as well.
+ *
+ * A gap counts only where nothing valid is stored: it may be recorded before the bytes are gone, and a segment that is
+ * restored from a backup later is read. All below the end of a gap was acknowledged once: the log never ends below it.
  */
 import { SeglogError } from './errors.ts';
 import { type FileContent, readWholeFile } from './file-operations.ts';
 import type { FileSystem } from './file-system.ts';
+import { checkJsonVersion, decodeJsonFile, encodeJsonFile } from './json-file.ts';
 import { gapsPath } from './log-file-names.ts';
 import type { OffsetGap } from './types.ts';
 
 export const GAPS_VERSION = 1;
 
+/** In offset order, none when there is no file. CORRUPT_MESSAGE when it is damaged, UNSUPPORTED_VERSION when it is newer. */
 export async function readGaps(fileSystem: FileSystem, partitionDir: string): Promise<OffsetGap[]> {
-  const bytes = await readWholeFile(fileSystem, gapsPath(partitionDir));
-  if (bytes === undefined) return [];
-  let file: { version: number; gaps: OffsetGap[] };
-  try {
-    file = JSON.parse(bytes.toString('utf8'));
-  } catch (error) {
-    throw new SeglogError(
-      'CORRUPT_MESSAGE',
-      `${gapsPath(partitionDir)} is no JSON: restore or remove it`,
-      {},
-      { cause: error },
-    );
-  }
-  if (file.version > GAPS_VERSION) {
-    throw new SeglogError('UNSUPPORTED_VERSION', `gaps.json has version ${file.version}: use a newer seglog`);
-  }
-  return file.gaps;
+  const path = gapsPath(partitionDir);
+  const bytes = await readWholeFile(fileSystem, path);
+  return bytes === undefined ? [] : decodeGaps(bytes, path);
+}
+
+export function decodeGaps(bytes: Buffer, path: string): OffsetGap[] {
+  const file = decodeJsonFile(bytes);
+  if (typeof file === 'string') throw damaged(path, file);
+  const { version, gaps } = file;
+  if (!checkJsonVersion(version, GAPS_VERSION, path)) throw damaged(path, 'it has no version');
+  if (!Array.isArray(gaps) || !gaps.every(isGap)) throw damaged(path, 'it does not list gaps');
+  return gaps.sort((a, b) => a.firstOffset - b.firstOffset);
 }
 
 export function gapsFile(partitionDir: string, gaps: readonly OffsetGap[]): FileContent {
-  const text = `${JSON.stringify({ version: GAPS_VERSION, gaps }, null, 2)}\n`;
-  return { path: gapsPath(partitionDir), buffers: [Buffer.from(text)] };
+  return { path: gapsPath(partitionDir), buffers: [encodeJsonFile({ version: GAPS_VERSION, gaps })] };
+}
+
+/** The end of the recorded gaps that `offset` lies in, one behind the other; `offset` itself when it lies in none. */
+export function endOfGaps(gaps: readonly OffsetGap[], offset: number): number {
+  let end = offset;
+  for (const gap of gaps) if (gap.firstOffset <= end && end < gap.endOffset) end = gap.endOffset;
+  return end;
+}
+
+/** The offset below which gaps show that the log was acknowledged. */
+export function lastGapEnd(gaps: readonly OffsetGap[]): number {
+  return gaps.reduce((most, gap) => Math.max(most, gap.endOffset), 0);
+}
+
+function isGap(value: unknown): value is OffsetGap {
+  if (typeof value !== 'object' || value === null) return false;
+  const gap = value as OffsetGap;
+  return (
+    Number.isSafeInteger(gap.firstOffset) &&
+    Number.isSafeInteger(gap.endOffset) &&
+    0 <= gap.firstOffset &&
+    gap.firstOffset < gap.endOffset &&
+    Number.isSafeInteger(gap.bytes) &&
+    typeof gap.reason === 'string' &&
+    typeof gap.repairedAt === 'string' &&
+    (gap.keptAs === null || typeof gap.keptAs === 'string')
+  );
+}
+
+function damaged(path: string, what: string): SeglogError {
+  return new SeglogError('CORRUPT_MESSAGE', `${path} is damaged: ${what}; run "seglog repair"`);
 }

@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import { errnoOf, SeglogError } from './errors.ts';
 import { makeDirectoryIfMissing, readWholeFile, replaceFile } from './file-operations.ts';
 import type { FileSystem } from './file-system.ts';
+import { checkJsonVersion, decodeJsonFile, encodeJsonFile } from './json-file.ts';
 import { metaPath, topicsDirectory } from './log-file-names.ts';
 
 /** The version of everything below the data directory; see docs/format.md. */
@@ -27,28 +28,15 @@ export async function readMeta(fileSystem: FileSystem, data: string): Promise<Me
     if ((await fileSystem.status(topicsDirectory(data))) === undefined) return undefined;
     throw new SeglogError(
       'CORRUPT_MESSAGE',
-      `${path} is missing although there are topics: restore it from a backup`,
+      `${path} is missing although there are topics: run "seglog repair"`,
     );
   }
-  let meta: MetaFile;
-  try {
-    meta = JSON.parse(bytes.toString('utf8'));
-  } catch (error) {
-    throw new SeglogError(
-      'CORRUPT_MESSAGE',
-      `${path} is no JSON: restore it from a backup`,
-      {},
-      { cause: error },
-    );
+  const meta = decodeJsonFile(bytes);
+  if (typeof meta !== 'string' && checkJsonVersion(meta.formatVersion, FORMAT_VERSION, data)) {
+    return meta as unknown as MetaFile;
   }
-  if (!Number.isSafeInteger(meta.formatVersion) || meta.formatVersion > FORMAT_VERSION) {
-    throw new SeglogError(
-      'UNSUPPORTED_VERSION',
-      `${data} has format version ${meta.formatVersion}, this program knows up to ${FORMAT_VERSION}: use a newer seglog`,
-      { version: meta.formatVersion },
-    );
-  }
-  return meta;
+  const what = typeof meta === 'string' ? meta : 'it has no format version';
+  throw new SeglogError('CORRUPT_MESSAGE', `${path} is damaged: ${what}; run "seglog repair"`);
 }
 
 export async function createMeta(fileSystem: FileSystem, data: string, now: number): Promise<MetaFile> {
@@ -57,7 +45,7 @@ export async function createMeta(fileSystem: FileSystem, data: string, now: numb
     instanceId: randomUUID(),
     createdAt: new Date(now).toISOString(),
   };
-  await replaceFile(fileSystem, metaPath(data), [Buffer.from(`${JSON.stringify(meta, null, 2)}\n`)]);
+  await replaceFile(fileSystem, metaPath(data), [encodeJsonFile(meta)]);
   return meta;
 }
 

@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { SeglogError } from './errors.ts';
 import { makeDirectoryIfMissing, readWholeFile, removeTree, replaceFile } from './file-operations.ts';
 import type { FileSystem } from './file-system.ts';
+import { checkJsonVersion, decodeJsonFile, encodeJsonFile } from './json-file.ts';
 import {
   deletedTopicDirectory,
   isUnfinished,
@@ -19,6 +20,7 @@ import {
 } from './log-file-names.ts';
 import type { TopicIdentity } from './partition-log.ts';
 import {
+  ENGINE_SETTINGS,
   parseSetting,
   resolveSettings,
   type SettingValue,
@@ -99,31 +101,7 @@ export class TopicStore {
     if (bytes === undefined) {
       throw new SeglogError('CORRUPT_MESSAGE', `${path} is missing: restore it, or move the directory away`);
     }
-    let topic: TopicFile;
-    try {
-      topic = JSON.parse(bytes.toString('utf8'));
-    } catch (error) {
-      throw new SeglogError(
-        'CORRUPT_MESSAGE',
-        `${path} is no JSON: restore it from a backup`,
-        {},
-        { cause: error },
-      );
-    }
-    if (topic.version > TOPIC_VERSION) {
-      throw new SeglogError(
-        'UNSUPPORTED_VERSION',
-        `topic "${name}" has format version ${topic.version}, this program knows up to ${TOPIC_VERSION}: use a newer seglog`,
-        { version: topic.version },
-      );
-    }
-    if (topic.name !== name || !/^[0-9a-f]{32}$/.test(topic.id)) {
-      throw new SeglogError(
-        'CORRUPT_MESSAGE',
-        `${path} does not belong here: it is of a topic "${topic.name}"`,
-      );
-    }
-    return topic;
+    return decodeTopicFile(bytes, name, path);
   }
 
   async create(
@@ -186,10 +164,41 @@ export class TopicStore {
   }
 
   #write(directory: string, topic: TopicFile): Promise<void> {
-    return replaceFile(this.#fileSystem, topicFilePath(directory), [
-      Buffer.from(`${JSON.stringify(topic, null, 2)}\n`),
-    ]);
+    return replaceFile(this.#fileSystem, topicFilePath(directory), [encodeJsonFile(topic)]);
   }
+}
+
+/** What topic.json in the directory of topic `name` says; CORRUPT_MESSAGE when it is damaged or of another topic. */
+export function decodeTopicFile(bytes: Buffer, name: string, path: string): TopicFile {
+  const file = decodeJsonFile(bytes);
+  if (typeof file === 'string') throw damaged(path, file);
+  if (!checkJsonVersion(file.version, TOPIC_VERSION, `topic "${name}"`))
+    throw damaged(path, 'it has no version');
+  if (!isTopicFile(file)) throw damaged(path, 'it does not describe a topic');
+  if (file.name === name) return file;
+  throw new SeglogError('CORRUPT_MESSAGE', `${path} does not belong here: it is of the topic "${file.name}"`);
+}
+
+function isTopicFile(file: object): file is TopicFile {
+  const { id, name, partitions, config, createdAt } = file as TopicFile;
+  return (
+    typeof id === 'string' &&
+    /^[0-9a-f]{32}$/.test(id) &&
+    typeof name === 'string' &&
+    Number.isSafeInteger(partitions) &&
+    partitions >= 1 &&
+    partitions <= ENGINE_SETTINGS['max.partitions'].max &&
+    typeof config === 'object' &&
+    config !== null &&
+    typeof createdAt === 'string'
+  );
+}
+
+function damaged(path: string, what: string): SeglogError {
+  return new SeglogError(
+    'CORRUPT_MESSAGE',
+    `${path} is damaged: ${what}; restore it, or run "seglog repair"`,
+  );
 }
 
 /** The topic as its partitions know it. */
