@@ -1,0 +1,38 @@
+/**
+ * The limit of the HTTP benchmarks, to be run as a child: a fastify server with nothing behind it. It parses produce
+ * bodies with the daemon's own parsers and drops what they find, and answers fetches with bytes that it has in memory.
+ */
+import { readFileSync } from 'node:fs';
+import { fastify } from 'fastify';
+import { bodyReader } from '../src/server/produce-body.ts';
+import { childArgs, tell } from './child.ts';
+
+export interface BareServerArgs {
+  /** Answers by media type: files with their bytes. */
+  answers?: Record<string, string>;
+}
+
+const PRODUCED =
+  '{"acks":"all","partitions":[{"partition":0,"baseOffset":123456,"lastOffset":123555,"count":100,"timestamp":"2026-11-01T00:00:00.000Z"}]}\n';
+
+const { answers = {} } = childArgs<BareServerArgs>();
+const bytes = new Map(Object.entries(answers).map(([type, path]) => [type, readFileSync(path)]));
+const app = fastify({ logger: false, bodyLimit: 64 * 1024 * 1024 });
+app.removeAllContentTypeParsers();
+app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+
+const sink = { add: () => {}, addBytes: () => {} };
+app.post('/api/topics/:topic/records', (request, reply) => {
+  bodyReader(request.headers['content-type'])(request.body as Buffer, sink, {
+    encoding: undefined,
+    key: undefined,
+  });
+  reply.header('content-type', 'application/json; charset=utf-8').send(PRODUCED);
+});
+app.get('/api/topics/:topic/partitions/:partition/records', (request, reply) => {
+  const type = request.headers.accept!;
+  reply.header('content-type', type).send(bytes.get(type));
+});
+await app.listen({ port: 0, host: '127.0.0.1' });
+process.once('SIGTERM', () => process.exit(0));
+tell((app.server.address() as { port: number }).port);
