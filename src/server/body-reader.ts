@@ -1,11 +1,11 @@
 /**
- * Reads a request's body into one Buffer: bounded, counted against the budget of all requests, and
- * decompressed. Nothing is read before a route asks for it, so a request that is refused for its address
- * or its parameters costs no memory.
+ * Reads a request's body and hands it to whoever parses it: bounded, counted against the budget of all
+ * requests, and decompressed. Nothing is read before a route asks for it, so a request that is refused for
+ * its address or its parameters costs no memory.
  */
 import type { IncomingMessage } from 'node:http';
 import type { ByteBudget } from './byte-budget.ts';
-import { decodeContent, isContentCoding } from './content-decoding.ts';
+import { type ContentCoding, decodeContent, isContentCoding } from './content-decoding.ts';
 import { HttpProblem } from './error-mapping.ts';
 
 export interface BodyLimits {
@@ -16,29 +16,34 @@ export interface BodyLimits {
   budget: ByteBudget;
 }
 
-export interface RequestBody {
-  readonly bytes: Buffer;
-  /** Gives the memory back to the budget; to be called once the bytes are no longer needed. */
-  release(): void;
-}
+/** Pieces of a body are joined here: parsing never awaits, so one piece of memory serves all requests. */
+const SCRATCH_BYTES = 1024 * 1024;
+let scratch: Buffer | undefined;
 
-/** @throws HttpProblem body_too_large, decompressed_too_large, corrupt_payload, unsupported_encoding, overloaded. */
-export async function readBody(request: IncomingMessage, limits: BodyLimits): Promise<RequestBody> {
+/**
+ * Resolves to what `parse` makes of the body. The bytes are valid only until `parse` returns: what it keeps
+ * it must copy.
+ * @throws HttpProblem body_too_large, decompressed_too_large, corrupt_payload, unsupported_encoding, overloaded.
+ */
+export async function parseBody<T>(
+  request: IncomingMessage,
+  limits: BodyLimits,
+  parse: (bytes: Buffer) => T,
+): Promise<T> {
   const coding = contentCoding(request);
-  const received = new Receiver(request, limits);
+  if (coding === 'identity') return new Receiver(request, limits, parse).done;
+  // Compressed bytes outlive this call, so they get memory of their own.
+  const bytes = await new Receiver(request, limits, (received) => Buffer.from(received)).done;
+  if (bytes.length === 0) return parse(bytes);
+  limits.budget.take(bytes.length);
   try {
-    const bytes = await received.done;
-    if (coding === 'identity' || bytes.length === 0) return { bytes, release: () => received.release() };
-    const decoded = await decodeContent(coding, bytes, limits.maxDecompressedBytes, limits.budget);
-    received.release();
-    return { bytes: decoded, release: () => limits.budget.release(decoded.length) };
-  } catch (error) {
-    received.release();
-    throw error;
+    return await decodeContent(coding, bytes, limits.maxDecompressedBytes, limits.budget, parse);
+  } finally {
+    limits.budget.release(bytes.length);
   }
 }
 
-function contentCoding(request: IncomingMessage) {
+function contentCoding(request: IncomingMessage): ContentCoding | 'identity' {
   const header = request.headers['content-encoding'];
   if (header === undefined) return 'identity';
   const coding = header.trim().toLowerCase();
@@ -52,67 +57,67 @@ function contentCoding(request: IncomingMessage) {
 }
 
 /** One body on its way in. */
-class Receiver {
-  readonly done: Promise<Buffer>;
+class Receiver<T> {
+  readonly done: Promise<T>;
   readonly #limits: BodyLimits;
   readonly #request: IncomingMessage;
+  readonly #parse: (bytes: Buffer) => T;
   readonly #chunks: Buffer[] = [];
   #received = 0;
-  #taken = 0;
-  #resolve!: (body: Buffer) => void;
-  #reject!: (error: Error) => void;
+  #resolve!: (parsed: T) => void;
+  #reject!: (error: unknown) => void;
 
-  constructor(request: IncomingMessage, limits: BodyLimits) {
+  constructor(request: IncomingMessage, limits: BodyLimits, parse: (bytes: Buffer) => T) {
     this.#limits = limits;
     this.#request = request;
+    this.#parse = parse;
     this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    const declared = Number(request.headers['content-length'] ?? 0);
-    if (declared > limits.maxBytes) {
+    if (Number(request.headers['content-length'] ?? 0) > limits.maxBytes) {
       this.#fail(tooLarge(limits.maxBytes));
       return;
     }
     request.on('data', this.#onData);
-    request.once('end', this.#onEnd);
-    request.once('error', this.#onBroken);
-    request.once('close', this.#onBroken);
-  }
-
-  release(): void {
-    this.#limits.budget.release(this.#taken);
-    this.#taken = 0;
+    request.on('end', this.#onEnd);
+    request.on('error', this.#onBroken);
+    request.on('close', this.#onBroken);
   }
 
   readonly #onData = (chunk: Buffer) => {
-    this.#received += chunk.length;
-    if (this.#received > this.#limits.maxBytes) {
+    if (this.#received + chunk.length > this.#limits.maxBytes) {
       this.#fail(tooLarge(this.#limits.maxBytes));
       return;
     }
     try {
       this.#limits.budget.take(chunk.length);
-      this.#taken += chunk.length;
+      this.#received += chunk.length;
       this.#chunks.push(chunk);
     } catch (error) {
-      this.#fail(error as Error);
+      this.#fail(error);
     }
   };
 
   readonly #onEnd = () => {
     this.#detach();
-    const chunks = this.#chunks;
-    this.#resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, this.#received));
+    try {
+      this.#resolve(this.#parse(join(this.#chunks, this.#received)));
+    } catch (error) {
+      this.#reject(error);
+    } finally {
+      this.#limits.budget.release(this.#received);
+    }
   };
 
   readonly #onBroken = () =>
     this.#fail(new HttpProblem('corrupt_payload', 'the body ended before it was complete'));
 
-  #fail(error: Error): void {
+  #fail(error: unknown): void {
     this.#detach();
     this.#request.pause();
     this.#chunks.length = 0;
+    this.#limits.budget.release(this.#received);
     this.#reject(error);
   }
 
@@ -127,6 +132,15 @@ class Receiver {
 }
 
 const ignore = () => {};
+
+function join(chunks: readonly Buffer[], length: number): Buffer {
+  if (chunks.length === 1) return chunks[0]!;
+  if (length > SCRATCH_BYTES) return Buffer.concat(chunks, length);
+  scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  let at = 0;
+  for (const chunk of chunks) at += chunk.copy(scratch, at);
+  return scratch.subarray(0, length);
+}
 
 function tooLarge(limit: number): HttpProblem {
   return new HttpProblem(

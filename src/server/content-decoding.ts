@@ -41,15 +41,16 @@ export function isContentCoding(name: string): name is ContentCoding {
 }
 
 /**
- * The decompressed bytes; as many were taken from the budget.
- * @throws HttpProblem decompressed_too_large, corrupt_payload, overloaded; then nothing is taken.
+ * Resolves to what `parse` makes of the decompressed bytes; until then as many are taken from the budget.
+ * @throws HttpProblem decompressed_too_large, corrupt_payload, overloaded.
  */
-export async function decodeContent(
+export async function decodeContent<T>(
   coding: ContentCoding,
   bytes: Buffer,
   maxBytes: number,
   budget: ByteBudget,
-): Promise<Buffer> {
+  parse: (decoded: Buffer) => T,
+): Promise<T> {
   const output = new CountedOutput(maxBytes, budget);
   try {
     let consumed = await decodeStream(coding, bytes, output);
@@ -63,10 +64,9 @@ export async function decodeContent(
         `the ${coding} data ends at byte ${consumed}, but more bytes follow`,
       );
     }
-    return output.join();
-  } catch (error) {
+    return parse(output.join());
+  } finally {
     output.release();
-    throw error;
   }
 }
 

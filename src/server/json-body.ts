@@ -1,23 +1,19 @@
 /** Small JSON bodies that become objects: those of requests that change topics. */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import { type BodyLimits, readBody } from './body-reader.ts';
+import { type BodyLimits, parseBody } from './body-reader.ts';
 import { HttpProblem } from './error-mapping.ts';
 import { JsonFault, JsonScanner } from './json-scanner.ts';
 
 const MAX_BYTES = 1024 * 1024;
 
-/** @throws HttpProblem, as readBody does, and invalid_json, nesting_too_deep. Null for an empty body. */
-export async function readJsonBody(request: IncomingMessage, { budget }: BodyLimits): Promise<unknown> {
-  const body = await readBody(request, { maxBytes: MAX_BYTES, maxDecompressedBytes: MAX_BYTES, budget });
-  try {
-    return body.bytes.length === 0 ? null : parse(body.bytes);
-  } finally {
-    body.release();
-  }
+/** @throws HttpProblem, as parseBody does, and invalid_json, nesting_too_deep. Null for an empty body. */
+export function readJsonBody(request: IncomingMessage, { budget }: BodyLimits): Promise<unknown> {
+  return parseBody(request, { maxBytes: MAX_BYTES, maxDecompressedBytes: MAX_BYTES, budget }, parse);
 }
 
 function parse(bytes: Buffer): unknown {
+  if (bytes.length === 0) return null;
   if (!isUtf8(bytes)) throw new HttpProblem('invalid_json', 'the body is not valid UTF-8');
   try {
     const scanner = new JsonScanner(bytes);

@@ -1,215 +1,176 @@
 /**
- * A growing Buffer that answers are written into: text, numbers, JSON strings, base64 and raw bytes,
- * straight from the bytes of batches. `take()` hands over what was written; the next answer begins anew.
+ * A growing Buffer that answers are written into, straight from the bytes of batches: constants, numbers,
+ * timestamps, base64 and raw bytes. `take()` hands over what was written; the next answer begins anew.
+ *
+ * A writer on a hot path calls `reserve` once for all that it is about to write and then uses the methods
+ * that say "reserved": they check nothing.
  */
-import { isUtf8 } from 'node:buffer';
-import { hasSpecial } from './json-scanner.ts';
+import { giveBuffer, takeBuffer } from './buffer-pool.ts';
 import { formatTimestamp, hasUsualLength, TIMESTAMP_BYTES, writeTimestamp } from './timestamps.ts';
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
+/** A constant piece of an answer, as words that are written four bytes at a time. */
+export class Constant {
+  readonly words: Int32Array;
+  readonly length: number;
 
-/** The letter of a short escape, 1 for bytes that need \u00xx, 0 for plain ones. */
-const ESCAPES = new Uint8Array(256);
-ESCAPES.fill(1, 0, 0x20);
-for (const [byte, letter] of [
-  [QUOTE, '"'],
-  [BACKSLASH, '\\'],
-  [8, 'b'],
-  [9, 't'],
-  [10, 'n'],
-  [12, 'f'],
-  [13, 'r'],
-] as const) {
-  ESCAPES[byte] = letter.charCodeAt(0);
+  constructor(bytes: Uint8Array | string) {
+    const padded = Buffer.alloc(Math.ceil(bytes.length / 4) * 4);
+    padded.set(Buffer.from(bytes as string, 'latin1'));
+    this.length = bytes.length;
+    this.words = Int32Array.from({ length: padded.length / 4 }, (_, i) => padded.readInt32LE(i * 4));
+  }
 }
 
-const HEX_DIGITS = Buffer.from('0123456789abcdef');
+/** Room that writing whole words may touch behind the end. */
+const SLACK_BYTES = 8;
+const MAX_INTEGER_BYTES = 17;
+/** Answers up to this size do not keep a large buffer waiting for a slow client. */
+const SMALL_BYTES = 32 * 1024;
 
-/** Up to this size a loop is quicker than a call of Buffer's copy. */
-const COPY_LOOP_BYTES = 48;
+/** The timestamp written last: records in a row often share it. */
+let lastTimestamp = Number.NaN;
+const lastTimestampBytes = new Uint8Array(TIMESTAMP_BYTES);
+const lastTimestampView = new DataView(lastTimestampBytes.buffer);
 
 export class OutputBuffer {
-  #bytes: Buffer;
-  #view: DataView;
-  #at = 0;
+  bytes: Buffer;
+  view: DataView;
+  /** The end of what was written. */
+  length = 0;
 
   constructor(capacity: number) {
-    this.#bytes = Buffer.allocUnsafeSlow(capacity);
-    this.#view = viewOf(this.#bytes);
+    this.bytes = takeBuffer(capacity + SLACK_BYTES);
+    this.view = viewOf(this.bytes);
   }
 
-  get length(): number {
-    return this.#at;
-  }
-
-  /** What was written so far, as a view that is valid until the next write. */
-  view(): Buffer {
-    return this.#bytes.subarray(0, this.#at);
-  }
-
-  /** What was written, as bytes that belong to the caller. */
+  /**
+   * What was written, as bytes that belong to the caller until it gives them to `giveBuffer`. The buffer is
+   * empty then, with room for as much again.
+   */
   take(): Buffer {
-    const taken = this.#bytes.subarray(0, this.#at);
-    this.#bytes = Buffer.allocUnsafeSlow(this.#bytes.length);
-    this.#view = viewOf(this.#bytes);
-    this.#at = 0;
+    const taken = this.bytes.subarray(0, this.length);
+    this.bytes = takeBuffer(this.bytes.length);
+    this.view = viewOf(this.bytes);
+    this.length = 0;
     return taken;
+  }
+
+  /** What was written, as the last thing that is asked of this buffer: small answers as bytes of their own size. */
+  finish(): { bytes: Buffer; pooled: boolean } {
+    const written = this.bytes.subarray(0, this.length);
+    if (this.length > SMALL_BYTES) return { bytes: written, pooled: true };
+    const bytes = Buffer.from(written);
+    giveBuffer(this.bytes);
+    return { bytes, pooled: false };
   }
 
   /** Forgets what was written after `length`. */
   truncate(length: number): void {
-    this.#at = length;
+    this.length = length;
   }
 
-  #ensure(more: number): void {
-    if (this.#at + more <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#at + more));
-    this.#bytes.copy(grown, 0, 0, this.#at);
-    this.#bytes = grown;
-    this.#view = viewOf(grown);
+  /** Makes room for `more` bytes. */
+  reserve(more: number): void {
+    const needed = this.length + more + SLACK_BYTES;
+    if (needed <= this.bytes.length) return;
+    const grown = takeBuffer(Math.max(this.bytes.length * 2, needed));
+    this.bytes.copy(grown, 0, 0, this.length);
+    giveBuffer(this.bytes);
+    this.bytes = grown;
+    this.view = viewOf(grown);
+  }
+
+  /** Reserved. */
+  constant({ words, length }: Constant): void {
+    const { view } = this;
+    const at = this.length;
+    for (let i = 0; i < words.length; i++) view.setInt32(at + i * 4, words[i]!, true);
+    this.length = at + length;
+  }
+
+  /** Reserved: a safe integer in decimal digits. */
+  integer(value: number): void {
+    if (value < 0 || value > 0x7fffffff) {
+      this.length += this.bytes.write(String(value), this.length, 'latin1');
+      return;
+    }
+    let digits = 1;
+    for (let limit = 10; value >= limit; limit *= 10) digits++;
+    const { bytes } = this;
+    let rest = value | 0;
+    for (let i = this.length + digits - 1; i >= this.length; i--) {
+      const next = (rest / 10) | 0;
+      bytes[i] = 0x30 + rest - next * 10;
+      rest = next;
+    }
+    this.length += digits;
+  }
+
+  /** Reserved: ISO 8601 with milliseconds, without quotes. */
+  timestamp(ms: number): void {
+    if (!hasUsualLength(ms)) {
+      this.length += this.bytes.write(formatTimestamp(ms), this.length, 'latin1');
+      return;
+    }
+    if (ms !== lastTimestamp) {
+      writeTimestamp(lastTimestampBytes, 0, ms);
+      lastTimestamp = ms;
+    }
+    const { view } = this;
+    const at = this.length;
+    for (let i = 0; i < TIMESTAMP_BYTES; i += 4)
+      view.setInt32(at + i, lastTimestampView.getInt32(i, true), true);
+    this.length = at + TIMESTAMP_BYTES;
+  }
+
+  /** Reserved: copies `source` from `start` to `end`. */
+  copy(source: Buffer, start: number, end: number): void {
+    if (end - start > COPY_LOOP_BYTES) {
+      this.length += source.copy(this.bytes, this.length, start, end);
+      return;
+    }
+    const { bytes } = this;
+    let at = this.length;
+    for (let i = start; i < end; i++) bytes[at++] = source[i]!;
+    this.length = at;
   }
 
   byte(value: number): void {
-    this.#ensure(1);
-    this.#bytes[this.#at++] = value;
-  }
-
-  /** Copies `source` from `start` to `end`. */
-  bytes(source: Uint8Array, start = 0, end = source.length): void {
-    const length = end - start;
-    this.#ensure(length);
-    const target = this.#bytes;
-    const at = this.#at;
-    if (length > COPY_LOOP_BYTES) target.set(source.subarray(start, end), at);
-    else for (let i = 0; i < length; i++) target[at + i] = source[start + i]!;
-    this.#at = at + length;
+    this.reserve(1);
+    this.bytes[this.length++] = value;
   }
 
   text(value: string): void {
-    this.#ensure(value.length * 3);
-    this.#at += this.#bytes.write(value, this.#at, 'utf8');
-  }
-
-  /** A safe integer in decimal digits. */
-  integer(value: number): void {
-    if (value < 0 || value > 0xffffffff) {
-      this.text(String(value));
-      return;
-    }
-    this.#ensure(10);
-    let digits = 1;
-    for (let limit = 10; value >= limit && digits < 10; limit *= 10) digits++;
-    let rest = value;
-    for (let i = this.#at + digits - 1; i >= this.#at; i--) {
-      const next = Math.floor(rest / 10);
-      this.#bytes[i] = 0x30 + rest - next * 10;
-      rest = next;
-    }
-    this.#at += digits;
-  }
-
-  /** ISO 8601 with milliseconds, without quotes. */
-  timestamp(ms: number): void {
-    if (!hasUsualLength(ms)) {
-      this.text(formatTimestamp(ms));
-      return;
-    }
-    this.#ensure(TIMESTAMP_BYTES);
-    writeTimestamp(this.#bytes, this.#at, ms);
-    this.#at += TIMESTAMP_BYTES;
-  }
-
-  /** A JSON string of UTF-8 bytes; false, and nothing written, when they are not valid UTF-8. */
-  jsonString(source: Buffer, start: number, end: number): boolean {
-    const length = end - start;
-    this.#ensure(length + 2);
-    const from = this.#at;
-    this.#bytes[from] = QUOTE;
-    this.#at = from + 1;
-    this.bytes(source, start, end);
-    const plain = this.#plainAsciiEnd(from + 1, this.#at);
-    if (plain < this.#at) {
-      if (!isUtf8(source.subarray(start + plain - from - 1, end))) {
-        this.#at = from;
-        return false;
-      }
-      this.#at = plain;
-      this.#escaped(source, start + plain - from - 1, end);
-    }
-    this.byte(QUOTE);
-    return true;
-  }
-
-  /** Where the first byte stands that must be escaped or looked at: eight at a time, then one by one. */
-  #plainAsciiEnd(start: number, end: number): number {
-    let at = start;
-    const view = this.#view;
-    for (const last = end - 8; at <= last; at += 8) {
-      const low = view.getInt32(at, true);
-      const high = view.getInt32(at + 4, true);
-      if (((low | high) & 0x80808080) !== 0 || hasSpecial(low) || hasSpecial(high)) break;
-    }
-    const bytes = this.#bytes;
-    while (at < end && bytes[at]! < 0x80 && ESCAPES[bytes[at]!] === 0) at++;
-    return at;
-  }
-
-  /** Valid UTF-8 with escapes where JSON wants them. */
-  #escaped(source: Buffer, start: number, end: number): void {
-    // The longest escape has six bytes; room for all of them saves a check for each.
-    this.#ensure((end - start) * 6 + 1);
-    const target = this.#bytes;
-    let at = this.#at;
-    for (let i = start; i < end; i++) {
-      const byte = source[i]!;
-      const letter = ESCAPES[byte]!;
-      if (letter === 0) {
-        target[at++] = byte;
-        continue;
-      }
-      target[at++] = BACKSLASH;
-      if (letter !== 1) {
-        target[at++] = letter;
-        continue;
-      }
-      target[at] = 0x75;
-      target[at + 1] = 0x30;
-      target[at + 2] = 0x30;
-      target[at + 3] = HEX_DIGITS[byte >> 4]!;
-      target[at + 4] = HEX_DIGITS[byte & 15]!;
-      at += 5;
-    }
-    this.#at = at;
+    this.reserve(value.length * 3);
+    this.length += this.bytes.write(value, this.length, 'utf8');
   }
 
   /** Base64 in quotes. */
   base64(source: Buffer, start: number, end: number): void {
-    this.#ensure(Math.ceil((end - start) / 3) * 4 + 2);
-    this.#bytes[this.#at++] = QUOTE;
-    this.#at += this.#bytes.write(source.toString('base64', start, end), this.#at, 'latin1');
-    this.#bytes[this.#at++] = QUOTE;
+    this.reserve(Math.ceil((end - start) / 3) * 4 + 2);
+    this.bytes[this.length++] = 0x22;
+    this.length += this.bytes.write(source.toString('base64', start, end), this.length, 'latin1');
+    this.bytes[this.length++] = 0x22;
   }
 
   uint32(value: number): void {
-    this.#ensure(4);
-    this.#at = this.#bytes.writeUInt32BE(value, this.#at);
-  }
-
-  patchByte(position: number, value: number): void {
-    this.#bytes[position] = value;
-  }
-
-  /** Overwrites four bytes that were written before. */
-  patchUint32(position: number, value: number): void {
-    this.#bytes.writeUInt32BE(value, position);
+    this.reserve(4);
+    this.view.setUint32(this.length, value);
+    this.length += 4;
   }
 
   double(value: number): void {
-    this.#ensure(8);
-    this.#at = this.#bytes.writeDoubleBE(value, this.#at);
+    this.reserve(8);
+    this.view.setFloat64(this.length, value);
+    this.length += 8;
   }
 }
+
+/** Up to this size a loop is quicker than a call of Buffer's copy. */
+const COPY_LOOP_BYTES = 24;
+
+/** What `integer` and `timestamp` need at most. */
+export const NUMBER_BYTES = MAX_INTEGER_BYTES + 27;
 
 function viewOf(bytes: Buffer): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

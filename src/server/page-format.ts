@@ -1,5 +1,5 @@
 /** The frame of a page of records, in JSON and in MessagePack: `{records: […], <fields>}`. */
-import type { OutputBuffer } from './output-buffer.ts';
+import { Constant, type OutputBuffer } from './output-buffer.ts';
 import { packInteger, packString } from './record-formats.ts';
 
 export type PageFormat = 'application/json' | 'application/msgpack';
@@ -16,12 +16,13 @@ export const PAGE_CONTENT_TYPES: Readonly<Record<PageFormat, string>> = {
   'application/msgpack': 'application/msgpack',
 };
 
-const JSON_BEGIN = Buffer.from('{"records":[');
+const JSON_BEGIN = new Constant('{"records":[');
 /** A map header that endPage sets, the name, and the header of an array whose length endPage sets. */
-const MSGPACK_BEGIN = Buffer.from([0x80, 0xa7, ...Buffer.from('records'), 0xdd, 0, 0, 0, 0]);
+const MSGPACK_BEGIN = new Constant('\x80\xa7records\xdd\0\0\0\0');
 
 export function beginPage(out: OutputBuffer, format: PageFormat): void {
-  out.bytes(format === 'application/json' ? JSON_BEGIN : MSGPACK_BEGIN);
+  out.reserve(MSGPACK_BEGIN.length);
+  out.constant(format === 'application/json' ? JSON_BEGIN : MSGPACK_BEGIN);
 }
 
 /** Ends a page that began at the start of the buffer. */
@@ -35,8 +36,8 @@ export function endPage(
     out.text(`],${fields.map(([name, value]) => `"${name}":${JSON.stringify(value)}`).join(',')}}\n`);
     return;
   }
-  out.patchByte(0, 0x80 | (fields.length + 1));
-  out.patchUint32(MSGPACK_BEGIN.length - 4, records);
+  out.bytes[0] = 0x80 | (fields.length + 1);
+  out.view.setUint32(MSGPACK_BEGIN.length - 4, records);
   for (const [name, value] of fields) {
     packString(out, name);
     if (value === null) out.byte(0xc0);

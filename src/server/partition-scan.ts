@@ -4,6 +4,7 @@
  * what there is, or to wait for the client: memory does not depend on the size of the range.
  */
 import { type Engine, type RecordVisitor, SeglogError, visitRecords } from '../engine/index.ts';
+import { giveBuffer, takeBuffer } from './buffer-pool.ts';
 import type { OutputBuffer } from './output-buffer.ts';
 import type { RecordWriter } from './record-formats.ts';
 
@@ -39,7 +40,7 @@ export class PartitionScan {
   readonly #range: ScanRange;
   readonly #limits: ScanLimits;
   readonly #visit: RecordVisitor;
-  readonly #into: Buffer;
+  readonly #pieceBytes: number;
   /** Bytes written in earlier steps. */
   #sentBytes = 0;
   #full = false;
@@ -53,7 +54,7 @@ export class PartitionScan {
       limits.maxBytes,
       Math.max(SMALL_PIECE_BYTES, limits.maxRecords * BYTES_PER_RECORD),
     );
-    this.#into = Buffer.allocUnsafeSlow(Math.max(1, Math.min(PIECE_BYTES, wanted)));
+    this.#pieceBytes = Math.min(PIECE_BYTES, wanted);
     this.#visit = this.#visitor(out, write);
   }
 
@@ -73,15 +74,24 @@ export class PartitionScan {
    */
   async step(): Promise<boolean> {
     if (this.done) return false;
+    const memory = takeBuffer(this.#pieceBytes);
+    try {
+      return await this.#readPiece(memory.subarray(0, this.#pieceBytes));
+    } finally {
+      giveBuffer(memory);
+    }
+  }
+
+  async #readPiece(into: Buffer): Promise<boolean> {
     const { topic, partition } = this.#range;
-    const result = await this.#engine.read(topic, partition, { offset: this.nextOffset, into: this.#into });
+    const from = this.nextOffset;
+    const result = await this.#engine.read(topic, partition, { offset: from, into });
     this.highWatermark = result.highWatermark;
     for (const chunk of result.chunks) {
-      if (!visitRecords(chunk, this.nextOffset, this.#visit)) return false;
+      if (!visitRecords(chunk, from, this.#visit)) return false;
     }
-    const moved = result.nextOffset > this.nextOffset;
     this.nextOffset = Math.min(this.#range.end, result.nextOffset);
-    return moved && !this.done;
+    return result.nextOffset > from && !this.done;
   }
 
   #visitor(out: OutputBuffer, write: RecordWriter): RecordVisitor {

@@ -32,11 +32,13 @@ const [QUOTE, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, COMMA, COLON
 ];
 const NULL_START = 0x6e;
 
-/** The names of a record's fields, each with the bit that says that it was seen. */
-const FIELDS = ['value', 'key', 'timestamp', 'partition', 'headers'].map(
-  (name, i) => [Buffer.from(name), 1 << i] as const,
-);
 const [VALUE, KEY, TIMESTAMP, PARTITION, HEADERS] = [1, 2, 4, 8, 16];
+
+/** The names of a record's fields with the bit that says that one was seen, by the first letter of the name. */
+const FIELDS: { name: Buffer; bit: number }[] = [];
+for (const [i, name] of ['value', 'key', 'timestamp', 'partition', 'headers'].entries()) {
+  FIELDS[name.charCodeAt(0)] = { name: Buffer.from(name), bit: 1 << i };
+}
 
 class JsonRecordsReader {
   readonly #body: Buffer;
@@ -206,10 +208,10 @@ class JsonRecordsReader {
   #takeField(seen: number): number {
     const start = this.#at;
     this.#skipName();
-    for (const [bytes, bit] of FIELDS) {
-      if (!this.#nameEquals(start, bytes)) continue;
-      if ((seen & bit) !== 0) throw this.#invalidRecord(`"${bytes}" occurs twice`);
-      return bit;
+    const field = FIELDS[this.#body[start + 1]!];
+    if (field !== undefined && this.#nameEquals(start, field.name)) {
+      if ((seen & field.bit) === 0) return field.bit;
+      throw this.#invalidRecord(`"${field.name}" occurs twice`);
     }
     this.#at = start;
     const name = this.#takeName().slice(0, 100);

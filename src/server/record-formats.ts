@@ -8,7 +8,8 @@
 import { isUtf8 } from 'node:buffer';
 import { decodeHeaders, type RecordHeader } from '../engine/index.ts';
 import { JsonFault, JsonScanner } from './json-scanner.ts';
-import type { OutputBuffer } from './output-buffer.ts';
+import { JsonStringWriter } from './json-string-writer.ts';
+import { Constant, NUMBER_BYTES, type OutputBuffer } from './output-buffer.ts';
 import type { ValueEncoding } from './record-sink.ts';
 
 /** Positions are in `chunk`; a start of -1 stands for null (see the engine's RecordVisitor). */
@@ -25,84 +26,80 @@ export type RecordWriter = (
   headersStart: number,
 ) => void;
 
-const ascii = (text: string) => new Uint8Array(Buffer.from(text, 'latin1'));
-
-const PARTITION = ascii('{"partition":');
-const OFFSET_AFTER_PARTITION = ascii(',"offset":');
-const OFFSET = ascii('{"offset":');
-const TIMESTAMP = ascii(',"timestamp":"');
-const KEY = ascii('","key":');
-const VALUE = ascii(',"value":');
-const NO_HEADERS = ascii(',"headers":[]');
-const HEADERS = ascii(',"headers":[');
-const HEADER_KEY = ascii('{"key":');
-const KEY_BASE64 = ascii(',"keyEncoding":"base64"');
-const VALUE_BASE64 = ascii(',"valueEncoding":"base64"');
-const VALUE_TEXT = ascii(',"valueEncoding":"text"');
-const HEADER_BASE64 = ascii(',"encoding":"base64"');
-const NULL = ascii('null');
-const CLOSE_BRACE = 0x7d;
-const CLOSE_BRACKET = 0x5d;
+const PARTITION = new Constant('{"partition":');
+const OFFSET_AFTER_PARTITION = new Constant(',"offset":');
+const OFFSET = new Constant('{"offset":');
+const TIMESTAMP = new Constant(',"timestamp":"');
+const KEY = new Constant('","key":');
+const NO_KEY = new Constant('","key":null,"value":');
+const VALUE = new Constant(',"value":');
+const NO_HEADERS = new Constant(',"headers":[]');
+const HEADERS = ',"headers":[';
+const KEY_BASE64 = ',"keyEncoding":"base64"';
+const VALUE_BASE64 = ',"valueEncoding":"base64"';
+const VALUE_TEXT = ',"valueEncoding":"text"';
+const HEADER_BASE64 = ',"encoding":"base64"';
+const NULL = new Constant('null');
 const COMMA = 0x2c;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
+/** Room for the constants and numbers of a record in either format. */
+const FRAME_BYTES = 128 + 3 * NUMBER_BYTES;
 
-const RECORD_END = ascii('}');
-const LINE_END = ascii('}\n');
+const RECORD_END = new Constant('}');
+const LINE_END = new Constant('}\n');
+
+/** Writes bytes as a JSON value, and `,<mark>` behind it when it could not be written as was asked for. */
+type ValueWriter = (out: OutputBuffer, chunk: Buffer, start: number, end: number, base64Mark: string) => void;
 
 /** Writes `{"offset":…,"timestamp":…,"key":…,"value":…,"headers":[…]}`. */
 export function jsonRecordWriter(encoding: ValueEncoding, recordEnd = RECORD_END): RecordWriter {
-  const writeValue = { text: writeText, json: jsonValueWriter(), base64: writeBase64 }[encoding];
+  const writeText = textWriter();
+  const writeValue = { text: writeText, json: jsonWriter(writeText), base64: writeBase64 }[encoding];
   const writeKey = encoding === 'base64' ? writeBase64 : writeText;
   return (out, partition, offset, timestamp, chunk, keyStart, keyEnd, valueStart, valueEnd, headersStart) => {
+    out.reserve(FRAME_BYTES);
     if (partition === undefined) {
-      out.bytes(OFFSET);
+      out.constant(OFFSET);
     } else {
-      out.bytes(PARTITION);
+      out.constant(PARTITION);
       out.integer(partition);
-      out.bytes(OFFSET_AFTER_PARTITION);
+      out.constant(OFFSET_AFTER_PARTITION);
     }
     out.integer(offset);
-    out.bytes(TIMESTAMP);
+    out.constant(TIMESTAMP);
     out.timestamp(timestamp);
-    out.bytes(KEY);
-    if (keyStart < 0) out.bytes(NULL);
-    else writeKey(out, chunk, keyStart, keyEnd, KEY_BASE64);
-    out.bytes(VALUE);
-    if (valueStart < 0) out.bytes(NULL);
+    if (keyStart < 0) {
+      out.constant(NO_KEY);
+    } else {
+      out.constant(KEY);
+      writeKey(out, chunk, keyStart, keyEnd, KEY_BASE64);
+      out.reserve(FRAME_BYTES);
+      out.constant(VALUE);
+    }
+    if (valueStart < 0) out.constant(NULL);
     else writeValue(out, chunk, valueStart, valueEnd, VALUE_BASE64);
+    out.reserve(FRAME_BYTES);
     // The first byte of the headers is their count, zero for nearly all records.
-    if (chunk[headersStart] === 0) out.bytes(NO_HEADERS);
+    if (chunk[headersStart] === 0) out.constant(NO_HEADERS);
     else writeHeaders(out, decodeHeaders(chunk, headersStart), writeKey);
-    out.bytes(recordEnd);
+    out.constant(recordEnd);
   };
 }
 
-function writeText(
-  out: OutputBuffer,
-  chunk: Buffer,
-  start: number,
-  end: number,
-  base64Mark: Uint8Array,
-): void {
-  if (out.jsonString(chunk, start, end)) return;
-  out.base64(chunk, start, end);
-  out.bytes(base64Mark);
+function textWriter(): ValueWriter {
+  const strings = new JsonStringWriter();
+  return (out, chunk, start, end, base64Mark) => {
+    if (!strings.write(out, chunk, start, end)) writeBase64(out, chunk, start, end).text(base64Mark);
+  };
 }
 
-function writeBase64(out: OutputBuffer, chunk: Buffer, start: number, end: number): void {
+function writeBase64(out: OutputBuffer, chunk: Buffer, start: number, end: number): OutputBuffer {
   out.base64(chunk, start, end);
+  return out;
 }
 
-type ValueWriter = (
-  out: OutputBuffer,
-  chunk: Buffer,
-  start: number,
-  end: number,
-  base64Mark: Uint8Array,
-) => void;
-
-function jsonValueWriter(): ValueWriter {
+function jsonWriter(writeText: ValueWriter): ValueWriter {
   let scanned: Buffer | undefined;
   let scanner: JsonScanner;
   return (out, chunk, start, end, base64Mark) => {
@@ -110,16 +107,15 @@ function jsonValueWriter(): ValueWriter {
     if (chunk !== scanned) scanner = new JsonScanner(chunk);
     scanned = chunk;
     const value = chunk.subarray(start, end);
-    const text = isUtf8(value);
-    if (text && isJson(scanner, start, end)) {
-      out.bytes(value.includes(LINE_FEED) || value.includes(CARRIAGE_RETURN) ? onOneLine(value) : value);
-    } else if (text) {
-      out.jsonString(chunk, start, end);
-      out.bytes(VALUE_TEXT);
-    } else {
-      out.base64(chunk, start, end);
-      out.bytes(base64Mark);
+    const isText = isUtf8(value);
+    if (!isText || !isJson(scanner, start, end)) {
+      writeText(out, chunk, start, end, base64Mark);
+      if (isText) out.text(VALUE_TEXT);
+      return;
     }
+    const oneLine = !value.includes(LINE_FEED) && !value.includes(CARRIAGE_RETURN);
+    out.reserve(end - start);
+    out.copy(oneLine ? value : onOneLine(value), 0, end - start);
   };
 }
 
@@ -141,17 +137,15 @@ function onOneLine(value: Buffer): Buffer {
 }
 
 function writeHeaders(out: OutputBuffer, headers: readonly RecordHeader[], write: ValueWriter): void {
-  out.bytes(HEADERS);
+  out.text(HEADERS);
   headers.forEach(({ key, value }, i) => {
     if (i > 0) out.byte(COMMA);
-    out.bytes(HEADER_KEY);
-    out.text(JSON.stringify(key));
-    out.bytes(VALUE);
-    if (value === null) out.bytes(NULL);
+    out.text(`{"key":${JSON.stringify(key)},"value":`);
+    if (value === null) out.text('null');
     else write(out, value, 0, value.length, HEADER_BASE64);
-    out.byte(CLOSE_BRACE);
+    out.text('}');
   });
-  out.byte(CLOSE_BRACKET);
+  out.text(']');
 }
 
 /** One record a line. */
@@ -159,28 +153,33 @@ export function lineRecordWriter(encoding: ValueEncoding): RecordWriter {
   return jsonRecordWriter(encoding, LINE_END);
 }
 
-const EVENT_ID = ascii('id: ');
-const EVENT_DATA = ascii('\ndata: ');
-const EVENT_END = ascii('}\n\n');
+const EVENT_ID = new Constant('id: ');
+const EVENT_DATA = new Constant('\ndata: ');
+const EVENT_END = new Constant('}\n\n');
 
 /** One server-sent event a record; its id is the offset, so that a client resumes where it was. */
 export function eventRecordWriter(encoding: ValueEncoding): RecordWriter {
   const write = jsonRecordWriter(encoding, EVENT_END);
   return (out, partition, offset, ...rest) => {
-    out.bytes(EVENT_ID);
+    out.reserve(FRAME_BYTES);
+    out.constant(EVENT_ID);
     out.integer(offset);
-    out.bytes(EVENT_DATA);
+    out.constant(EVENT_DATA);
     write(out, partition, offset, ...rest);
   };
 }
 
-const packed = (name: string) => new Uint8Array([0xa0 | name.length, ...Buffer.from(name, 'latin1')]);
-const PACKED_PARTITION = packed('partition');
-const PACKED_OFFSET = packed('offset');
-const PACKED_TIMESTAMP = packed('timestamp');
-const PACKED_KEY = packed('key');
-const PACKED_VALUE = packed('value');
-const PACKED_HEADERS = packed('headers');
+const packed = (name: string) => String.fromCharCode(0xa0 | name.length) + name;
+const PACKED_MAP = new Constant('\x85');
+const PACKED_MAP_WITH_PARTITION = new Constant(`\x86${packed('partition')}`);
+const PACKED_OFFSET = new Constant(packed('offset'));
+/** With the type byte of a string of the usual 24 bytes. */
+const PACKED_TIMESTAMP = new Constant(`${packed('timestamp')}\xb8`);
+const PACKED_KEY = new Constant(packed('key'));
+const PACKED_VALUE = new Constant(packed('value'));
+const PACKED_NO_KEY = new Constant(`${packed('key')}\xc0${packed('value')}`);
+const PACKED_HEADERS = new Constant(packed('headers'));
+const PACKED_NO_HEADERS = new Constant(`${packed('headers')}\x90`);
 
 /** Writes the same fields as a MessagePack map; keys, values and header values are bin or nil. */
 export const msgpackRecordWriter: RecordWriter = (
@@ -195,59 +194,68 @@ export const msgpackRecordWriter: RecordWriter = (
   valueEnd,
   headersStart,
 ) => {
-  out.byte(partition === undefined ? 0x85 : 0x86);
-  if (partition !== undefined) {
-    out.bytes(PACKED_PARTITION);
+  out.reserve(FRAME_BYTES + keyEnd - keyStart + valueEnd - valueStart);
+  if (partition === undefined) {
+    out.constant(PACKED_MAP);
+  } else {
+    out.constant(PACKED_MAP_WITH_PARTITION);
     packInteger(out, partition);
   }
-  out.bytes(PACKED_OFFSET);
+  out.constant(PACKED_OFFSET);
   packInteger(out, offset);
-  out.bytes(PACKED_TIMESTAMP);
   packTimestamp(out, timestamp);
-  out.bytes(PACKED_KEY);
-  packBytes(out, chunk, keyStart, keyEnd);
-  out.bytes(PACKED_VALUE);
+  if (keyStart < 0) {
+    out.constant(PACKED_NO_KEY);
+  } else {
+    out.constant(PACKED_KEY);
+    packBytes(out, chunk, keyStart, keyEnd);
+    out.constant(PACKED_VALUE);
+  }
   packBytes(out, chunk, valueStart, valueEnd);
-  out.bytes(PACKED_HEADERS);
-  if (chunk[headersStart] === 0) out.byte(0x90);
+  if (chunk[headersStart] === 0) out.constant(PACKED_NO_HEADERS);
   else packHeaders(out, decodeHeaders(chunk, headersStart));
 };
 
 function packHeaders(out: OutputBuffer, headers: readonly RecordHeader[]): void {
+  out.constant(PACKED_HEADERS);
   out.byte(0xdd);
   out.uint32(headers.length);
   for (const { key, value } of headers) {
+    out.reserve(FRAME_BYTES + key.length * 3 + (value?.length ?? 0));
     out.byte(0x82);
-    out.bytes(PACKED_KEY);
+    out.constant(PACKED_KEY);
     packString(out, key);
-    out.bytes(PACKED_VALUE);
+    out.constant(PACKED_VALUE);
     packBytes(out, value ?? EMPTY, value === null ? -1 : 0, value?.length ?? -1);
   }
 }
 
 const EMPTY = Buffer.alloc(0);
 
+/** Reserved. */
 function packBytes(out: OutputBuffer, source: Buffer, start: number, end: number): void {
+  const { bytes, view } = out;
+  const length = end - start;
   if (start < 0) {
-    out.byte(0xc0);
+    bytes[out.length++] = 0xc0;
     return;
   }
-  const length = end - start;
   if (length < 0x100) {
-    out.byte(0xc4);
-    out.byte(length);
+    bytes[out.length++] = 0xc4;
+    bytes[out.length++] = length;
   } else if (length < 0x10000) {
-    out.byte(0xc5);
-    out.byte(length >> 8);
-    out.byte(length & 0xff);
+    bytes[out.length++] = 0xc5;
+    view.setUint16(out.length, length);
+    out.length += 2;
   } else {
-    out.byte(0xc6);
-    out.uint32(length);
+    bytes[out.length++] = 0xc6;
+    view.setUint32(out.length, length);
+    out.length += 4;
   }
-  out.bytes(source, start, end);
+  out.copy(source, start, end);
 }
 
-/** A safe integer in the shortest form that is common; large and negative ones as a double, which holds them exactly. */
+/** A safe integer; negative ones as a double, which holds them exactly. */
 export function packInteger(out: OutputBuffer, value: number): void {
   if (value >= 0 && value < 0x80) {
     out.byte(value);
@@ -264,17 +272,19 @@ export function packInteger(out: OutputBuffer, value: number): void {
   }
 }
 
+/** Reserved. */
 function packTimestamp(out: OutputBuffer, timestamp: number): void {
-  const at = out.length;
-  out.byte(0);
+  out.constant(PACKED_TIMESTAMP);
+  const start = out.length;
   out.timestamp(timestamp);
-  // The text has at most 27 bytes: the length fits the type byte of a short string.
-  out.patchByte(at, 0xa0 | (out.length - at - 1));
+  // Unusual years take up to 27 bytes: still a length for the type byte of a short string.
+  out.bytes[start - 1] = 0xa0 | (out.length - start);
 }
 
 export function packString(out: OutputBuffer, text: string): void {
-  const bytes = Buffer.from(text, 'utf8');
   out.byte(0xdb);
-  out.uint32(bytes.length);
-  out.bytes(bytes);
+  const header = out.length;
+  out.uint32(0);
+  out.text(text);
+  out.view.setUint32(header, out.length - header - 4);
 }

@@ -1,6 +1,8 @@
 /** An answer that is sent piece by piece, no faster than the client takes it. */
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
+import { giveBuffer } from './buffer-pool.ts';
+import type { OutputBuffer } from './output-buffer.ts';
 
 export class ResponseStream {
   readonly #response: ServerResponse;
@@ -24,10 +26,22 @@ export class ResponseStream {
     return this.#closed;
   }
 
-  /** Resolves once more may be written; false when the client is gone. The bytes must not change any more. */
-  async write(bytes: Uint8Array | string): Promise<boolean> {
+  /** Writes what a buffer has; resolves once more may be written, to false when the client is gone. */
+  flush(out: OutputBuffer): Promise<boolean> {
+    const bytes = out.take();
+    return this.#write(bytes, (error) => {
+      // After an error the system may still hold on to the memory.
+      if (error === null || error === undefined) giveBuffer(bytes);
+    });
+  }
+
+  write(text: string): Promise<boolean> {
+    return this.#write(text);
+  }
+
+  async #write(piece: Uint8Array | string, written?: (error?: Error | null) => void): Promise<boolean> {
     if (this.#closed) return false;
-    if (!this.#response.write(bytes)) {
+    if (!this.#response.write(piece, written)) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -47,4 +61,15 @@ export class ResponseStream {
     if (this.#closed) return;
     this.#response.write(lastBytes, () => this.#response.destroy());
   }
+}
+
+/** Answers with what a buffer has, as a whole; its memory is used again once it is with the system. */
+export function sendBuffer(
+  reply: FastifyReply,
+  headers: Readonly<Record<string, string>>,
+  out: OutputBuffer,
+): void {
+  const { bytes, pooled } = out.finish();
+  if (pooled) reply.raw.once('finish', () => giveBuffer(bytes));
+  void reply.headers(headers).send(bytes);
 }

@@ -7,12 +7,14 @@ import { PAGE_SEPARATORS, type PageFormat } from './page-format.ts';
 import type { ScanLimits } from './partition-scan.ts';
 import { jsonRecordWriter, msgpackRecordWriter, type RecordWriter } from './record-formats.ts';
 import type { ValueEncoding } from './record-sink.ts';
-import { ResponseStream } from './response-stream.ts';
+import { ResponseStream, sendBuffer } from './response-stream.ts';
 import type { ServerSettings } from './settings.ts';
 
 /** A piece of a stream is sent once it has this size. */
 export const SEND_BYTES = 256 * 1024;
 const DEFAULT_PAGE_BYTES = 1024 * 1024;
+/** What a page is begun in; a record more than fits the usual page, so that it need not grow. */
+export const PAGE_BUFFER_BYTES = DEFAULT_PAGE_BYTES + 64 * 1024;
 
 /** What PartitionScan and MergedScan have in common. */
 export interface Scan {
@@ -70,7 +72,7 @@ export async function streamScan(
       if (!more || out.length < SEND_BYTES) continue;
       stream ??= open();
       scan.sent(out.length);
-      if (!(await stream.write(out.take()))) return;
+      if (!(await stream.flush(out))) return;
     }
   } catch (error) {
     if (stream === undefined && out.length === 0) throw error;
@@ -80,16 +82,16 @@ export async function streamScan(
   }
   const last = trailer?.value() ?? null;
   if (stream === undefined && last === null) {
-    void reply.headers(headers).send(out.take());
+    sendBuffer(reply, headers, out);
     return;
   }
   stream ??= open();
-  if (out.length > 0) await stream.write(out.take());
+  if (out.length > 0) await stream.flush(out);
   stream.end(last === null ? undefined : { [trailer!.name]: last });
 }
 
 /** The answer has begun, so its status is said: a last line tells what went wrong, and the end is missing. */
 async function breakOff(stream: ResponseStream, out: OutputBuffer, error: unknown): Promise<void> {
-  if (out.length > 0) await stream.write(out.take());
+  if (out.length > 0) await stream.flush(out);
   stream.abort(`${JSON.stringify({ error: problemOf(error).problem })}\n`);
 }

@@ -61,9 +61,17 @@ function zoneMs(zone: string | undefined): number | undefined {
   return (zone[0] === '-' ? -1 : 1) * (hours * 60 + minutes) * 60_000;
 }
 
+let lastMs = 0;
+let lastText = '1970-01-01T00:00:00.000Z';
+
 /** ISO 8601 with milliseconds; a time that no date can express is given as its number. */
 export function formatTimestamp(ms: number): string {
-  return Math.abs(ms) <= MAX_DATE_MS ? new Date(ms).toISOString() : String(ms);
+  // Answers of the same millisecond say the same time.
+  if (ms !== lastMs) {
+    lastText = Math.abs(ms) <= MAX_DATE_MS ? new Date(ms).toISOString() : String(ms);
+    lastMs = ms;
+  }
+  return lastText;
 }
 
 /** Bytes of what {@link writeTimestamp} writes for times of the years 0 to 9999. */

@@ -10,9 +10,18 @@ import { beginPage, endPage, PAGE_CONTENT_TYPES, type PageFormat } from '../page
 import { PartitionScan, resolveEnd, resolveStart, type ScanRange } from '../partition-scan.ts';
 import { lineRecordWriter } from '../record-formats.ts';
 import { requestSignal } from '../request-signal.ts';
+import { sendBuffer } from '../response-stream.ts';
 import { ref } from '../schema-components.ts';
 import { FETCH_PARAMETERS, PARTITION_PATH, responses } from '../schemas.ts';
-import { pageLimits, pageWriter, runPage, SEND_BYTES, streamLimits, streamScan } from '../send-scan.ts';
+import {
+  PAGE_BUFFER_BYTES,
+  pageLimits,
+  pageWriter,
+  runPage,
+  SEND_BYTES,
+  streamLimits,
+  streamScan,
+} from '../send-scan.ts';
 import { followPartition } from './follow.ts';
 
 type FetchRequest = FastifyRequest<FetchRoute>;
@@ -117,7 +126,7 @@ async function sendPage(
 ): Promise<number> {
   const { engine } = context.lifecycle;
   const limits = pageLimits(request.query, format, context.settings);
-  const out = new OutputBuffer(Math.min(limits.maxBytes, SEND_BYTES));
+  const out = new OutputBuffer(Math.min(limits.maxBytes, PAGE_BUFFER_BYTES));
   beginPage(out, format);
   const scan = new PartitionScan(engine, range, limits, out, pageWriter(format, request.query.encoding));
   await runPage(scan);
@@ -126,7 +135,7 @@ async function sendPage(
     ['nextOffset', scan.nextOffset],
     ['highWatermark', highWatermark],
   ]);
-  void reply.header('content-type', PAGE_CONTENT_TYPES[format]).send(out.take());
+  sendBuffer(reply, { 'content-type': PAGE_CONTENT_TYPES[format] }, out);
   return scan.records;
 }
 

@@ -43,7 +43,7 @@ export async function followPartition(
     await follow(context, scan, out, stream, reply, { topic, partition });
     stream.end();
   } catch (error) {
-    if (out.length > 0) await stream.write(out.take());
+    if (out.length > 0) await stream.flush(out);
     context.logger.warn({ err: error, url: request.url }, 'an event stream ended early');
     stream.abort(`event: error\ndata: ${JSON.stringify(problemOf(error).problem)}\n\n`);
   }
@@ -72,7 +72,7 @@ async function follow(
       counted = scan.records;
       if (out.length > 0) {
         scan.sent(out.length);
-        await stream.write(out.take());
+        await stream.flush(out);
       }
       if (scan.done) return;
       if (more) continue;

@@ -9,9 +9,18 @@ import { beginPage, endPage, PAGE_CONTENT_TYPES, type PageFormat } from '../page
 import type { ScanLimits } from '../partition-scan.ts';
 import { lineRecordWriter, type RecordWriter } from '../record-formats.ts';
 import type { ValueEncoding } from '../record-sink.ts';
+import { sendBuffer } from '../response-stream.ts';
 import { ref } from '../schema-components.ts';
 import { MERGED_PARAMETERS, responses, TOPIC_PATH } from '../schemas.ts';
-import { pageLimits, pageWriter, runPage, SEND_BYTES, streamLimits, streamScan } from '../send-scan.ts';
+import {
+  PAGE_BUFFER_BYTES,
+  pageLimits,
+  pageWriter,
+  runPage,
+  SEND_BYTES,
+  streamLimits,
+  streamScan,
+} from '../send-scan.ts';
 
 interface MergedRoute {
   Params: { topic: string };
@@ -104,7 +113,7 @@ async function sendPage(
 ) {
   const { query } = request;
   const limits = pageLimits(query, format, context.settings);
-  const out = new OutputBuffer(Math.min(limits.maxBytes, SEND_BYTES));
+  const out = new OutputBuffer(Math.min(limits.maxBytes, PAGE_BUFFER_BYTES));
   beginPage(out, format);
   const { scan, nextCursor } = await openScan(
     context,
@@ -115,7 +124,7 @@ async function sendPage(
   );
   await runPage(scan);
   endPage(out, format, scan.records, [['nextCursor', nextCursor()]]);
-  void reply.header('content-type', PAGE_CONTENT_TYPES[format]).send(out.take());
+  sendBuffer(reply, { 'content-type': PAGE_CONTENT_TYPES[format] }, out);
   return scan.records;
 }
 

@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Acks, CompressionType, PartitionAppend } from '../../engine/index.ts';
 import type { AppContext } from '../app-context.ts';
-import { readBody } from '../body-reader.ts';
+import { parseBody } from '../body-reader.ts';
 import { HttpProblem } from '../error-mapping.ts';
 import { bodyReader, type PRODUCE_MEDIA_TYPES } from '../produce-body.ts';
 import type { ValueEncoding } from '../record-sink.ts';
@@ -76,16 +76,11 @@ async function produce(context: AppContext, request: FastifyRequest<ProduceRoute
   const acks: Acks = wanted === 'all' ? 'all' : wanted === '1' ? 1 : 0;
   // Begun before the body is read: a topic that does not exist is refused without taking the body in.
   const pending = engine.startAppend(request.params.topic, { acks, partition, compression });
-  const body = await readBody(request.raw, context.bodyLimits);
-  try {
-    read(body.bytes, pending, { encoding, key });
-    if (pending.recordCount === 0) throw new HttpProblem('invalid_request', 'the body has no records');
-    const appended = await pending.commit();
-    context.metrics.produced(performance.now() - startedAt);
-    return reply.header('content-type', 'application/json; charset=utf-8').send(resultJson(wanted, appended));
-  } finally {
-    body.release();
-  }
+  await parseBody(request.raw, context.bodyLimits, (body) => read(body, pending, { encoding, key }));
+  if (pending.recordCount === 0) throw new HttpProblem('invalid_request', 'the body has no records');
+  const appended = await pending.commit();
+  context.metrics.produced(performance.now() - startedAt);
+  return reply.header('content-type', 'application/json; charset=utf-8').send(resultJson(wanted, appended));
 }
 
 /** Written by hand: this is the answer that is given most. */
