@@ -21,6 +21,7 @@ import {
   takeGroup,
   writeDirect,
 } from './partition-writer.ts';
+import { recycleBatch } from './record-batch-builder.ts';
 import type { EngineSettings } from './settings.ts';
 import type { SpaceMonitor } from './space-monitor.ts';
 import type { Acks } from './types.ts';
@@ -239,6 +240,8 @@ export class Committer {
         this.#syncLater(partition);
       }
       this.#done(part);
+      // They are in the segment's file, and were never read from memory.
+      for (const { batch } of part.batches) recycleBatch(batch);
       return [part];
     } catch (error) {
       this.#noteIfFull(error);

@@ -43,6 +43,9 @@ import type {
   TopicSpec,
 } from './types.ts';
 
+/** Lengths, deltas and counts of a record without headers, at the most. */
+const RECORD_OVERHEAD_BYTES = 32;
+
 export class Engine {
   readonly settings: EngineSettings;
   readonly #context: EngineContext;
@@ -109,8 +112,8 @@ export class Engine {
     this.#housekeeping = new Housekeeping(context, topics, this.#committer, this.#maintenance, this.#space);
   }
 
-  async #start({ journalFiles }: OpenedDirectory): Promise<void> {
-    for (const sequence of journalFiles) await this.#journal.adopt(sequence);
+  async #start({ journalFiles, keepJournal }: OpenedDirectory): Promise<void> {
+    if (!keepJournal) for (const sequence of journalFiles) await this.#journal.adopt(sequence);
     await this.#space.refresh();
     for (const { partitions } of this.#topics.values()) {
       for (const partition of partitions) this.#maintenance.noteCheckpoint(partition, partition.syncedOffset);
@@ -151,13 +154,16 @@ export class Engine {
     records: readonly ProduceRecord[],
     options?: AppendOptions,
   ): Promise<PartitionAppend[]> {
-    const append = this.startAppend(topic, options);
+    const append = this.startAppend(topic, options, expectedBytes(records));
     for (const record of records) append.add(record);
     return append.commit();
   }
 
-  /** As `append`, for a caller that goes through its input record by record and needs no array of them. */
-  startAppend(topic: string, options: AppendOptions = {}): PendingAppend {
+  /**
+   * As `append`, for a caller that goes through its input record by record and needs no array of them. `expectedBytes` is a
+   * guess of how much will come, which spares copying.
+   */
+  startAppend(topic: string, options: AppendOptions = {}, expectedBytes = 0): PendingAppend {
     const open = this.#topic(topic);
     const { settings } = open.partitions[0]!.topic;
     const configured = settings['compression.type'];
@@ -172,7 +178,7 @@ export class Engine {
       stickyPartition: () => this.#stickyOf(open).next(open.partitions.length),
       submit: this.#submit,
     };
-    return new PendingAppend(target, options);
+    return new PendingAppend(target, options, expectedBytes);
   }
 
   /** Reads whole batches from `options.offset` on. Throws OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE. */
@@ -362,6 +368,14 @@ export class Engine {
   #allPartitions(): PartitionLog[] {
     return [...this.#topics.values()].flatMap(({ partitions }) => partitions);
   }
+}
+
+/** What the records take when encoded, roughly; text counts as ASCII. */
+function expectedBytes(records: readonly ProduceRecord[]): number {
+  let bytes = 0;
+  for (const { key, value } of records)
+    bytes += (key?.length ?? 0) + (value?.length ?? 0) + RECORD_OVERHEAD_BYTES;
+  return bytes;
 }
 
 function closing(): SeglogError {

@@ -36,15 +36,18 @@ export class PendingAppend {
   readonly #target: AppendTarget;
   readonly #options: AppendOptions;
   readonly #builders = new Map<number, RecordBatchBuilder>();
+  /** For the first batch: most appends go to one partition. */
+  #expectedBytes: number;
   #sticky = -1;
   #count = 0;
   /** The builder of the last record: records of one append mostly share a partition. */
   #lastPartition = -1;
   #lastBuilder: RecordBatchBuilder | undefined;
 
-  constructor(target: AppendTarget, options: AppendOptions) {
+  constructor(target: AppendTarget, options: AppendOptions, expectedBytes: number) {
     this.#target = target;
     this.#options = options;
+    this.#expectedBytes = Math.min(expectedBytes, target.maxBatchBytes);
     if (options.partition !== undefined) this.#check(options.partition);
   }
 
@@ -114,7 +117,8 @@ export class PendingAppend {
   #builderFor(partition: number): RecordBatchBuilder {
     let builder = this.#builders.get(partition);
     if (builder === undefined) {
-      builder = new RecordBatchBuilder(BATCH_HEADER_BYTES);
+      builder = new RecordBatchBuilder(BATCH_HEADER_BYTES + this.#expectedBytes);
+      this.#expectedBytes = 0;
       this.#builders.set(partition, builder);
     }
     this.#lastPartition = partition;

@@ -38,28 +38,31 @@ import {
 } from './varint.ts';
 
 /**
- * Buffers that builders filled before and are done with: memory that was touched lately is filled several
- * times faster than fresh memory, which the system has to provide page by page. Batches are copied out of
- * them, so they never leave this module.
+ * Memory of batches that are written and done with: memory that was touched lately is filled several times faster than
+ * fresh memory, which the system has to provide page by page. Whoever gives a batch's memory back is its only owner.
  */
-const idleBuffers: Buffer[] = [];
-const MAX_IDLE_BUFFERS = 8;
-const MIN_IDLE_BYTES = 64 * 1024;
+const idleMemory: Buffer[] = [];
+const MAX_IDLE_BUFFERS = 32;
+const MIN_IDLE_BYTES = 16 * 1024;
 const MAX_IDLE_BYTES = 1024 * 1024;
-/** A batch that never needs more than this is built where it stays: it is not worth a copy. */
-const SMALL_BATCH_BYTES = 4096;
 
-function takeIdleBuffer(bytes: number): Buffer | undefined {
-  const last = bytes > SMALL_BATCH_BYTES ? idleBuffers.at(-1) : undefined;
-  return last !== undefined && last.length >= bytes ? idleBuffers.pop() : undefined;
+function takeMemory(bytes: number): Buffer {
+  if (bytes < MIN_IDLE_BYTES) return Buffer.allocUnsafe(bytes);
+  const found = idleMemory.findLastIndex((memory) => memory.length >= bytes && memory.length <= 4 * bytes);
+  if (found >= 0) return idleMemory.splice(found, 1)[0]!;
+  // In steps, so that what comes back fits what is asked for next.
+  const step = 2 ** Math.max(14, Math.floor(Math.log2(bytes)) - 2);
+  return Buffer.allocUnsafeSlow(Math.min(Math.ceil(bytes / step) * step, MAX_BATCH_BYTES));
 }
 
-function mayBecomeIdle(buffer: Buffer): boolean {
-  return (
-    idleBuffers.length < MAX_IDLE_BUFFERS &&
-    buffer.length >= MIN_IDLE_BYTES &&
-    buffer.length <= MAX_IDLE_BYTES
-  );
+function giveMemory(memory: Buffer): void {
+  if (memory.length < MIN_IDLE_BYTES || memory.length > MAX_IDLE_BYTES) return;
+  if (idleMemory.length < MAX_IDLE_BUFFERS) idleMemory.push(memory);
+}
+
+/** Takes a batch's memory back, to build other batches in. Nobody may look at its bytes any more. */
+export function recycleBatch(batch: EncodedBatch): void {
+  if (batch.memory !== null) giveMemory(batch.memory);
 }
 
 /** What all headers share: the magic, and -1 for no producer id, sequence and epoch. Zero is for stampBatch to set. */
@@ -150,13 +153,13 @@ export class RecordBatchBuilder {
     if (needed > MAX_BATCH_BYTES) throw tooLarge(needed);
     const filled = this.#buffer;
     const capacity = Math.max(needed, filled === NO_BYTES ? this.#capacityHint : 2 * filled.length);
-    const larger = takeIdleBuffer(capacity) ?? Buffer.allocUnsafe(Math.min(capacity, MAX_BATCH_BYTES));
+    const larger = takeMemory(Math.min(capacity, MAX_BATCH_BYTES));
     if (filled !== NO_BYTES) larger.set(filled.subarray(0, this.#end));
     this.#replaceBuffer(larger);
   }
 
   #replaceBuffer(buffer: Buffer): void {
-    if (mayBecomeIdle(this.#buffer)) idleBuffers.push(this.#buffer);
+    giveMemory(this.#buffer);
     this.#buffer = buffer;
   }
 
@@ -165,11 +168,16 @@ export class RecordBatchBuilder {
     assert(this.#recordCount > 0, 'a batch has records');
     if (this.#minTimestamp < this.#referenceTimestamp) this.#rebase();
     const compressed = compression === 'none' ? undefined : this.#compressed(compression);
-    const bytes = compressed ?? this.#uncompressed();
+    const inPlace = compressed === undefined && !this.#isWasteful();
+    const filled = this.#buffer.subarray(0, this.#end);
+    const bytes = compressed ?? (inPlace ? filled : Buffer.from(filled));
     this.#writeHeader(bytes, compressed === undefined ? 'none' : compression);
-    this.#replaceBuffer(NO_BYTES);
+    const memory = inPlace ? this.#buffer : null;
+    if (!inPlace) giveMemory(this.#buffer);
+    this.#buffer = NO_BYTES;
     return {
       bytes,
+      memory,
       recordCount: this.#recordCount,
       baseTimestamp: this.#minTimestamp,
       maxTimestamp: this.#maxTimestamp,
@@ -184,14 +192,9 @@ export class RecordBatchBuilder {
     return bytes;
   }
 
-  /** The records with room for the header before them. A copy, where the buffer is wanted again or is much too large. */
-  #uncompressed(): Buffer {
-    const buffer = this.#buffer;
-    const filled = buffer.subarray(0, this.#end);
-    if (mayBecomeIdle(buffer) || this.#end < buffer.length / 2) return Buffer.from(filled);
-    // It is the batch's from now on.
-    this.#buffer = NO_BYTES;
-    return filled;
+  /** The batch would keep much more memory than it needs: better a copy. */
+  #isWasteful(): boolean {
+    return this.#buffer.length >= MIN_IDLE_BYTES && this.#end * 2 < this.#buffer.length;
   }
 
   #writeHeader(bytes: Buffer, codec: CompressionType): void {

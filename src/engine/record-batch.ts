@@ -55,6 +55,8 @@ const MAX_LAST_OFFSET_DELTA = 2 ** 31 - 1;
 /** A batch whose header lacks only what stampBatch sets. */
 export interface EncodedBatch {
   bytes: Buffer;
+  /** What `bytes` is a part of, for recycleBatch; null when that is not the batch's alone. */
+  memory: Buffer | null;
   recordCount: number;
   baseTimestamp: number;
   maxTimestamp: number;
