@@ -6,6 +6,7 @@
  * (`--json`), the order within each partition is that of the input.
  */
 import { type BatchPacker, RecordPacker, TextPacker } from './batch-packer.ts';
+import { createProgress } from './byte-progress.ts';
 import { ReportedFailure, UsageError } from './errors.ts';
 import { HttpClient } from './http-client.ts';
 import type { Io } from './io.ts';
@@ -15,7 +16,6 @@ import { nothingWasDone, patiently } from './patience.ts';
 import type { ProduceBatch } from './produce-batch.ts';
 import { openInputs, type ProduceInput } from './produce-inputs.ts';
 import { ProduceLane } from './produce-lane.ts';
-import { type ProduceProgress, startProgress } from './produce-progress.ts';
 import { type PartitionAck, ProduceReport } from './produce-report.ts';
 import { describeTopic, isUnknownTopic, recordsPath, type TopicInfo, topicPath } from './topics-client.ts';
 
@@ -57,8 +57,9 @@ export async function produce(
   const sizes = inputs.map((each) => each.bytes);
   const total = sizes.includes(undefined) ? undefined : sizes.reduce((sum: number, each) => sum + each!, 0);
   const report = new ProduceReport(topic, io);
-  const progress = await startProgress(options.quiet ? undefined : io.stderr, total);
-  const producer = new Producer(client, info, options, report, progress, io);
+  const progress = await createProgress(options.quiet ? undefined : io.stderr);
+  const acknowledged = () => progress.update(report.bytes, total);
+  const producer = new Producer({ client, info, options, report, io, acknowledged });
   try {
     await producer.run(inputs, interruption);
   } catch (error) {
@@ -102,31 +103,24 @@ function isPlain(options: ProduceOptions): boolean {
   return !json && !stripCr && keySeparator === undefined && header === undefined && nullMarker === undefined;
 }
 
+interface ProducerParts {
+  client: HttpClient;
+  info: TopicInfo;
+  options: ProduceOptions;
+  report: ProduceReport;
+  io: Io;
+  /** Called when the report has grown. */
+  acknowledged(): void;
+}
+
 class Producer {
-  readonly #client: HttpClient;
-  readonly #info: TopicInfo;
-  readonly #options: ProduceOptions;
-  readonly #report: ProduceReport;
-  readonly #progress: ProduceProgress;
-  readonly #io: Io;
+  readonly #parts: ProducerParts;
   /** Aborted when no more input is to be read: Ctrl-C, or a failure in one of the lanes. */
   readonly #stop = new AbortController();
   #interruption: AbortSignal | undefined;
 
-  constructor(
-    client: HttpClient,
-    info: TopicInfo,
-    options: ProduceOptions,
-    report: ProduceReport,
-    progress: ProduceProgress,
-    io: Io,
-  ) {
-    this.#client = client;
-    this.#info = info;
-    this.#options = options;
-    this.#report = report;
-    this.#progress = progress;
-    this.#io = io;
+  constructor(parts: ProducerParts) {
+    this.#parts = parts;
   }
 
   /** Resolves when every input is acknowledged, or all that was read before `interruption` aborted. */
@@ -144,8 +138,8 @@ class Producer {
 
   /** By lane, its inputs with the partition of each: a partition is fed by one lane only. */
   #assign(inputs: readonly ProduceInput[]): { input: ProduceInput; partition: number }[][] {
-    const { partition, json, keySeparator } = this.#options;
-    const emptiestFirst = this.#info.partitions.toSorted(
+    const { partition, json, keySeparator } = this.#parts.options;
+    const emptiestFirst = this.#parts.info.partitions.toSorted(
       (a, b) => a.bytes - b.bytes || a.partition - b.partition,
     );
     const partitions = partition === undefined ? emptiestFirst.map((each) => each.partition) : [partition];
@@ -162,7 +156,7 @@ class Producer {
   async #runLane(inputs: readonly { input: ProduceInput; partition: number }[]): Promise<void> {
     let sending: { input: ProduceInput; partition: number } | undefined;
     const lane = new ProduceLane(
-      this.#options.batchBytes,
+      this.#parts.options.batchBytes,
       (batch) => this.#send(batch, sending!.input, sending!.partition),
       () => this.#stop.abort(),
     );
@@ -198,32 +192,34 @@ class Producer {
   }
 
   #packerFor(input: ProduceInput, partition: number): BatchPacker {
-    if (isPlain(this.#options)) return new TextPacker();
+    const { options, info, report } = this.#parts;
+    if (isPlain(options)) return new TextPacker();
     // The daemon spreads records without a key over the partitions; here they stay together.
-    const sticky = this.#info.partitions.length > 1 ? partition : undefined;
-    return new RecordPacker(lineParser(this.#options, sticky), (line, error) => {
-      this.#report.reject(input.name, line, error.message);
+    const sticky = info.partitions.length > 1 ? partition : undefined;
+    return new RecordPacker(lineParser(options, sticky), (line, error) => {
+      report.reject(input.name, line, error.message);
     });
   }
 
   async #send(batch: ProduceBatch, input: ProduceInput, partition: number): Promise<void> {
-    const { acks, compression, deliveryTimeoutMs } = this.#options;
-    const ownPartition = isPlain(this.#options) || this.#options.partition !== undefined;
+    const { client, info, options, report, io, acknowledged } = this.#parts;
+    const { acks, compression } = options;
+    const ownPartition = isPlain(options) || options.partition !== undefined;
     const request = {
       query: { acks, compression, partition: ownPartition ? partition : undefined },
       headers: { 'content-type': batch.contentType },
       body: batch.body(),
     };
     const patience = {
-      io: this.#io,
-      forMs: deliveryTimeoutMs,
+      io,
+      forMs: options.deliveryTimeoutMs,
       worthATry: nothingWasDone,
       signal: this.#interruption,
     };
     const answer = await patiently(patience, () =>
-      this.#client.json<{ partitions: PartitionAck[] }>('POST', recordsPath(this.#info.name), request),
+      client.json<{ partitions: PartitionAck[] }>('POST', recordsPath(info.name), request),
     );
-    this.#report.acknowledge(input.name, batch, answer.partitions);
-    this.#progress.update(this.#report.bytes);
+    report.acknowledge(input.name, batch, answer.partitions);
+    acknowledged();
   }
 }
