@@ -2,10 +2,13 @@
 import { Command } from 'commander';
 import { completeCommand, completionCommand } from './commands/completion.ts';
 import { consumeCommand } from './commands/consume.ts';
+import { dumpCommand } from './commands/dump.ts';
 import { healthCommand } from './commands/health.ts';
 import { produceCommand } from './commands/produce.ts';
+import { repairCommand } from './commands/repair.ts';
 import { serveCommand } from './commands/serve.ts';
 import { topicsCommand } from './commands/topics.ts';
+import { verifyCommand } from './commands/verify.ts';
 import type { Io } from './io.ts';
 import { readVersion } from './version.ts';
 
@@ -18,6 +21,9 @@ export function buildProgram(io: Io): Command {
     .addCommand(produceCommand(io))
     .addCommand(consumeCommand(io))
     .addCommand(healthCommand(io))
+    .addCommand(dumpCommand(io))
+    .addCommand(verifyCommand(io))
+    .addCommand(repairCommand(io))
     .addCommand(completionCommand(io))
     .addCommand(completeCommand(io), { hidden: true });
   program.helpCommand('help [command]', 'show what a command does, with examples');
