@@ -18,6 +18,8 @@ export interface Io {
   /** Aborted by the first Ctrl-C or SIGTERM. A command that never asks for it is simply ended by them;
    *  one that did is ended by the second. */
   interruption(): AbortSignal;
+  /** Ends the process now, whatever still goes on in it. Only for work that could not be stopped in its time. */
+  abandon(exitCode: number): void;
 }
 
 /** Writes, and waits until the stream takes more; gives up waiting once `signal` aborts. */
@@ -59,5 +61,6 @@ export function processIo(): Io {
       }
       return controller.signal;
     },
+    abandon: (exitCode) => process.exit(exitCode),
   };
 }

@@ -1,7 +1,8 @@
 /** `seglog serve`: runs the daemon in the foreground until SIGTERM or Ctrl-C. */
 import { Command } from 'commander';
 import type { ConfigValue, RunningServer } from '../../server/index.ts';
-import { UsageError } from '../errors.ts';
+import { ReportedFailure, UsageError } from '../errors.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 import { jsonOption } from '../options.ts';
 import { jsonText, table } from '../text.ts';
@@ -56,7 +57,25 @@ async function serve(flags: ServeFlags, rest: readonly string[], io: Io): Promis
   }
   const interruption = io.interruption();
   const logger = createLogger(config, io.stderr);
-  await runServer(await startServer(config, { logger, version: readVersion() }), interruption);
+  const server = await startServer(config, { logger, version: readVersion() }).catch((error: unknown) => {
+    throw explainListenError(error, config.settings.listen);
+  });
+  await runServer(server, interruption, io);
+}
+
+function explainListenError(error: unknown, listen: string): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const reasons: Record<string, string> = {
+    EADDRINUSE: 'another program, or another seglog, listens there',
+    EADDRNOTAVAIL: 'this machine has no such address',
+    EACCES: 'ports below 1024 need a privilege',
+    ENOTFOUND: 'there is no such host',
+  };
+  const reason = typeof code === 'string' ? reasons[code] : undefined;
+  if (reason === undefined) return error;
+  return new Error(`cannot listen on ${listen}: ${reason}; give another address with --listen`, {
+    cause: error,
+  });
 }
 
 /** "--name value" and "--name=value", again and again. */
@@ -81,12 +100,16 @@ function printConfig(entries: readonly ConfigValue[], json: boolean, io: Io): vo
   io.stdout.write(table(['SETTING', 'VALUE', 'FROM', 'WHERE'], rows));
 }
 
-async function runServer(server: RunningServer, interruption: AbortSignal): Promise<void> {
+async function runServer(server: RunningServer, interruption: AbortSignal, io: Io): Promise<void> {
   const stop = () => void server.stop();
   interruption.addEventListener('abort', stop);
   if (interruption.aborted) stop();
-  // A directory that cannot be opened ends the server by itself; this has the reason.
-  await server.ready;
   const end = await server.finished;
-  if (end.reason !== 'stopped' || !end.clean) throw new Error(end.detail ?? 'the log was not closed in time');
+  if (end.reason === 'stopped' && end.clean) return;
+  io.stderr.write(
+    `seglog: ${end.detail ?? 'stopped before the log could be closed: the next start recovers it'}\n`,
+  );
+  // What did not end in its time may go on for ever.
+  if (!end.clean) io.abandon(EXIT_CODES.failed);
+  throw new ReportedFailure();
 }

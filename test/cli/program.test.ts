@@ -1,0 +1,71 @@
+import { PassThrough } from 'node:stream';
+import type { Command } from 'commander';
+import t from 'tap';
+import { buildProgram } from '../../src/cli/program.ts';
+import { runCli } from '../helpers/cli.ts';
+
+const program = buildProgram({
+  stdin: new PassThrough(),
+  stdout: new PassThrough(),
+  stderr: new PassThrough(),
+  env: {},
+  interruption: () => new AbortController().signal,
+  abandon() {},
+});
+
+const shown = (command: Command) =>
+  command
+    .createHelp()
+    .visibleCommands(command)
+    .filter((each) => each.name() !== 'help');
+
+t.test('every command has a description and help with examples', async (t) => {
+  for (const command of shown(program)) {
+    t.not(command.description(), '', command.name());
+    const { code, stdout, stderr } = await runCli([command.name(), '--help']);
+    t.equal(code, 0);
+    t.equal(stderr, '');
+    t.match(stdout.toString(), /^Usage: seglog /);
+    t.match(stdout.toString(), /\nExamples:\n {2}\S/, `${command.name()} --help has examples`);
+  }
+});
+
+t.test('a command that talks to a daemon takes --server', async (t) => {
+  const topics = program.commands.find((each) => each.name() === 'topics')!;
+  const talking = [
+    ...topics.commands,
+    ...program.commands.filter((each) => /^(produce|consume|health)$/.test(each.name())),
+  ];
+  for (const command of talking.filter((each) => each.name() !== 'help')) {
+    t.ok(
+      command.options.some((each) => each.long === '--server'),
+      command.name(),
+    );
+  }
+});
+
+t.test('the version', async (t) => {
+  const { code, stdout } = await runCli(['--version']);
+  t.equal(code, 0);
+  t.match(stdout.toString(), /^seglog \d+\.\d+\.\d+\n$/);
+});
+
+t.test('misuse is told with the nearest name, on standard error, and with exit code 2', async (t) => {
+  for (const [args, message] of [
+    [[], /^Usage: seglog/],
+    [['consme'], /unknown command 'consme'\n\(Did you mean consume\?\)/],
+    [['consume', 't', '--form', 'x'], /unknown option '--form'\n\(Did you mean --format\?\)/],
+    [['consume'], /missing required argument 'topic'/],
+    [['consume', 't', 'u'], /too many arguments/],
+    [['topics'], /^Usage: seglog topics/],
+    [['topics', 'lst'], /Did you mean list/],
+    [['consume', 't', '-c', 'x'], /'x' is invalid.*It takes a whole number/],
+    [['topics', 'list', '--server', 'nonsense'], /--server takes a URL/],
+  ] as const) {
+    const { code, stdout, stderr } = await runCli(args);
+    t.equal(code, 2, args.join(' '));
+    t.equal(stdout.length, 0);
+    t.match(stderr, message);
+  }
+  t.match((await runCli(['consume'])).stderr, /\(`seglog consume --help` tells more\)/);
+});
