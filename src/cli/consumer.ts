@@ -95,12 +95,19 @@ function startOf(position: Position, partition: PartitionInfo, startTime: number
     case 'end':
       return { offset: partition.highWatermark };
     case 'offset':
-      return { offset: position.offset };
+      return { offset: offsetWithin(partition, position.offset) };
     case 'tail':
       return { tail: position.count };
     case 'time':
       return { timestamp: new Date(startTime).toISOString() };
   }
+}
+
+function offsetWithin({ partition, logStartOffset, highWatermark }: PartitionInfo, offset: number): number {
+  if (offset >= logStartOffset && offset <= highWatermark) return offset;
+  throw new Error(
+    `partition ${partition} holds offsets from ${logStartOffset} to before ${highWatermark}, not ${offset}`,
+  );
 }
 
 function endOf(options: ConsumeOptions, partition: PartitionInfo, untilTime: number | undefined): ReadEnd {

@@ -46,5 +46,6 @@ export class ServerError extends Error {
 
 function describeProblem(status: number, problem: Readonly<Record<string, unknown>>): string {
   const text = problem.detail ?? problem.title;
-  return typeof text === 'string' && text !== '' ? text : `the daemon answered with HTTP status ${status}`;
+  if (typeof text === 'string' && text !== '') return text;
+  return `the answer was HTTP status ${status} without a word: does --server name a seglog daemon?`;
 }

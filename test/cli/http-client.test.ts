@@ -75,7 +75,7 @@ t.test('a problem document becomes an error with its detail, code and patience',
     return true;
   };
   await t.rejects(new HttpClient(daemon.url).json('GET', '/'), {
-    message: 'the daemon answered with HTTP status 502',
+    message: 'the answer was HTTP status 502 without a word: does --server name a seglog daemon?',
     refusedForNow: false,
   });
 });

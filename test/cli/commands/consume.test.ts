@@ -44,15 +44,25 @@ t.test('each beginning and end', async (t) => {
   }
 });
 
-t.test('the beginning is where the log starts now', async (t) => {
+t.test('an offset outside the log is an error that tells what it holds', async (t) => {
+  for (const args of [
+    ['-o', '11'],
+    ['-o', '11', '-e'],
+  ]) {
+    t.match(await consume(...args), {
+      code: 1,
+      stderr: /partition 0 holds offsets from 0 to before 10, not 11/,
+    });
+  }
   daemon.intercept = (request, response) =>
-    request.query.get('offset') === '0' &&
-    sendProblem(response, 416, 'offset_out_of_range', 'the log has 5 to 9');
-  t.match(await consume('-o', '0', '-e'), { code: 1, stderr: 'seglog: the log has 5 to 9\n' });
+    request.path.endsWith('/records') &&
+    sendProblem(response, 416, 'offset_out_of_range', 'the log starts at 5');
+  t.match(await consume('-o', '0', '-e'), { code: 1, stderr: 'seglog: the log starts at 5\n' });
 });
 
 t.test('an end in time is met when the time is over, also where no record came since', async (t) => {
   t.equal(await out('-o', 'beginning', '--until', '@1s'), values(0, 10));
+  t.equal(await out('-o', 'beginning', '--until', '@now'), values(0, 10));
 });
 
 t.test('formats', async (t) => {

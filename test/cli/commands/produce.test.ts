@@ -181,6 +181,7 @@ t.test('a slow input is sent as it comes, and Ctrl-C stores what was read and sa
     stderr,
     env,
     interruption: () => interruption.signal,
+    abandon() {},
   });
   const first = sent();
   stdin.write('one\n');
