@@ -8,7 +8,7 @@ import { bodyReader } from '../src/server/produce-body.ts';
 import { childArgs, tell } from './child.ts';
 
 export interface BareServerArgs {
-  /** Answers by media type: files with their bytes. */
+  /** Answers by media type and path, with a space between: files with their bytes. */
   answers?: Record<string, string>;
 }
 
@@ -16,7 +16,7 @@ const PRODUCED =
   '{"acks":"all","partitions":[{"partition":0,"baseOffset":123456,"lastOffset":123555,"count":100,"timestamp":"2026-11-01T00:00:00.000Z"}]}\n';
 
 const { answers = {} } = childArgs<BareServerArgs>();
-const bytes = new Map(Object.entries(answers).map(([type, path]) => [type, readFileSync(path)]));
+const bytes = new Map(Object.entries(answers).map(([key, path]) => [key, readFileSync(path)]));
 const app = fastify({ logger: false, bodyLimit: 64 * 1024 * 1024 });
 app.removeAllContentTypeParsers();
 app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
@@ -31,7 +31,7 @@ app.post('/api/topics/:topic/records', (request, reply) => {
 });
 app.get('/api/topics/:topic/partitions/:partition/records', (request, reply) => {
   const type = request.headers.accept!;
-  reply.header('content-type', type).send(bytes.get(type));
+  reply.header('content-type', type).send(bytes.get(`${type} ${request.url.split('?', 1)[0]}`));
 });
 await app.listen({ port: 0, host: '127.0.0.1' });
 process.once('SIGTERM', () => process.exit(0));

@@ -21,13 +21,21 @@ export async function startBare(args: BareServerArgs = {}): Promise<RunningChild
   return { child, port: await child.next<number>() };
 }
 
-export async function createTopic(port: number, name: string, body: object): Promise<void> {
-  const response = await fetch(`http://127.0.0.1:${port}/api/topics/${name}`, {
+export function createTopic(port: number, name: string, partitions = 1): Promise<void> {
+  return changeTopic(port, name, {
     method: 'PUT',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
+    body: JSON.stringify({ partitions }),
   });
-  if (!response.ok) throw new Error(`the topic was not made: ${await response.text()}`);
+}
+
+export function deleteTopic(port: number, name: string): Promise<void> {
+  return changeTopic(port, name, { method: 'DELETE' });
+}
+
+async function changeTopic(port: number, name: string, request: RequestInit): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${port}/api/topics/${name}`, request);
+  if (!response.ok) throw new Error(`${request.method} of topic ${name}: ${await response.text()}`);
 }
 
 /** Loads a server with `requests` over `connections`, closed loop. */

@@ -43,7 +43,7 @@ await benchmark('latency', async (bench) => {
 
   const server = await startSeglog(bench);
   const client = new Child('http-load.ts');
-  await createTopic(server.port, 'bench', { partitions: PARTITIONS });
+  await createTopic(server.port, 'bench', PARTITIONS);
   const headers = { 'content-type': 'application/octet-stream' };
   const requests = records.map((value) => httpRequest('POST', '/api/topics/bench/records', headers, value));
   const overHttp = (seconds: number): Promise<Percentiles> => {

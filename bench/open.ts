@@ -152,7 +152,7 @@ async function unsyncedPieces(directory: string): Promise<Piece[]> {
     for (const name of fs.readdirSync(path).filter((name) => name.endsWith('.log'))) {
       const base = Number.parseInt(name, 10);
       const piece = wholeFile(path, name);
-      const active = checkpoint?.active;
+      const active = typeof checkpoint === 'object' ? checkpoint.active : undefined;
       if (active?.baseOffset === base) piece.from = active.bytes;
       if (active === undefined || base >= active.baseOffset) pieces.push(piece);
     }

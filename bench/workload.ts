@@ -43,3 +43,12 @@ export async function during(
   await Promise.all(Array.from({ length: workers }, worker));
   return calls / ((performance.now() - start) / 1000);
 }
+
+/** Log events of `bytes` bytes as JSON objects, numbered from `first` on. */
+export function events(count: number, bytes: number, first: number): string[] {
+  return Array.from({ length: count }, (_, i) => {
+    const head = `{"level":"INFO","service":"payments","message":"request ${first + i} done","trace":"`;
+    const trace = '0123456789abcdef'.repeat(bytes / 16);
+    return `${head}${trace.slice(0, bytes - head.length - 2)}"}`;
+  });
+}
