@@ -3,12 +3,13 @@
  * synced in its segments (the recovery point), where it starts, and what the segment at the recovery point
  * held there, so that opening after a crash reads no more than what came after.
  *
- * Missing or damaged, the recovery point counts as unknown: the whole partition is scanned.
+ * A partition that has none has never been recovered, and nothing was ever taken away from its start. When it is
+ * damaged, both are unknown; in both cases the whole partition is scanned.
  */
 import { type FileContent, readWholeFile } from './file-operations.ts';
 import type { FileSystem } from './file-system.ts';
 import { checkpointPath } from './log-file-names.ts';
-import type { SegmentStats } from './log-segment.ts';
+import { isSegmentStats, type SegmentStats } from './log-segment.ts';
 import { decodeSidecar, encodeSidecar } from './sidecar.ts';
 
 export interface Checkpoint {
@@ -21,9 +22,23 @@ export interface Checkpoint {
 export async function readCheckpoint(
   fileSystem: FileSystem,
   partitionDir: string,
-): Promise<Checkpoint | undefined> {
+): Promise<Checkpoint | 'damaged' | undefined> {
   const bytes = await readWholeFile(fileSystem, checkpointPath(partitionDir));
-  return bytes === undefined ? undefined : decodeSidecar<Checkpoint>('checkpoint', bytes);
+  if (bytes === undefined) return undefined;
+  const checkpoint = decodeSidecar<Checkpoint>('checkpoint', bytes);
+  return isCheckpoint(checkpoint) ? checkpoint : 'damaged';
+}
+
+function isCheckpoint(value: unknown): value is Checkpoint {
+  if (typeof value !== 'object' || value === null) return false;
+  const { recoveryPoint, logStartOffset, active } = value as Checkpoint;
+  return (
+    Number.isSafeInteger(recoveryPoint) &&
+    Number.isSafeInteger(logStartOffset) &&
+    0 <= logStartOffset &&
+    logStartOffset <= recoveryPoint &&
+    isSegmentStats(active)
+  );
 }
 
 export function checkpointFile(partitionDir: string, checkpoint: Checkpoint): FileContent {

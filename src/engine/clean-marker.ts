@@ -7,7 +7,7 @@
 import { readWholeFile, removeIfExists, replaceFile } from './file-operations.ts';
 import type { FileSystem } from './file-system.ts';
 import { cleanMarkerPath } from './log-file-names.ts';
-import type { SegmentStats } from './log-segment.ts';
+import { isSegmentStats, type SegmentStats } from './log-segment.ts';
 import { decodeSidecar, encodeSidecar } from './sidecar.ts';
 
 /** A segment's stats as a row, in the order of SegmentStats: the marker of 10,000 segments stays small. */
@@ -35,8 +35,21 @@ export class CleanMarker {
 
   static async read(fileSystem: FileSystem, data: string): Promise<CleanMarker | undefined> {
     const bytes = await readWholeFile(fileSystem, cleanMarkerPath(data));
-    const body = bytes === undefined ? undefined : decodeSidecar<MarkerBody>('clean', bytes);
-    return body === undefined ? undefined : new CleanMarker(body);
+    return bytes === undefined ? undefined : CleanMarker.decode(bytes);
+  }
+
+  /** Undefined when it is damaged: then it counts as missing. */
+  static decode(bytes: Buffer): CleanMarker | undefined {
+    const body = decodeSidecar<MarkerBody>('clean', bytes);
+    return isMarkerBody(body) ? new CleanMarker(body) : undefined;
+  }
+
+  /** Of which partitions it tells: topic ids and partitions. */
+  *partitions(): Generator<[topicId: string, partition: number]> {
+    for (const name of Object.keys(this.#body.partitions)) {
+      const [topicId, partition] = name.split('/');
+      yield [topicId!, Number(partition)];
+    }
   }
 
   set(topicId: string, partition: number, state: CleanPartition): void {
@@ -48,8 +61,10 @@ export class CleanMarker {
   }
 
   get(topicId: string, partition: number): CleanPartition | undefined {
-    const entry = this.#body.partitions[key(topicId, partition)];
-    return entry && { ...entry, segments: entry.segments.map(fromRow) };
+    const name = key(topicId, partition);
+    if (!Object.hasOwn(this.#body.partitions, name)) return undefined;
+    const entry = this.#body.partitions[name]!;
+    return { ...entry, segments: entry.segments.map(fromRow) };
   }
 
   /** Durable when it resolves; the caller has synced everything else before. */
@@ -61,6 +76,21 @@ export class CleanMarker {
   static async remove(fileSystem: FileSystem, data: string): Promise<void> {
     if (await removeIfExists(fileSystem, cleanMarkerPath(data))) await fileSystem.syncDirectory(data);
   }
+}
+
+function isMarkerBody(value: unknown): value is MarkerBody {
+  const partitions = (value as MarkerBody | null | undefined)?.partitions;
+  return (
+    typeof partitions === 'object' &&
+    partitions !== null &&
+    Object.values(partitions).every(
+      (entry) =>
+        Number.isSafeInteger(entry?.logStartOffset) &&
+        Number.isSafeInteger(entry.logEndOffset) &&
+        Array.isArray(entry.segments) &&
+        entry.segments.every((row) => Array.isArray(row) && isSegmentStats(fromRow(row))),
+    )
+  );
 }
 
 function toRow(stats: SegmentStats): SegmentRow {

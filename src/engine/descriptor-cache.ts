@@ -34,13 +34,15 @@ class OpenFile implements FileLease {
 
 export class DescriptorCache {
   readonly #fileSystem: FileSystem;
+  readonly #mode: 'read' | 'write';
   readonly #files: LRUCache<string, OpenFile>;
   readonly #opening = new Map<string, Promise<OpenFile>>();
   readonly #closing = new Set<Promise<void>>();
   #open = 0;
 
-  constructor(fileSystem: FileSystem, maxOpenFiles: number) {
+  constructor(fileSystem: FileSystem, maxOpenFiles: number, mode: 'read' | 'write' = 'write') {
     this.#fileSystem = fileSystem;
+    this.#mode = mode;
     this.#files = new LRUCache({
       max: maxOpenFiles,
       dispose: (entry) => {
@@ -82,7 +84,7 @@ export class DescriptorCache {
     const pending = this.#opening.get(path);
     if (pending !== undefined) return pending;
     const opening: Promise<OpenFile> = this.#fileSystem
-      .open(path, 'write')
+      .open(path, this.#mode)
       .then((file) => {
         this.#open++;
         const entry = new OpenFile(file, (closed) => this.#close(closed));

@@ -47,6 +47,18 @@ export function emptyStats(baseOffset: number): SegmentStats {
   };
 }
 
+/** Whether a value that was read from a file has the shape of stats. */
+export function isSegmentStats(value: unknown): value is SegmentStats {
+  if (typeof value !== 'object' || value === null) return false;
+  const stats = value as SegmentStats;
+  return (
+    Object.keys(emptyStats(0)).every((key) => Number.isSafeInteger(stats[key as keyof SegmentStats])) &&
+    0 <= stats.baseOffset &&
+    stats.baseOffset <= stats.endOffset &&
+    stats.bytes >= SEGMENT_HEADER_BYTES
+  );
+}
+
 /** The facts of one batch that a segment's counters and indexes are made of. */
 export interface BatchFacts {
   baseOffset: number;
@@ -101,6 +113,8 @@ export class LogSegment {
   sealed = false;
   /** Bytes were written since the last sync began. */
   dirty = false;
+  /** The header of its file was compared with where it belongs. */
+  identityChecked = false;
   /** In memory from the first append until it is sealed. */
   indexWriter: IndexWriter | undefined;
 

@@ -10,6 +10,7 @@ import {
   addBatch,
   emptyStats,
   IndexWriter,
+  isSegmentStats,
   LogSegment,
   type SegmentIndexes,
   type SegmentStats,
@@ -28,6 +29,7 @@ export function emptyIndexes(baseOffset: number): SegmentIndexes {
 export function newSegment(partitionDir: string, baseOffset: number): LogSegment {
   const segment = new LogSegment(segmentPath(partitionDir, baseOffset), emptyStats(baseOffset), false);
   segment.indexWriter = new IndexWriter(emptyIndexes(baseOffset), Number.NEGATIVE_INFINITY);
+  segment.identityChecked = true;
   return segment;
 }
 
@@ -73,10 +75,16 @@ export async function readSummary(
   baseOffset: number,
 ): Promise<SegmentStats | undefined> {
   const bytes = await readWholeFile(fileSystem, summaryPath(partitionDir, baseOffset));
-  const stats = bytes === undefined ? undefined : decodeSidecar<SegmentStats>('summary', bytes);
-  if (stats === undefined || stats.baseOffset !== baseOffset) return undefined;
+  const stats = bytes === undefined ? undefined : decodeSummary(bytes, baseOffset);
+  if (stats === undefined) return undefined;
   const status = await fileSystem.status(segmentPath(partitionDir, baseOffset));
   return status?.size === stats.bytes ? stats : undefined;
+}
+
+/** The summary of the segment at `baseOffset`, undefined when it is damaged or of another segment. */
+export function decodeSummary(bytes: Buffer, baseOffset: number): SegmentStats | undefined {
+  const stats = decodeSidecar<SegmentStats>('summary', bytes);
+  return isSegmentStats(stats) && stats.baseOffset === baseOffset ? stats : undefined;
 }
 
 export async function removeDerivedFiles(
@@ -116,12 +124,17 @@ export async function rebuildSegment(
       const batch = await scanner.peek();
       if (batch === null) break;
       if (batch.fault !== null) {
-        const next = await scanner.findNext(stats.endOffset);
+        const next = await scanner.findNext(stats.endOffset, limitOffset);
         scanner.position = next < 0 ? endPosition : next;
         continue;
       }
       const facts = batchFacts(batch.buffer, batch.at);
-      if (facts.nextOffset > limitOffset) break;
+      if (facts.baseOffset >= limitOffset) break;
+      if (facts.baseOffset < stats.endOffset || facts.nextOffset > limitOffset) {
+        // Whole, but not of this place in the log: nothing leads there.
+        scanner.skip(batch);
+        continue;
+      }
       addBatch(stats, facts, facts.maxTimestamp);
       writer.note(facts, scanner.position, stats.maxTimestamp, intervalBytes);
       scanner.skip(batch);

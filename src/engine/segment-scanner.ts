@@ -71,10 +71,12 @@ export class SegmentScanner {
    * The position of the next valid batch after `position`, or -1. Its base offset lies above `expectedOffset`, and no
    * further than the records that fit between. The end of the batch at `position`, as its header has it, is tried first:
    * when only its content is damaged, a batch of some log that is stored inside a record is not taken for one of this.
+   * Batches that reach past `limitOffset` do not count: there the next segment begins.
    */
-  async findNext(expectedOffset: number): Promise<number> {
+  async findNext(expectedOffset: number, limitOffset = Number.POSITIVE_INFINITY): Promise<number> {
     const declared = await this.#declaredEnd();
-    if (declared !== undefined && (await this.#isPlausible(declared, expectedOffset))) return declared;
+    if (declared !== undefined && (await this.#isPlausible(declared, expectedOffset, limitOffset)))
+      return declared;
     const magic = Buffer.alloc(4);
     magic.writeUInt32LE(BATCH_MAGIC);
     let from = this.position + 1;
@@ -88,15 +90,16 @@ export class SegmentScanner {
         continue;
       }
       const candidate = this.#windowStart + found - MAGIC_POSITION;
-      if (await this.#isPlausible(candidate, expectedOffset)) return candidate;
+      if (await this.#isPlausible(candidate, expectedOffset, limitOffset)) return candidate;
       from = candidate + 1;
     }
     return -1;
   }
 
-  async #isPlausible(candidate: number, expectedOffset: number): Promise<boolean> {
+  async #isPlausible(candidate: number, expectedOffset: number, limitOffset: number): Promise<boolean> {
     const batch = await this.#check(candidate);
     if (batch === null || batch.fault !== null) return false;
+    if (batchNextOffset(batch.buffer, batch.at) > limitOffset) return false;
     const offset = batchBaseOffset(batch.buffer, batch.at);
     const batchesBetween = Math.max(1, Math.floor((candidate - this.position) / MIN_BATCH_BYTES));
     return offset > expectedOffset && offset - expectedOffset <= batchesBetween * MAX_BATCH_RECORDS;
