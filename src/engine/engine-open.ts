@@ -12,6 +12,7 @@ import { IndexCache } from './index-cache.ts';
 import { JournalReplay, listJournal } from './journal-recovery.ts';
 import {
   journalDirectory,
+  journalPath,
   lockPath,
   partitionDirectory,
   spareJournalPath,
@@ -52,8 +53,10 @@ export interface OpenedDirectory {
   store: TopicStore;
   topics: Map<string, OpenTopic>;
   topicDefaults: Record<string, SettingValue>;
-  /** Sequences of journal files whose content is in the segments by now. */
+  /** Sequences of the journal files. */
   journalFiles: number[];
+  /** Their content is not in the segments, or may not be: they must stay as they are. */
+  keepJournal: boolean;
 }
 
 export async function openDirectory(options: EngineOptions): Promise<OpenedDirectory> {
@@ -72,11 +75,15 @@ export async function openDirectory(options: EngineOptions): Promise<OpenedDirec
     const store = new TopicStore(fileSystem, directory);
     const files = await store.load();
     const marker = await CleanMarker.read(fileSystem, directory);
-    const journalFiles = await listJournal(context);
-    const topics = await openTopics(context, files, topicDefaults, marker, journalFiles);
+    if (marker === undefined) {
+      await fileSystem.syncDirectory(directory);
+      await store.syncNames(files);
+    }
+    const journalFiles = await listJournal(fileSystem, directory);
+    const { topics, keepJournal } = await openTopics(context, files, topicDefaults, marker, journalFiles);
     await removeIfExists(fileSystem, spareJournalPath(directory));
     await CleanMarker.remove(fileSystem, directory);
-    return { context, lock, store, topics, topicDefaults, journalFiles };
+    return { context, lock, store, topics, topicDefaults, journalFiles, keepJournal };
   } catch (error) {
     await context.files.close();
     await lock.release();
@@ -117,12 +124,13 @@ async function openTopics(
   topicDefaults: Record<string, SettingValue>,
   marker: CleanMarker | undefined,
   journalFiles: readonly number[],
-): Promise<Map<string, OpenTopic>> {
+): Promise<Pick<OpenedDirectory, 'topics' | 'keepJournal'>> {
   let replay: Promise<JournalReplay> | undefined;
-  const readReplay = () => {
-    replay ??= JournalReplay.read(context, journalFiles);
+  const journal = () => {
+    replay ??= readJournal(context, journalFiles);
     return replay;
   };
+  let keepJournal = false;
   const topics = new Map<string, OpenTopic>();
   const jobs: (() => Promise<void>)[] = [];
   for (const file of files) {
@@ -137,13 +145,27 @@ async function openTopics(
           partition,
           directory: partitionDirectory(topicDirectory(context.directory, file.name), partition),
           clean: marker?.get(file.id, partition),
-          journaled: async () => (await readReplay()).batchesOf(file.id, partition),
+          journal,
+          keepJournal: () => {
+            keepJournal = true;
+          },
         });
       });
     }
   }
   await runParallel(jobs, context.settings['recovery.parallel.partitions']);
-  return topics;
+  return { topics, keepJournal };
+}
+
+async function readJournal(context: EngineContext, sequences: readonly number[]): Promise<JournalReplay> {
+  const { fileSystem, directory, logger, observer } = context;
+  const replay = await JournalReplay.read(fileSystem, directory, sequences);
+  for (const { sequence, position, end } of replay.damaged) {
+    const fields = { journal: journalPath(directory, sequence), position, end };
+    logger.error(fields, 'damaged journal frame: its batches count only where intact');
+    observer.failed?.('corruption');
+  }
+  return replay;
 }
 
 /** Runs jobs, `width` at a time; the first failure ends it once the running ones are done. */

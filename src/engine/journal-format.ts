@@ -101,9 +101,18 @@ export interface JournalFrame {
   position: number;
   /** Where the next frame begins. */
   end: number;
-  /** Batches that fail their check are left out; `complete` tells whether there were any. */
   entries: JournalEntry[];
-  complete: boolean;
+  /** Batches that fail their checks: what the table says of them. */
+  lost: LostEntry[];
+}
+
+export interface LostEntry {
+  topicId: Buffer;
+  partition: number;
+  /** Bytes of the batch. */
+  bytes: number;
+  /** A later batch of the same partition in this frame is intact: what is missing before it is known. */
+  followed: boolean;
 }
 
 /** The frame at `position` of a journal file, or undefined when there is none of this sequence. */
@@ -126,21 +135,25 @@ function decodeEntries(
   tableEnd: number,
 ): JournalFrame | undefined {
   const entries: JournalEntry[] = [];
+  const lost: LostEntry[] = [];
   let batchAt = tableEnd;
   for (let i = 0; i < count; i++) {
     const at = position + FRAME_HEADER_BYTES + i * ENTRY_BYTES;
-    const batchEnd = batchAt + file.readUInt32LE(at + 20);
+    const bytes = file.readUInt32LE(at + 20);
+    const batchEnd = batchAt + bytes;
     if (batchEnd > file.length) return undefined;
+    const topicId = file.subarray(at, at + 16);
+    const partition = file.readUInt32LE(at + 16);
     if (isBoundBatch(file, batchAt, batchEnd, at + 24)) {
-      entries.push({
-        topicId: file.subarray(at, at + 16),
-        partition: file.readUInt32LE(at + 16),
-        batch: file.subarray(batchAt, batchEnd),
-      });
+      entries.push({ topicId, partition, batch: file.subarray(batchAt, batchEnd) });
+      for (const before of lost)
+        before.followed ||= before.partition === partition && before.topicId.equals(topicId);
+    } else {
+      lost.push({ topicId, partition, bytes, followed: false });
     }
     batchAt = batchEnd;
   }
-  return { position, end: alignUp(batchAt), entries, complete: entries.length === count };
+  return { position, end: alignUp(batchAt), entries, lost };
 }
 
 function isBoundBatch(file: Buffer, at: number, end: number, checksumAt: number): boolean {
@@ -158,14 +171,21 @@ function isBoundBatch(file: Buffer, at: number, end: number, checksumAt: number)
 
 export interface JournalContent {
   frames: JournalFrame[];
-  /** Positions of frames that were durable once and are damaged now. */
-  damagedPositions: number[];
+  /** Frames that were durable once and are damaged now, wholly or in part. */
+  damaged: DamagedFrame[];
+}
+
+export interface DamagedFrame {
+  position: number;
+  end: number;
+  /** The batches that are lost; null when not even the table can be read. */
+  lost: LostEntry[] | null;
 }
 
 /** All frames of one file's present life, in order. */
 export function decodeJournal(file: Buffer, sequence: number): JournalContent {
   const frames: JournalFrame[] = [];
-  const damagedPositions: number[] = [];
+  const damaged: DamagedFrame[] = [];
   let position = JOURNAL_HEADER_BYTES;
   while (position < file.length) {
     const frame = decodeFrame(file, position, sequence);
@@ -176,14 +196,13 @@ export function decodeJournal(file: Buffer, sequence: number): JournalContent {
     }
     const next = findFrame(file, position + ALIGNMENT, sequence);
     if (next < 0) break;
-    damagedPositions.push(position);
+    damaged.push({ position, end: next, lost: null });
     position = next;
   }
-  const last = frames.at(-1);
-  for (const frame of frames) if (!frame.complete && frame !== last) damagedPositions.push(frame.position);
   // The last frame was acknowledged only if all of it is there.
-  if (last !== undefined && !last.complete) frames.pop();
-  return { frames, damagedPositions };
+  if (frames.length > 0 && frames[frames.length - 1]!.lost.length > 0) frames.pop();
+  for (const { position, end, lost } of frames) if (lost.length > 0) damaged.push({ position, end, lost });
+  return { frames, damaged: damaged.sort((a, b) => a.position - b.position) };
 }
 
 function findFrame(file: Buffer, from: number, sequence: number): number {

@@ -1,20 +1,19 @@
 /**
- * What is left of a partition's tail after a crash: reads, decides, changes nothing.
+ * What is left of a partition after a crash: reads, decides, changes nothing.
  *
  * From where the log is known to be synced, every batch is checked in offset order. One that the file lacks is taken
- * from the journal. Where neither has it, the log has ended or is damaged. It is damaged when the offset lies below the
- * recovery point, or below the durable floor of a valid batch further on: it was acknowledged once.
+ * from the journal. Where neither has it, the log has ended or is damaged: RecoveryEvidence tells whether it had been
+ * acknowledged. Damage within a recorded gap has been given up before, and is passed over.
  */
-import type { FileLease } from './descriptor-cache.ts';
+import type { DescriptorCache, FileLease } from './descriptor-cache.ts';
+import { endOfGaps } from './gaps.ts';
 import type { BatchFacts, LogSegment } from './log-segment.ts';
-import type { EngineContext } from './partition-log.ts';
-import { batchBaseOffset, batchDurableFloor, batchNextOffset } from './record-batch.ts';
+import { batchBaseOffset, batchNextOffset } from './record-batch.ts';
+import { type JournaledBatches, RecoveryEvidence } from './recovery-evidence.ts';
 import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
+import { checkIdentity, type IdentityFault } from './segment-identity.ts';
 import { batchFacts, type ScannedBatch, SegmentScanner } from './segment-scanner.ts';
 import type { DamagedRange, OffsetGap } from './types.ts';
-
-/** Batches of the journal for one partition, by base offset. */
-export type JournaledBatches = ReadonlyMap<number, Buffer>;
 
 /** Recovered batches that stand one behind the other: a range of a segment's file, or one batch of the journal. */
 export interface RecoveredRun {
@@ -25,10 +24,15 @@ export interface RecoveredRun {
   position: number;
   bytes: number;
   journaled: Buffer | null;
+  /** False when other valid batches stand in its place: only a file that is written anew can take it. */
+  fits: boolean;
 }
 
 export interface ScanRequest {
-  context: EngineContext;
+  files: DescriptorCache;
+  /** 32 hexadecimal digits. */
+  topicId: string;
+  partition: number;
   /** In offset order; `bytes` of their stats is the size of the file. */
   segments: readonly LogSegment[];
   /** Which segment to begin with, and where in it. */
@@ -38,44 +42,59 @@ export interface ScanRequest {
   recoveryPoint: number;
   journaled: JournaledBatches;
   gaps: readonly OffsetGap[];
-  /** Told of each batch below the recovery point that the scan passes. */
-  kept(facts: BatchFacts, position: number): void;
+  /** Told of each batch of the first segment below the recovery point; there are no runs of those. */
+  kept?(facts: BatchFacts, position: number): void;
+  /** Told of each batch that is taken from a file. */
+  taken?(segment: LogSegment, batch: ScannedBatch, position: number): void;
+  /** A stricter check than that of frame and checksum: what it refuses is damage. */
+  accepts?(batch: ScannedBatch): boolean;
+}
+
+/** A segment's file that is not in order as a whole. */
+export interface FaultySegment {
+  segment: LogSegment;
+  fault: IdentityFault;
 }
 
 export interface ScanResult {
-  /** Batches from the recovery point on. */
+  /** Batches from the recovery point on; all batches when nobody is told of those below it. */
   runs: RecoveredRun[];
   endOffset: number;
   damaged: DamagedRange[];
-  /** Where in the first segment the recovery point lies. */
-  keptEnd: number;
+  /** Bytes that were given up (a gap is recorded), but are still in their files. */
+  abandoned: DamagedRange[];
+  faulty: FaultySegment[];
 }
 
 export async function scanTail(request: ScanRequest): Promise<ScanResult> {
   const scan = new TailScan(request);
   try {
     while (await scan.step());
+    return scan.result();
   } finally {
     scan.release();
   }
-  return scan.result();
 }
 
 class TailScan {
   readonly #request: ScanRequest;
+  readonly #evidence: RecoveryEvidence;
   readonly #runs: RecoveredRun[] = [];
   readonly #damaged: DamagedRange[] = [];
+  readonly #abandoned: DamagedRange[] = [];
+  readonly #faulty: FaultySegment[] = [];
   #index: number;
   #expected: number;
-  #keptEnd: number;
   #lease: FileLease | undefined;
   #scanner: SegmentScanner | undefined;
+  /** Why no byte of the present segment's file counts. */
+  #misplaced: string | undefined;
 
   constructor(request: ScanRequest) {
     this.#request = request;
+    this.#evidence = new RecoveryEvidence(request);
     this.#index = request.first;
     this.#expected = request.offset;
-    this.#keptEnd = request.position;
   }
 
   get #segment(): LogSegment {
@@ -88,70 +107,87 @@ class TailScan {
   }
 
   result(): ScanResult {
-    const { recoveryPoint } = this.#request;
-    if (this.#expected < recoveryPoint) {
-      this.#noteDamage(recoveryPoint, this.#segment.stats.bytes, 'acknowledged records are missing');
-      this.#expected = recoveryPoint;
+    const known = Math.max(this.#request.recoveryPoint, this.#evidence.floor);
+    if (this.#expected < known) {
+      this.#noteDamage(known, this.#segment.stats.bytes, 'acknowledged records are missing');
     }
-    return { runs: this.#runs, endOffset: this.#expected, damaged: this.#damaged, keptEnd: this.#keptEnd };
+    return {
+      runs: this.#runs,
+      endOffset: this.#expected,
+      damaged: this.#damaged,
+      abandoned: this.#abandoned,
+      faulty: this.#faulty,
+    };
   }
 
   release(): void {
     this.#lease?.release();
     this.#lease = undefined;
     this.#scanner = undefined;
+    this.#misplaced = undefined;
   }
 
   /** Takes one batch, or moves on; false at the end of the log. */
   async step(): Promise<boolean> {
     if (this.#expected >= this.#limit) {
-      this.#enter(this.#index + 1);
+      this.release();
+      this.#index++;
       return true;
     }
     const scanner = await this.#open();
     const batch = await scanner.peek();
-    if (batch !== null && batch.fault === null && this.#follows(batch)) {
-      this.#takeStored(scanner, batch);
+    const stored = batch !== null && batch.fault === null && this.#accepts(batch) ? batch : undefined;
+    if (stored !== undefined && this.#follows(stored)) {
+      this.#takeStored(scanner, stored);
       return true;
     }
     const journaled = this.#request.journaled.get(this.#expected);
     if (journaled !== undefined && batchNextOffset(journaled, 0) <= this.#limit) {
-      this.#takeJournaled(scanner, journaled);
+      this.#takeJournaled(scanner, journaled, stored === undefined);
       return true;
     }
-    return this.#resume(scanner);
+    return this.#resume(scanner, stored);
   }
 
   async #open(): Promise<SegmentScanner> {
     if (this.#scanner !== undefined) return this.#scanner;
-    const first = this.#index === this.#request.first;
     const { path, stats, exists } = this.#segment;
+    const first = this.#index === this.#request.first;
     const position = first ? this.#request.position : SEGMENT_HEADER_BYTES;
-    if (exists) this.#lease = await this.#request.context.files.lease(path);
-    const end = exists ? stats.bytes : position;
+    let end = stats.bytes;
+    if (exists) {
+      this.#lease = await this.#request.files.lease(path);
+      const { topicId, partition } = this.#request;
+      const identity = { topicId, partition, baseOffset: this.#segment.baseOffset };
+      const fault = await checkIdentity(this.#lease.file, identity);
+      if (fault !== null) this.#faulty.push({ segment: this.#segment, fault });
+      if (fault?.kind === 'misplaced') this.#misplaced = fault.reason;
+    }
+    if (!exists || this.#misplaced !== undefined) end = position;
     this.#scanner = new SegmentScanner(this.#lease?.file ?? noFile, position, end);
     return this.#scanner;
   }
 
-  #enter(index: number): void {
-    this.release();
-    this.#index = index;
+  #accepts(batch: ScannedBatch): boolean {
+    return this.#request.accepts?.(batch) ?? true;
   }
 
   #follows(batch: ScannedBatch): boolean {
     const base = batchBaseOffset(batch.buffer, batch.at);
     if (batchNextOffset(batch.buffer, batch.at) > this.#limit) return false;
-    return base === this.#expected || this.#request.gaps.some((gap) => coversGap(gap, this.#expected, base));
+    if (base === this.#expected) return true;
+    return base > this.#expected && endOfGaps(this.#request.gaps, this.#expected) >= base;
   }
 
   #takeStored(scanner: SegmentScanner, batch: ScannedBatch): void {
     const facts = batchFacts(batch.buffer, batch.at);
     const { position } = scanner;
+    const { recoveryPoint, first, kept, taken } = this.#request;
+    taken?.(this.#segment, batch, position);
     scanner.skip(batch);
     this.#expected = facts.nextOffset;
-    if (facts.nextOffset <= this.#request.recoveryPoint && this.#index === this.#request.first) {
-      this.#keptEnd = scanner.position;
-      this.#request.kept(facts, position);
+    if (kept !== undefined && facts.nextOffset <= recoveryPoint && this.#index === first) {
+      kept(facts, position);
       return;
     }
     const last = this.#runs.at(-1);
@@ -163,108 +199,82 @@ class TailScan {
       last.bytes += facts.bytes;
       last.nextOffset = facts.nextOffset;
     } else {
-      this.#addRun(position, facts, null);
+      this.#addRun(position, facts, null, true);
     }
   }
 
   /** The journal's bytes are what the file should hold here: behind them the file may go on. */
-  #takeJournaled(scanner: SegmentScanner, journaled: Buffer): void {
+  #takeJournaled(scanner: SegmentScanner, journaled: Buffer, fits: boolean): void {
     const facts = batchFacts(journaled, 0);
-    this.#addRun(scanner.position, facts, journaled);
-    scanner.position += facts.bytes;
+    this.#addRun(scanner.position, facts, journaled, fits && this.#misplaced === undefined);
+    if (fits) scanner.position += facts.bytes;
     this.#expected = facts.nextOffset;
   }
 
-  #addRun(position: number, facts: BatchFacts, journaled: Buffer | null): void {
+  #addRun(position: number, facts: BatchFacts, journaled: Buffer | null, fits: boolean): void {
     const { baseOffset: firstOffset, nextOffset, bytes } = facts;
-    this.#runs.push({ segment: this.#segment, firstOffset, nextOffset, position, bytes, journaled });
+    this.#runs.push({ segment: this.#segment, firstOffset, nextOffset, position, bytes, journaled, fits });
   }
 
   /** Neither file nor journal has the next batch: ends the scan, or notes damage and goes on behind it. */
-  async #resume(scanner: SegmentScanner): Promise<boolean> {
-    if (!(await this.#wasAcknowledged(scanner))) return false;
-    const next = await scanner.findNext(this.#expected);
-    if (next >= 0) {
-      const from = scanner.position;
-      scanner.position = next;
-      const batch = (await scanner.peek()) as ScannedBatch;
-      scanner.position = from;
-      this.#noteDamage(batchBaseOffset(batch.buffer, batch.at), next, 'a batch fails its checks');
-      scanner.position = next;
-      return true;
-    }
-    const journaled = [...this.#request.journaled.keys()].filter(
-      (offset) => offset > this.#expected && offset < this.#limit,
-    );
-    const end = this.#segment.stats.bytes;
-    if (journaled.length > 0) {
-      this.#noteDamage(Math.min(...journaled), end, 'a batch fails its checks');
-      // Behind the damaged bytes, which stay as they are.
-      scanner.position = Math.max(scanner.position, end);
-      return true;
-    }
-    if (this.#limit === Number.POSITIVE_INFINITY) return false;
-    this.#noteDamage(this.#limit, end, 'acknowledged records are missing');
+  async #resume(scanner: SegmentScanner, stored: ScannedBatch | undefined): Promise<boolean> {
+    if (!(await this.#evidence.wasAcknowledged(this.#expected, this.#index, scanner.position))) return false;
+    const next = await this.#nextStored(scanner, stored);
+    const limit = next?.offset ?? this.#limit;
+    const resumed = this.#nextJournaled(limit) ?? limit;
+    if (resumed === Number.POSITIVE_INFINITY) return false;
+    const end = next?.position ?? this.#segment.stats.bytes;
+    const missing = end <= scanner.position || stored !== undefined;
+    this.#noteDamage(resumed, end, missing ? 'records are missing' : 'a batch fails its checks');
+    scanner.position = Math.max(scanner.position, end);
     return true;
   }
 
+  /** The batch with which the file goes on behind `expected`: the one at hand, or one further on. */
+  async #nextStored(
+    scanner: SegmentScanner,
+    stored: ScannedBatch | undefined,
+  ): Promise<{ offset: number; position: number } | undefined> {
+    const { position } = scanner;
+    if (stored !== undefined) {
+      const offset = batchBaseOffset(stored.buffer, stored.at);
+      const below = batchNextOffset(stored.buffer, stored.at) <= this.#limit;
+      if (offset > this.#expected && below) return { offset, position };
+    }
+    const found = await scanner.findNext(this.#expected, this.#limit);
+    if (found < 0) return undefined;
+    scanner.position = found;
+    const batch = (await scanner.peek()) as ScannedBatch;
+    scanner.position = position;
+    return { offset: batchBaseOffset(batch.buffer, batch.at), position: found };
+  }
+
+  /** The first offset between `expected` and `limit` that the journal has. */
+  #nextJournaled(limit: number): number | undefined {
+    let least: number | undefined;
+    for (const [offset, batch] of this.#request.journaled) {
+      if (offset <= this.#expected || batchNextOffset(batch, 0) > limit) continue;
+      if (least === undefined || offset < least) least = offset;
+    }
+    return least;
+  }
+
   #noteDamage(endOffset: number, endPosition: number, reason: string): void {
-    this.#damaged.push({
+    const whole = this.#misplaced !== undefined;
+    const range: DamagedRange = {
       firstOffset: this.#expected,
       endOffset,
       segment: this.#segment.baseOffset,
-      startPosition: this.#scanner?.position ?? SEGMENT_HEADER_BYTES,
-      endPosition,
-      reason,
-    });
+      startPosition: whole ? 0 : (this.#scanner?.position ?? SEGMENT_HEADER_BYTES),
+      endPosition: whole ? this.#segment.stats.bytes : endPosition,
+      reason: this.#misplaced ?? reason,
+    };
+    const firstOffset = Math.min(endOffset, endOfGaps(this.#request.gaps, this.#expected));
+    if (firstOffset < endOffset) this.#damaged.push({ ...range, firstOffset });
+    else if (range.startPosition < range.endPosition) this.#abandoned.push(range);
     this.#expected = endOffset;
-  }
-
-  /** Whether anything further on shows that the log once was synced past `expected`. */
-  async #wasAcknowledged(scanner: SegmentScanner): Promise<boolean> {
-    const { recoveryPoint, journaled, segments, context } = this.#request;
-    if (this.#expected < recoveryPoint) return true;
-    for (const [offset, batch] of journaled) {
-      if (offset > this.#expected && batchDurableFloor(batch, 0) > this.#expected) return true;
-    }
-    if (this.#lease !== undefined) {
-      const rest = new SegmentScanner(this.#lease.file, scanner.position, this.#segment.stats.bytes);
-      if (await this.#hasHigherFloor(rest)) return true;
-    }
-    for (const segment of segments.slice(this.#index + 1)) {
-      if (!segment.exists) continue;
-      const lease = await context.files.lease(segment.path);
-      try {
-        const scanner = new SegmentScanner(lease.file, SEGMENT_HEADER_BYTES, segment.stats.bytes);
-        if (await this.#hasHigherFloor(scanner)) return true;
-      } finally {
-        lease.release();
-      }
-    }
-    return false;
-  }
-
-  async #hasHigherFloor(scanner: SegmentScanner): Promise<boolean> {
-    for (;;) {
-      const batch = await scanner.peek();
-      if (batch === null) return false;
-      if (batch.fault === null) {
-        const { buffer, at } = batch;
-        if (batchBaseOffset(buffer, at) > this.#expected && batchDurableFloor(buffer, at) > this.#expected)
-          return true;
-        scanner.skip(batch);
-        continue;
-      }
-      const next = await scanner.findNext(this.#expected);
-      if (next < 0) return false;
-      scanner.position = next;
-    }
   }
 }
 
 /** Stands in for the file of a segment that has none: there is nothing to read. */
 const noFile = { path: '', read: async () => 0 } as never;
-
-function coversGap(gap: OffsetGap, expected: number, base: number): boolean {
-  return gap.firstOffset <= expected && expected < gap.endOffset && base <= gap.endOffset;
-}

@@ -95,6 +95,15 @@ export class TopicStore {
     return topics.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  /**
+   * After a crash of the process names may be there that were never synced: before anybody relies on a topic that is or
+   * is not there, that is made durable.
+   */
+  async syncNames(topics: readonly TopicFile[]): Promise<void> {
+    for (const { name } of topics) await this.#fileSystem.syncDirectory(topicDirectory(this.#data, name));
+    await this.#fileSystem.syncDirectory(topicsDirectory(this.#data));
+  }
+
   async #read(name: string): Promise<TopicFile> {
     const path = topicFilePath(topicDirectory(this.#data, name));
     const bytes = await readWholeFile(this.#fileSystem, path);

@@ -1,0 +1,165 @@
+/**
+ * What recovery makes of damage: it tells what is lost and why, and touches no byte of it. Only what the journal has is
+ * written where it belongs, so that it can be read.
+ */
+import { createSynced, writeFully } from './file-operations.ts';
+import { endOfGaps } from './gaps.ts';
+import { isGivenUp } from './journal-recovery.ts';
+import { journalPath } from './log-file-names.ts';
+import { emptyStats, IndexWriter, LogSegment } from './log-segment.ts';
+import type { RecoveryRequest, SettledLog } from './partition-recovery.ts';
+import type { RecoveredRun, ScanResult } from './recovery-scan.ts';
+import { emptyIndexes, rebuildSegment } from './segment-files.ts';
+import { encodeSegmentHeader } from './segment-header.ts';
+import { damagedHeader } from './segment-identity.ts';
+import { SegmentScanner } from './segment-scanner.ts';
+import type { DamagedRange, OffsetGap } from './types.ts';
+
+/** The log does not begin where it should. */
+export function missingStart(
+  segments: readonly LogSegment[],
+  logStartOffset: number,
+  gaps: readonly OffsetGap[],
+): DamagedRange[] {
+  const { baseOffset } = segments[0]!;
+  const firstOffset = endOfGaps(gaps, logStartOffset);
+  if (baseOffset <= firstOffset) return [];
+  const range = { firstOffset, endOffset: baseOffset, segment: firstOffset };
+  return [{ ...range, startPosition: 0, endPosition: 0, reason: 'segment files are missing' }];
+}
+
+/** A file that is not of this place, where offsets up to `endOffset` should be. */
+export function misplacedFile(
+  baseOffset: number,
+  endOffset: number,
+  bytes: number,
+  reason: string,
+): DamagedRange {
+  const range = { firstOffset: baseOffset, endOffset, segment: baseOffset };
+  return { ...range, startPosition: 0, endPosition: bytes, reason };
+}
+
+/** Misplaced files that no damage is told of: nothing acknowledged is missing there, but they must not be removed. */
+export function misplacedFiles(scan: ScanResult): DamagedRange[] {
+  const told = new Set(scan.damaged.map(({ segment }) => segment));
+  return scan.faulty
+    .filter(({ fault, segment }) => fault.kind === 'misplaced' && !told.has(segment.baseOffset))
+    .map(({ segment: { baseOffset, stats }, fault: { reason } }) =>
+      misplacedFile(baseOffset, baseOffset, stats.bytes, reason),
+    );
+}
+
+/** Damaged headers that had been synced: one above the recovery point may never have reached the disk, as its batches. */
+export function damagedHeaders(scan: ScanResult, recoveryPoint: number): DamagedRange[] {
+  return scan.faulty
+    .filter(({ fault, segment }) => fault.kind === 'header' && segment.baseOffset < recoveryPoint)
+    .map(({ segment, fault }) => damagedHeader(segment.baseOffset, fault));
+}
+
+/** Damaged journal frames of which nobody knows whether they held more of this partition. */
+export function suspectEnd(
+  request: Pick<RecoveryRequest, 'journal' | 'topic' | 'partition' | 'gaps' | 'context' | 'keepJournal'>,
+  segments: readonly LogSegment[],
+  endOffset: number,
+): DamagedRange[] {
+  const { journal, topic, partition, gaps, context } = request;
+  const suspects = journal.suspectsOf(topic.id, partition).filter((frame) => !isGivenUp(gaps, frame));
+  if (suspects.length > 0) request.keepJournal();
+  const { baseOffset, stats } = segments[segments.length - 1]!;
+  return suspects.map(({ sequence, position, end }) => ({
+    firstOffset: endOffset,
+    endOffset,
+    segment: baseOffset,
+    startPosition: stats.bytes,
+    endPosition: stats.bytes,
+    reason: `a damaged frame of ${journalPath(context.directory, sequence)}, bytes ${position} to ${end}, may have held acknowledged records from here on`,
+  }));
+}
+
+/** Puts the journal's batches where they belong, and makes the rest readable as it is. */
+export async function keepDamaged(
+  request: RecoveryRequest,
+  segments: LogSegment[],
+  first: number,
+  scan: ScanResult,
+): Promise<SettledLog> {
+  for (const run of scan.runs) {
+    if (run.journaled !== null && !(await placeJournaled(request, run, run.journaled))) request.keepJournal();
+  }
+  const misplaced = new Set(
+    scan.faulty.filter(({ fault }) => fault.kind === 'misplaced').map(({ segment }) => segment),
+  );
+  for (let i = first; i < segments.length; i++) {
+    const segment = segments[i]!;
+    if (!segment.exists) continue;
+    segments[i] = misplaced.has(segment)
+      ? unreadable(segment)
+      : await readable(request, segment, segments[i + 1]?.baseOffset);
+  }
+  const fenced = 'stored data is damaged; run "seglog repair" with the daemon stopped';
+  return { segments, fenced };
+}
+
+/** False when the file has other batches in its place: only repair, which writes the file anew, can take it. */
+async function placeJournaled(
+  request: RecoveryRequest,
+  run: RecoveredRun,
+  journaled: Buffer,
+): Promise<boolean> {
+  const { context } = request;
+  if (!run.fits) return false;
+  if (!run.segment.exists) await createSegmentFile(request, run.segment);
+  const lease = await context.files.lease(run.segment.path);
+  try {
+    const size = await lease.file.size();
+    const next = await new SegmentScanner(lease.file, run.position, size).findNext(run.firstOffset);
+    if (next >= 0 && next < run.position + run.bytes) return false;
+    await writeFully(lease.file, [journaled], run.position);
+    await lease.file.sync();
+    return true;
+  } finally {
+    lease.release();
+  }
+}
+
+async function readable(
+  request: RecoveryRequest,
+  { path, baseOffset }: LogSegment,
+  limitOffset: number | undefined,
+): Promise<LogSegment> {
+  const { context, topic } = request;
+  const lease = await context.files.lease(path);
+  let size: number;
+  try {
+    await lease.file.sync();
+    size = await lease.file.size();
+  } finally {
+    lease.release();
+  }
+  const interval = topic.settings['index.interval.bytes'];
+  const rebuilt = await rebuildSegment(context.files, path, baseOffset, size, interval, limitOffset);
+  const segment = new LogSegment(path, { ...rebuilt.stats, bytes: size }, true);
+  segment.indexWriter = new IndexWriter(rebuilt.indexes, size);
+  return segment;
+}
+
+/** Nothing in it counts. */
+function unreadable({ path, baseOffset, stats }: LogSegment): LogSegment {
+  const segment = new LogSegment(path, { ...emptyStats(baseOffset), bytes: stats.bytes }, true);
+  segment.indexWriter = new IndexWriter(emptyIndexes(baseOffset), stats.bytes);
+  return segment;
+}
+
+async function createSegmentFile(request: RecoveryRequest, segment: LogSegment): Promise<void> {
+  const { context, topic, partition, directory } = request;
+  const { baseOffset } = segment;
+  const header = encodeSegmentHeader({
+    topicId: topic.id,
+    partition,
+    baseOffset,
+    createdAt: context.clock.now(),
+  });
+  await createSynced(context.fileSystem, segment.path, [header]);
+  await context.fileSystem.syncDirectory(directory);
+  segment.exists = true;
+}
