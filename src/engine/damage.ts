@@ -6,18 +6,16 @@
  */
 import { SeglogError } from './errors.ts';
 import type { FileHandle } from './file-system.ts';
+import { endOfGaps } from './gaps.ts';
 import { findSegment, type LogSegment } from './log-segment.ts';
 import type { PartitionLog } from './partition-log.ts';
 import { batchBaseOffset } from './record-batch.ts';
+import { checkIdentity, damagedHeader, type IdentityFault } from './segment-identity.ts';
 import { SegmentScanner } from './segment-scanner.ts';
-import type { DamagedRange, OffsetGap } from './types.ts';
+import type { DamagedRange } from './types.ts';
 
 export function damageAt(partition: PartitionLog, offset: number): DamagedRange | undefined {
   return partition.damaged.find((range) => range.firstOffset <= offset && offset < range.endOffset);
-}
-
-export function gapAt(partition: PartitionLog, offset: number): OffsetGap | undefined {
-  return partition.gaps.find((gap) => gap.firstOffset <= offset && offset < gap.endOffset);
 }
 
 export function damageError(partition: PartitionLog, range: DamagedRange): SeglogError {
@@ -38,9 +36,21 @@ export function damageError(partition: PartitionLog, range: DamagedRange): Seglo
   );
 }
 
+/** Adds a range to what is known to be damaged, and tells. */
+export function rememberDamage(partition: PartitionLog, range: DamagedRange): DamagedRange {
+  partition.damaged.push(range);
+  partition.damaged.sort((a, b) => a.firstOffset - b.firstOffset);
+  partition.context.observer.failed?.('corruption');
+  partition.context.logger.error(
+    { topic: partition.topic.name, partition: partition.partition, ...range },
+    'damaged data',
+  );
+  return range;
+}
+
 /**
  * A read met bytes at `position` that are not the batch that begins with `offset`: looks for where valid data goes on,
- * and remembers the range.
+ * and remembers the range, unless it has been given up.
  */
 export async function noteDamage(
   partition: PartitionLog,
@@ -52,14 +62,46 @@ export async function noteDamage(
   const known = damageAt(partition, offset);
   if (known !== undefined) return known;
   const range = await measureDamage(partition, segment, file, position, offset);
-  partition.damaged.push(range);
-  partition.damaged.sort((a, b) => a.firstOffset - b.firstOffset);
-  partition.context.observer.failed?.('corruption');
-  partition.context.logger.error(
-    { topic: partition.topic.name, partition: partition.partition, ...range },
-    'damaged data',
+  const firstOffset = endOfGaps(partition.gaps, offset);
+  return firstOffset >= range.endOffset ? range : rememberDamage(partition, { ...range, firstOffset });
+}
+
+/**
+ * Compares a segment's header with where the file is, before anything of it is read. A misplaced file is damage as a
+ * whole, and the read fails; false when it has been given up. A header that fails its checks is only told.
+ */
+export async function checkSegment(partition: PartitionLog, segment: LogSegment): Promise<boolean> {
+  const { topic, context } = partition;
+  const { baseOffset, path, stats } = segment;
+  const lease = await context.files.lease(path);
+  let fault: IdentityFault | null;
+  try {
+    const identity = { topicId: topic.id, partition: partition.partition, baseOffset };
+    fault = await checkIdentity(lease.file, identity);
+  } finally {
+    lease.release();
+  }
+  if (partition.deleted || segment.identityChecked) return true;
+  segment.identityChecked = fault?.kind !== 'misplaced';
+  if (fault === null) return true;
+  if (fault.kind === 'header') {
+    rememberDamage(partition, damagedHeader(baseOffset, fault));
+    return true;
+  }
+  const endOffset = endOfSegment(partition, segment);
+  if (endOfGaps(partition.gaps, baseOffset) >= endOffset) return false;
+  const range = { firstOffset: baseOffset, endOffset, segment: baseOffset, startPosition: 0 };
+  const known = damageAt(partition, baseOffset);
+  throw damageError(
+    partition,
+    known ?? rememberDamage(partition, { ...range, endPosition: stats.bytes, reason: fault.reason }),
   );
-  return range;
+}
+
+/** Where the offsets of a segment end as its neighbour has it, whatever is in the file. */
+export function endOfSegment(partition: PartitionLog, segment: LogSegment): number {
+  const following = partition.segments[findSegment(partition.segments, segment.baseOffset) + 1];
+  return following?.baseOffset ?? partition.writtenOffset;
 }
 
 async function measureDamage(
@@ -70,10 +112,9 @@ async function measureDamage(
   offset: number,
 ): Promise<DamagedRange> {
   const end = segment.stats.bytes;
-  const following = partition.segments[findSegment(partition.segments, segment.baseOffset) + 1];
   const range: DamagedRange = {
     firstOffset: offset,
-    endOffset: following?.baseOffset ?? partition.writtenOffset,
+    endOffset: endOfSegment(partition, segment),
     segment: segment.baseOffset,
     startPosition: position,
     endPosition: end,
@@ -90,7 +131,7 @@ async function measureDamage(
     };
   }
   scanner.position = position;
-  const next = await scanner.findNext(offset);
+  const next = await scanner.findNext(offset, range.endOffset);
   if (next < 0) return range;
   scanner.position = next;
   const batch = await scanner.peek();

@@ -18,13 +18,14 @@ import {
   type QueuedBatch,
   unknownPartition,
 } from './partition-log.ts';
-import { offsetForTimestamp, readPartition } from './partition-reader.ts';
+import { readPartition } from './partition-reader.ts';
 import { StickyRoundRobin } from './partitioner.ts';
 import { type AppendTarget, PendingAppend, tooLarge } from './pending-append.ts';
 import type { EncodedBatch } from './record-batch.ts';
 import { SegmentMaintenance } from './segment-maintenance.ts';
 import type { EngineSettings } from './settings.ts';
 import { SpaceMonitor } from './space-monitor.ts';
+import { offsetForTimestamp } from './timestamp-lookup.ts';
 import { TopicAdmin } from './topic-admin.ts';
 import type {
   Acks,
