@@ -90,6 +90,11 @@ export class Journal<Client> {
     if (this.#failed || this.#closed || bytes > this.#options.fileBytes - JOURNAL_HEADER_BYTES) return false;
     if (this.#current !== undefined && this.#current.position + bytes <= this.#options.fileBytes) return true;
     if (this.#spare !== undefined) return true;
+    if (this.#options.maxFiles === 1 && this.#current !== undefined) {
+      // There is no other file to go on with while this one is made fit for use again.
+      this.#retired.add(this.#current);
+      this.#current = undefined;
+    }
     this.#prepare();
     return false;
   }
