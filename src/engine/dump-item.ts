@@ -17,3 +17,18 @@ export interface DumpItem {
   /** This fails its checks; what follows is dumped all the same. */
   damaged: boolean;
 }
+
+/** An item whose line says what `text` says, and whose data begins with its kind. */
+export function dumpItem(
+  kind: DumpItem['kind'],
+  text: string,
+  data: Record<string, unknown>,
+  damaged = false,
+): DumpItem {
+  return { kind, line: text, data: { kind, ...data, ...(damaged ? { damaged } : {}) }, damaged };
+}
+
+/** Milliseconds as ISO 8601; the number where there is no such date. */
+export function showTime(ms: number): string {
+  return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : String(ms);
+}

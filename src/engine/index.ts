@@ -1,5 +1,6 @@
 /** The engine's door: what other folders, and programs that embed seglog, may use. */
 export { type Clock, systemClock } from './clock.ts';
+export { dumpFile } from './dump.ts';
 export type { DumpItem, DumpOptions } from './dump-item.ts';
 export { Engine } from './engine.ts';
 export type { EngineOptions } from './engine-open.ts';

@@ -173,6 +173,8 @@ export interface JournalContent {
   frames: JournalFrame[];
   /** Frames that were durable once and are damaged now, wholly or in part. */
   damaged: DamagedFrame[];
+  /** A frame at the end of which not all batches are intact: it was never acknowledged. */
+  unfinished: JournalFrame | undefined;
 }
 
 export interface DamagedFrame {
@@ -200,9 +202,9 @@ export function decodeJournal(file: Buffer, sequence: number): JournalContent {
     position = next;
   }
   // The last frame was acknowledged only if all of it is there.
-  if (frames.length > 0 && frames[frames.length - 1]!.lost.length > 0) frames.pop();
+  const unfinished = (frames.at(-1)?.lost.length ?? 0) > 0 ? frames.pop() : undefined;
   for (const { position, end, lost } of frames) if (lost.length > 0) damaged.push({ position, end, lost });
-  return { frames, damaged: damaged.sort((a, b) => a.position - b.position) };
+  return { frames, damaged: damaged.sort((a, b) => a.position - b.position), unfinished };
 }
 
 function findFrame(file: Buffer, from: number, sequence: number): number {

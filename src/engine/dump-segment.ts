@@ -1,0 +1,76 @@
+/** Dumping a segment: its header, then batch after batch. Behind damage it goes on where valid batches go on. */
+import { basename } from 'node:path';
+import { batchItem, hasHeader, recordItems } from './dump-batch.ts';
+import { type DumpItem, dumpItem, showTime } from './dump-item.ts';
+import { readFully } from './file-operations.ts';
+import type { FileHandle } from './file-system.ts';
+import { parseNumberedName, SEGMENT_SUFFIX } from './log-file-names.ts';
+import { BATCH_HEADER_BYTES, type BatchFault, batchNextOffset, batchRecordCount } from './record-batch.ts';
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from './segment-header.ts';
+import { SegmentScanner } from './segment-scanner.ts';
+
+export async function* dumpSegment(
+  path: string,
+  file: FileHandle,
+  size: number,
+  records: boolean,
+): AsyncGenerator<DumpItem> {
+  const header = await readFully(file, SEGMENT_HEADER_BYTES, 0);
+  yield headerItem(header);
+  const named = parseNumberedName(basename(path), SEGMENT_SUFFIX) ?? 0;
+  const scanner = new SegmentScanner(file, SEGMENT_HEADER_BYTES, size);
+  let expected = named;
+  const total = { batches: 0, records: 0, damagedBytes: 0 };
+  for (;;) {
+    const batch = await scanner.peek();
+    if (batch === null) break;
+    if (batch.fault === null) {
+      const { buffer, at } = batch;
+      yield batchItem(buffer, at, scanner.position);
+      if (records) yield* recordItems(buffer, at);
+      expected = Math.max(expected, batchNextOffset(buffer, at));
+      total.batches++;
+      total.records += batchRecordCount(buffer, at);
+      scanner.skip(batch);
+      continue;
+    }
+    const next = await scanner.findNext(expected - 1);
+    const end = next < 0 ? size : next;
+    yield await faultItem(file, scanner.position, end, batch.fault);
+    total.damagedBytes += end - scanner.position;
+    scanner.position = end;
+  }
+  const damage = total.damagedBytes > 0 ? `, ${total.damagedBytes} bytes damaged` : '';
+  yield dumpItem('end', `${total.batches} batches, ${total.records} records${damage}`, total);
+}
+
+function headerItem(bytes: Buffer): DumpItem {
+  const header = decodeSegmentHeader(bytes);
+  if (typeof header === 'string')
+    return dumpItem('header', `header: BAD ${header}`, { checks: header }, true);
+  const { topicId, partition, baseOffset, createdAt } = header;
+  const line = `header: topic id ${topicId}, partition ${partition}, base offset ${baseOffset}, made ${showTime(createdAt)}, ok`;
+  return dumpItem('header', line, {
+    topicId,
+    partition,
+    baseOffset,
+    createdAt: showTime(createdAt),
+    checks: 'ok',
+  });
+}
+
+/** The bytes from `position` to `end` are no valid batch; where a batch of that size claims to be, what it claims. */
+async function faultItem(
+  file: FileHandle,
+  position: number,
+  end: number,
+  fault: BatchFault,
+): Promise<DumpItem> {
+  const header = await readFully(file, BATCH_HEADER_BYTES, position);
+  if ((fault === 'checksum' || fault === 'fields') && hasHeader(header, 0)) {
+    return batchItem(header, 0, position, fault);
+  }
+  const bytes = end - position;
+  const line = `bytes ${position} to ${end} (${bytes} bytes) are no valid batch: ${fault}`;
+  return dumpItem('fault', line, { startPosition: position, endPosition: end, bytes, checks: fault }, true);
+}
