@@ -2,7 +2,7 @@
 import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
 import { COMPONENTS } from './schema-components.ts';
-import { NO_PARAMETERS } from './schemas.ts';
+import { json, NO_PARAMETERS, responses } from './schemas.ts';
 
 /** To be called before the routes are registered. */
 export async function registerOpenApi(app: FastifyInstance, version: string): Promise<void> {
@@ -24,7 +24,9 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
     },
     refResolver: { buildLocalReference: (json) => String(json.$id) },
   });
-  app.get('/openapi.json', { schema: { hide: true, querystring: NO_PARAMETERS } }, async (_request, reply) =>
+  const response = responses({ 200: json('The document', { type: 'object', additionalProperties: true }) });
+  const schema = { tags: ['operating'], summary: 'This document', querystring: NO_PARAMETERS, response };
+  app.get('/openapi.json', { schema }, async (_request, reply) =>
     reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(app.swagger())),
   );
 }

@@ -5,7 +5,7 @@
  * The unit of an epoch number is told by its size: up to 11 digits are seconds (to the year 5138), up to
  * 14 milliseconds, up to 17 microseconds, more are nanoseconds. So 0 is 1970 in each of them.
  */
-const EPOCH = /^(-?)0*(\d{1,20})(?:\.(\d{1,12}))?$/;
+const EPOCH = /^(-?)0*(\d{1,19})(?:\.(\d{1,12}))?$/;
 const ISO =
   /^([+-]\d{6}|\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?\s?([Zz]|[+-]\d\d(?::?\d\d)?)?)?$/;
 

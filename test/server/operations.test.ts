@@ -1,0 +1,214 @@
+import { spawnSync } from 'node:child_process';
+import t from 'tap';
+import { SeglogError } from '../../src/engine/index.ts';
+import { Lifecycle } from '../../src/server/lifecycle.ts';
+import { listen, openApp } from '../helpers/http-app.ts';
+
+const PATHS = [
+  '/livez',
+  '/readyz',
+  '/health',
+  '/metrics',
+  '/api/metrics/summary',
+  '/openapi.json',
+  '/api/topics',
+];
+const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
+
+t.test('a server that is ready says so', async (t) => {
+  const { ask } = await openApp(t);
+  t.match((await ask({ url: '/livez' })).json(), { status: 'alive', phase: 'running' });
+  t.match((await ask({ url: '/readyz' })).json(), { status: 'ready' });
+  t.match((await ask({ url: '/health' })).json(), {
+    status: 'ready',
+    version: '1.2.3',
+    ready: true,
+    reasons: [],
+    storageFull: false,
+  });
+});
+
+t.test('while the log is opened, and while the server stops, only /livez answers', async (t) => {
+  const { lifecycle, ask } = await openApp(t);
+  // A lifecycle that was never told of an engine is what a starting server has.
+  const starting = await openAppWithLifecycle(t, new Lifecycle());
+  for (const url of PATHS) {
+    const answer = await starting({ url });
+    if (url === '/livez') t.match(answer, { statusCode: 200 });
+    else
+      t.match(
+        answer,
+        {
+          statusCode: 503,
+          problem: { code: 'not_ready', phase: 'starting' },
+          headers: { 'retry-after': '1' },
+        },
+        url,
+      );
+  }
+  lifecycle.stop();
+  for (const url of PATHS) {
+    const answer = await ask({ url });
+    if (url === '/livez') t.match(answer.json(), { status: 'alive', phase: 'stopping' });
+    else
+      t.match(
+        answer,
+        { statusCode: 503, problem: { phase: 'stopping' }, headers: { connection: 'close' } },
+        url,
+      );
+  }
+});
+
+t.test('a log that takes no appends is alive, but not ready', async (t) => {
+  const { lifecycle, ask, engine } = await openApp(t);
+  const reasons = ['a sync of the journal failed'];
+  const health = { ...engine.health(), ready: false, failed: reasons[0]!, reasons };
+  lifecycle.opened(Object.assign(Object.create(engine), { health: () => health }));
+  t.match(await ask({ url: '/livez' }), { statusCode: 200 });
+  t.match(await ask({ url: '/readyz' }), { statusCode: 503, problem: { code: 'not_ready', reasons } });
+  t.match(await ask({ url: '/health' }), {
+    statusCode: 503,
+    problem: { status: 'not ready', failed: reasons[0] },
+  });
+});
+
+t.test('the metrics count what went in and out', async (t) => {
+  const opened = await openApp(t);
+  const { ask, fill } = opened;
+  await fill('orders', ['a', 'b', 'c'], 2);
+  await ask({
+    method: 'POST',
+    url: '/api/topics/orders/records?partition=0',
+    headers: { 'content-type': 'text/plain' },
+    payload: 'x\ny',
+  });
+  await ask({ url: '/api/topics/orders/partitions/0/records' });
+  await ask({ url: '/api/topics/nope' });
+  const { body, headers } = await ask({ url: '/metrics' });
+  t.match(headers['content-type'], /^text\/plain; version=0\.0\.4/);
+  const value = (series: string) =>
+    Number(
+      body
+        .split('\n')
+        .find((line) => line.startsWith(`${series} `))
+        ?.split(' ')[1],
+    );
+  t.equal(value('seglog_produce_records_total{topic="orders"}'), 5);
+  t.ok(value('seglog_produce_bytes_total{topic="orders"}') > 0);
+  t.ok(value('seglog_fetch_records_total{topic="orders"}') >= 2);
+  t.ok(value('seglog_fetch_bytes_total{topic="orders"}') > 0);
+  t.equal(value('seglog_produce_duration_seconds_count'), 1);
+  t.equal(value('seglog_fetch_duration_seconds_count'), 1);
+  t.ok(value('seglog_group_commit_batches_count') >= 2);
+  t.ok(value('seglog_group_commit_bytes_sum') > 0);
+  t.ok(
+    value('seglog_sync_duration_seconds_count{file="journal"}') +
+      value('seglog_sync_duration_seconds_count{file="segment"}') >=
+      2,
+  );
+  t.ok(value('seglog_log_end_offset{topic="orders",partition="0"}') >= 2);
+  t.equal(value('seglog_http_problems_total{code="unknown_topic"}'), 1);
+  t.equal(value('seglog_topics'), 1);
+  t.equal(value('seglog_partitions'), 2);
+  t.equal(value('seglog_ready'), 1);
+  for (const name of [
+    'seglog_segments',
+    'seglog_open_files',
+    'seglog_event_loop_lag_seconds',
+    'process_resident_memory_bytes',
+  ]) {
+    t.ok(value(name) >= 0, name);
+  }
+  t.match((await ask({ url: '/api/metrics/summary' })).json(), {
+    version: '1.2.3',
+    produce: { requests: 1, records: 5, p99Ms: Number },
+    fetch: { requests: 1 },
+    problems: { unknown_topic: 1 },
+    storage: { topics: 1, partitions: 2 },
+  });
+});
+
+t.test('topics and partitions beyond the limit share their labels', async (t) => {
+  const { ask, fill } = await openApp(t, { 'metrics.max.topics': 2, 'metrics.max.partitions': 3 });
+  for (const topic of ['a', 'b', 'c', 'd']) await fill(topic, ['v'], 2);
+  const { body } = await ask({ url: '/metrics' });
+  const series = (name: string) => body.split('\n').filter((line) => line.startsWith(`${name}{`));
+  t.strictSame(series('seglog_produce_records_total'), [
+    'seglog_produce_records_total{topic="a"} 1',
+    'seglog_produce_records_total{topic="b"} 1',
+    'seglog_produce_records_total{topic="(other)"} 2',
+  ]);
+  t.equal(series('seglog_log_end_offset').length, 3);
+});
+
+t.test(
+  'promtool accepts the metrics without a word',
+  { skip: hasPromtool ? false : 'promtool (Debian: prometheus) is not installed' },
+  async (t) => {
+    const opened = await openApp(t);
+    await opened.fill('t', ['a']);
+    const { url } = await listen(opened);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: metrics });
+    t.strictSame({ status, said: `${stdout}${stderr}` }, { status: 0, said: '' });
+  },
+);
+
+t.test('a failure of the server is logged, and told without its reasons', async (t) => {
+  const logged: unknown[] = [];
+  const logger = { debug() {}, info() {}, warn() {}, error: (fields: object) => void logged.push(fields) };
+  const { lifecycle, ask, engine } = await openApp(t, {}, {}, logger);
+  const fails = (error: Error) =>
+    lifecycle.opened(
+      Object.assign(Object.create(engine), {
+        listTopics() {
+          throw error;
+        },
+      }),
+    );
+  fails(new TypeError('secret at /etc/passwd'));
+  const answer = await ask({ url: '/api/topics' });
+  t.strictSame(answer.json(), {
+    code: 'internal_error',
+    title: 'The server failed',
+    detail: 'The request failed; the log of the server says why.',
+    status: 500,
+  });
+  t.match(logged, [{ err: TypeError, url: '/api/topics' }]);
+  const cases: [ConstructorParameters<typeof SeglogError>, status: number, code: string][] = [
+    [['STORAGE_FULL', 'no space in /var/lib/seglog'], 507, 'storage_full'],
+    [['OUTCOME_UNKNOWN', 'fdatasync of /var/lib/seglog/x.log failed'], 503, 'outcome_unknown'],
+    [['KAFKA_STORAGE_ERROR', 'fenced'], 503, 'storage_failed'],
+    [['THROTTLED', 'later'], 503, 'overloaded'],
+    [['NOT_READY', 'closing'], 503, 'not_ready'],
+  ];
+  for (const [[code, message], status, problem] of cases) {
+    fails(new SeglogError(code, message));
+    const refused = await ask({ url: '/api/topics' });
+    t.match(refused, { statusCode: status, problem: { code: problem } });
+    t.notMatch(refused.body, /var/);
+  }
+});
+
+async function openAppWithLifecycle(t: Parameters<typeof openApp>[0], lifecycle: Lifecycle) {
+  const { buildApp } = await import('../../src/server/app.ts');
+  const { ServerMetrics } = await import('../../src/server/metrics.ts');
+  const { serverSettings } = await import('../../src/server/settings.ts');
+  const { silentLogger } = await import('../../src/engine/index.ts');
+  const metrics = new ServerMetrics(10);
+  const app = await buildApp({
+    lifecycle,
+    settings: serverSettings(),
+    logger: silentLogger,
+    metrics,
+    version: '1',
+  });
+  t.teardown(async () => {
+    metrics.close();
+    await app.close();
+  });
+  return async (options: { url: string }) => {
+    const response = await app.inject(options);
+    return Object.assign(response, { problem: response.statusCode >= 400 ? response.json() : {} });
+  };
+}
