@@ -2,7 +2,7 @@
  * What may come next on a command line, for the shells' completion scripts. Derived from the tree of commands,
  * so a new flag completes without a word here.
  *
- * Each line of the answer is a candidate, a tab and a description; `:files` and `:directories` ask the shell
+ * Each line of the answer is a candidate, with a tab and a description where there is one; `:files` and `:directories` ask the shell
  * to complete paths.
  */
 import type { Argument, Command, Option } from 'commander';

@@ -30,6 +30,9 @@ export function completeCommand(io: Io): Command {
     .action(async (words: string[], _flags: object, command: Command) => {
       const { candidates } = await import('../completion-candidates.ts');
       const found = await candidates(command.parent!, words, io.env);
-      io.stdout.write(found.map(({ value, description }) => `${value}\t${description ?? ''}\n`).join(''));
+      const lines = found.map(({ value, description }) =>
+        description ? `${value}\t${description}\n` : `${value}\n`,
+      );
+      io.stdout.write(lines.join(''));
     });
 }

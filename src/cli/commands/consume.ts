@@ -29,7 +29,7 @@ export function consumeCommand(io: Io): Command {
     )
     .option('--json', 'one JSON object a record, as `produce --json` takes it')
     .option('--null-marker <text>', 'what to write for a null key or value (default: nothing)')
-    .option('--max-bytes <size>', 'how much to fetch at a time', parseSize, 4 * 1024 * 1024)
+    .option('--max-bytes <size>', 'how much to fetch at a time', parseSize, 1024 * 1024)
     .addOption(serverOption())
     .addHelpText('after', HELP)
     .action(async (topic: string, options: ConsumeOptions) => {

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { chmodSync } from 'node:fs';
 import t from 'tap';
-import { runCli } from '../../helpers/cli.ts';
+import { MAIN, runCli } from '../../helpers/cli.ts';
 import { FakeDaemon } from '../../helpers/fake-daemon.ts';
 
 const daemon = await FakeDaemon.start();
@@ -85,19 +86,38 @@ for (const [shell, check] of [
   });
 }
 
-const hasBash = spawnSync('bash', ['-c', 'true']).error === undefined;
-t.test('bash completes with it', { skip: hasBash ? false : 'bash is not installed' }, async (t) => {
-  const { stdout } = await runCli(['completion', 'bash']);
-  const dir = t.testdir({ 'file one': '', 'file two': '' });
-  // The program's place is taken by a function that answers as it would.
-  const script = `${stdout}
-    seglog() { if [ "\${@: -1}" = con ]; then printf 'consume\\tx\\n'; else printf ':files\\t\\n'; fi; }
-    cd '${dir}'
-    COMP_WORDS=(seglog con) COMP_CWORD=1; _seglog; printf '%s\\n' "\${COMPREPLY[@]}"
-    COMP_WORDS=(seglog dump fi) COMP_CWORD=2; _seglog; printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const ran = spawnSync('bash', ['--norc', '-c', script]);
-  t.same(ran.stdout.toString().trim().split('\n').sort(), ['consume', 'file one', 'file two']);
-});
+/** How each shell is asked what it would offer for the words `seglog …`. */
+const ASK: Readonly<Record<string, (...words: string[]) => string>> = {
+  bash: (...words) =>
+    `source ./script; COMP_WORDS=(seglog ${quoted(words)}); COMP_CWORD=${words.length}; _seglog; printf '%s\n' "\${COMPREPLY[@]}"`,
+  // Outside of a line editor zsh's own helpers are not at hand: these take their place.
+  zsh: (...words) =>
+    `compdef() { : }; _describe() { print -l -- "\${(@P)3}" }; _files() { ls }; source ./script;
+     words=(seglog ${quoted(words)}); CURRENT=$#words; _seglog`,
+  fish: (...words) => `source ./script; complete -C 'seglog ${words.join(' ')}'`,
+};
+const quoted = (words: readonly string[]) => words.map((each) => `'${each}'`).join(' ');
+
+for (const [shell, ask] of Object.entries(ASK)) {
+  const found = spawnSync(shell, ['-c', 'true']).error === undefined;
+  t.test(`${shell} completes with it`, { skip: found ? false : `${shell} is not installed` }, async (t) => {
+    const { stdout } = await runCli(['completion', shell]);
+    const program = `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`;
+    const dir = t.testdir({ script: stdout, 'file one': '', 'file two': '', bin: { seglog: program } });
+    chmodSync(`${dir}/bin/seglog`, 0o755);
+    const offered = (...words: string[]) => {
+      const env = { ...process.env, PATH: `${dir}/bin:${process.env.PATH}`, HOME: dir };
+      const ran = spawnSync(shell, ['-c', ask(...words)], { cwd: dir, env, encoding: 'utf8' });
+      const lines = ran.stdout.trim().split('\n');
+      // After a tab, or a colon in zsh, comes the description.
+      return lines.map((line) => line.split(/[\t:]/)[0]!.replaceAll('\\', '')).sort();
+    };
+    t.same(offered('con'), ['consume']);
+    t.same(offered('topics', 'de'), ['delete', 'describe']);
+    const files = offered('dump', 'fi').filter((each) => each.startsWith('file'));
+    t.same(files, ['file one', 'file two']);
+  });
+}
 
 t.test('another shell is misuse', async (t) => {
   t.match(await runCli(['completion', 'tcsh']), { code: 2, stderr: /Allowed choices are bash, zsh, fish/ });
