@@ -118,14 +118,16 @@ t.test('the engine needs nothing but Node and its own few packages', async (t) =
   t.pass('no other package is imported');
 });
 
-t.test('every package that is imported is a dependency, and the other way round', async (t) => {
-  const packageJson = JSON.parse(readFileSync(join(SRC, '../package.json'), 'utf8'));
-  const imported = new Set<string>();
-  for (const { specifier } of sources.flatMap((source) => source.imports)) {
-    if (specifier.startsWith('.') || specifier.startsWith('node:')) continue;
-    imported.add(/^(@[^/]+\/)?[^/]+/.exec(specifier)![0]);
+t.test('every package that is imported is a dependency', async (t) => {
+  const { dependencies } = JSON.parse(readFileSync(join(SRC, '../package.json'), 'utf8'));
+  for (const source of sources) {
+    for (const { specifier } of source.imports) {
+      if (specifier.startsWith('.') || specifier.startsWith('node:')) continue;
+      const name = /^(@[^/]+\/)?[^/]+/.exec(specifier)![0];
+      if (!Object.hasOwn(dependencies, name)) t.fail(`${source.path} imports ${name}`);
+    }
   }
-  t.same([...imported].sort(), Object.keys(packageJson.dependencies).sort());
+  t.pass('all of them');
 });
 
 t.test('the environment is read, and things are printed, by the command line only', async (t) => {
