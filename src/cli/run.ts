@@ -30,6 +30,16 @@ export async function runProcess(): Promise<void> {
   process.exitCode = await run(process.argv.slice(2), processIo());
 }
 
+/** What the system calls by its number, in words. */
+const SYSTEM_ERRORS: Readonly<Record<string, (path: string) => string>> = {
+  ENOENT: (path) => `there is no ${path}`,
+  EACCES: (path) => `no permission to read or write ${path}`,
+  EISDIR: (path) => `${path} is a directory, not a file`,
+  ENOTDIR: (path) => `${path} is not a directory`,
+};
+
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const { code, path } = error as NodeJS.ErrnoException;
+  return SYSTEM_ERRORS[code ?? '']?.(path ?? 'the path given') ?? error.message;
 }
