@@ -33,12 +33,13 @@ export class CleanMarker {
     this.#body = body;
   }
 
+  /** A damaged one counts as missing. */
   static async read(fileSystem: FileSystem, data: string): Promise<CleanMarker | undefined> {
     const bytes = await readWholeFile(fileSystem, cleanMarkerPath(data));
     return bytes === undefined ? undefined : CleanMarker.decode(bytes);
   }
 
-  /** Undefined when it is damaged: then it counts as missing. */
+  /** Undefined when it is damaged. */
   static decode(bytes: Buffer): CleanMarker | undefined {
     const body = decodeSidecar<MarkerBody>('clean', bytes);
     return isMarkerBody(body) ? new CleanMarker(body) : undefined;

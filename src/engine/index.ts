@@ -41,6 +41,7 @@ export {
 } from './settings.ts';
 export { checkTopicName } from './topic.ts';
 export type * from './types.ts';
+export { verifyDirectory } from './verify.ts';
 export type {
   FindingSeverity,
   InspectionProgress,

@@ -35,6 +35,8 @@ export class JournalReplay {
   readonly #damagedBefore = new Map<string, number>();
   /** In the order in which they were written. */
   readonly damaged: JournalDamage[] = [];
+  /** Frames that were never finished, and do not count. */
+  readonly unfinished: { sequence: number; position: number; end: number }[] = [];
   /** Files whose header is damaged; their frames count all the same. */
   readonly damagedHeaders: number[] = [];
 
@@ -67,12 +69,13 @@ export class JournalReplay {
 
   /**
    * Damaged frames that may have held acknowledged batches of a partition behind all that is left of it. Where a later
-   * frame has a batch of the partition, its durable floor tells what is missing before it.
+   * frame has a batch of the partition, that tells what is missing before it. Those in `gaps` have been given up.
    */
-  suspectsOf(topicId: string, partition: number): JournalDamage[] {
+  suspectsOf(topicId: string, partition: number, gaps: readonly OffsetGap[]): JournalDamage[] {
     const key = keyOf(topicId, partition);
     return this.damaged
       .slice(this.#damagedBefore.get(key) ?? 0)
+      .filter((frame) => !isGivenUp(gaps, frame))
       .filter(
         ({ lost }) =>
           lost === null ||
@@ -86,7 +89,8 @@ export class JournalReplay {
   #takeFile(bytes: Buffer, sequence: number): void {
     // A header that is no good is no reason to drop the frames behind it: each names the sequence itself.
     if (decodeJournalHeader(bytes) === undefined) this.damagedHeaders.push(sequence);
-    const { frames, damaged } = decodeJournal(bytes, sequence);
+    const { frames, damaged, unfinished } = decodeJournal(bytes, sequence);
+    if (unfinished) this.unfinished.push({ sequence, position: unfinished.position, end: unfinished.end });
     const rest = damaged.map((frame) => ({ ...frame, sequence }));
     for (const { position, entries } of frames) {
       while (rest.length > 0 && rest[0]!.position < position) this.damaged.push(rest.shift()!);
@@ -110,6 +114,6 @@ export const keptFrameName = ({ sequence, position }: JournalDamage) =>
   `journal-${sequence}-${position}.bytes`;
 
 /** Whether a partition has been repaired for the loss of this frame. */
-export function isGivenUp(gaps: readonly OffsetGap[], frame: JournalDamage): boolean {
+function isGivenUp(gaps: readonly OffsetGap[], frame: JournalDamage): boolean {
   return gaps.some(({ keptAs }) => keptAs?.endsWith(`/${keptFrameName(frame)}`));
 }

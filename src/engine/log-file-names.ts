@@ -66,6 +66,14 @@ export function parseNumberedName(name: string, suffix: string): number | undefi
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
+/** Base offsets of the segments among the names in a partition's directory, in order. */
+export function segmentBases(names: readonly string[]): number[] {
+  return names
+    .map((name) => parseNumberedName(name, SEGMENT_SUFFIX))
+    .filter((base) => base !== undefined)
+    .sort((a, b) => a - b);
+}
+
 /** The partition number of a directory name, undefined for any other name. */
 export function parsePartitionName(name: string): number | undefined {
   return /^(0|[1-9]\d{0,4})$/.test(name) ? Number(name) : undefined;

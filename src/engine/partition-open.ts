@@ -7,7 +7,7 @@ import { isSeglogError } from './errors.ts';
 import { removeIfExists } from './file-operations.ts';
 import { readGaps } from './gaps.ts';
 import type { JournalReplay } from './journal-recovery.ts';
-import { isUnfinished, parseNumberedName, SEGMENT_SUFFIX, segmentPath } from './log-file-names.ts';
+import { isUnfinished, segmentBases, segmentPath } from './log-file-names.ts';
 import {
   type EngineContext,
   PartitionLog,
@@ -30,14 +30,6 @@ export interface OpenRequest {
   journal(): Promise<JournalReplay>;
   /** Called when the journal's files must stay: something in them has no other place. */
   keepJournal(): void;
-}
-
-/** Base offsets of the segments among the names in a partition's directory, in order. */
-export function segmentBases(names: readonly string[]): number[] {
-  return names
-    .map((name) => parseNumberedName(name, SEGMENT_SUFFIX))
-    .filter((base) => base !== undefined)
-    .sort((a, b) => a - b);
 }
 
 export async function openPartition(request: OpenRequest): Promise<PartitionLog> {

@@ -25,6 +25,7 @@ import { type ScanResult, scanTail } from './recovery-scan.ts';
 import {
   emptyIndexes,
   indexFiles,
+  listSegments,
   newSegment,
   readIndexes,
   rebuildSegment,
@@ -54,7 +55,7 @@ export async function recoverPartition(request: RecoveryRequest): Promise<Partit
   const checkpoint = await readCheckpoint(context.fileSystem, directory);
   const ends = knownEnds(request.bases, gaps, checkpoint, request.clean);
   const { logStartOffset } = ends;
-  const segments = await listSegments(request);
+  const segments = await listSegments(context.fileSystem, directory, request.bases);
   const known = await knownLog(context.fileSystem, directory, segments, gaps, ends);
   const { recoveryPoint } = known;
   addMissingStart(request, segments, known);
@@ -74,14 +75,16 @@ export async function recoverPartition(request: RecoveryRequest): Promise<Partit
     gaps,
     kept: (facts) => kept.note(facts, facts.maxTimestamp, topic.settings['index.interval.bytes']),
   });
+  // After a clean stop all of the journal is in the segments.
+  const suspects = request.clean ? [] : request.journal.suspectsOf(topic.id, partition, gaps);
   const lost = [
     ...missingStart(segments, logStartOffset, gaps),
     ...misplaced,
     ...scan.damaged,
     ...misplacedFiles(scan),
-    ...suspectEnd(request, segments, scan.endOffset),
+    ...suspectEnd(suspects, segments, scan.endOffset),
   ];
-  if (hasAnyOf(request, lost)) request.keepJournal();
+  if (suspects.length > 0 || hasAnyOf(request, lost)) request.keepJournal();
   const settled =
     lost.length > 0
       ? await keepDamaged(request, segments, first, scan)
@@ -90,16 +93,6 @@ export async function recoverPartition(request: RecoveryRequest): Promise<Partit
   report(request, scan, damaged, recoveryPoint);
   const { endOffset } = scan;
   return { ...settled, logStartOffset, logEndOffset: endOffset, syncedOffset: endOffset, damaged, gaps };
-}
-
-async function listSegments({ context, directory, bases }: RecoveryRequest): Promise<LogSegment[]> {
-  const segments: LogSegment[] = [];
-  for (const base of bases) {
-    const path = segmentPath(directory, base);
-    const status = await context.fileSystem.status(path);
-    segments.push(new LogSegment(path, { ...emptyStats(base), bytes: status?.size ?? 0 }, true));
-  }
-  return segments;
 }
 
 /**

@@ -4,8 +4,7 @@
  */
 import { createSynced, writeFully } from './file-operations.ts';
 import { endOfGaps } from './gaps.ts';
-import { isGivenUp } from './journal-recovery.ts';
-import { journalPath } from './log-file-names.ts';
+import type { JournalDamage } from './journal-recovery.ts';
 import { emptyStats, IndexWriter, LogSegment } from './log-segment.ts';
 import type { RecoveryRequest, SettledLog } from './partition-recovery.ts';
 import type { RecoveredRun, ScanResult } from './recovery-scan.ts';
@@ -58,21 +57,18 @@ export function damagedHeaders(scan: ScanResult, recoveryPoint: number): Damaged
 
 /** Damaged journal frames of which nobody knows whether they held more of this partition. */
 export function suspectEnd(
-  request: Pick<RecoveryRequest, 'journal' | 'topic' | 'partition' | 'gaps' | 'context' | 'keepJournal'>,
+  frames: readonly JournalDamage[],
   segments: readonly LogSegment[],
   endOffset: number,
 ): DamagedRange[] {
-  const { journal, topic, partition, gaps, context } = request;
-  const suspects = journal.suspectsOf(topic.id, partition).filter((frame) => !isGivenUp(gaps, frame));
-  if (suspects.length > 0) request.keepJournal();
   const { baseOffset, stats } = segments[segments.length - 1]!;
-  return suspects.map(({ sequence, position, end }) => ({
+  return frames.map(({ sequence, position, end }) => ({
     firstOffset: endOffset,
     endOffset,
     segment: baseOffset,
     startPosition: stats.bytes,
     endPosition: stats.bytes,
-    reason: `a damaged frame of ${journalPath(context.directory, sequence)}, bytes ${position} to ${end}, may have held acknowledged records from here on`,
+    reason: `a damaged frame of journal file ${sequence}, bytes ${position} to ${end}, may have held acknowledged records from here on`,
   }));
 }
 

@@ -42,12 +42,16 @@ export interface ScanRequest {
   recoveryPoint: number;
   journaled: JournaledBatches;
   gaps: readonly OffsetGap[];
+  /** Where the log behind the last of the segments goes on; by default it ends there. */
+  limitOffset?: number;
+  /** Called before anything of a segment's file is read. */
+  entered?(segment: LogSegment): Promise<void>;
   /** Told of each batch of the first segment below the recovery point; there are no runs of those. */
   kept?(facts: BatchFacts, position: number): void;
   /** Told of each batch that is taken from a file. */
   taken?(segment: LogSegment, batch: ScannedBatch, position: number): void;
-  /** A stricter check than that of frame and checksum: what it refuses is damage. */
-  accepts?(batch: ScannedBatch): boolean;
+  /** A stricter check than that of frame and checksum: a batch is damaged when it has a reason to refuse it. */
+  refusal?(batch: ScannedBatch): string | undefined;
 }
 
 /** A segment's file that is not in order as a whole. */
@@ -103,7 +107,8 @@ class TailScan {
 
   /** Where the next segment begins; batches of this one lie below. */
   get #limit(): number {
-    return this.#request.segments[this.#index + 1]?.baseOffset ?? Number.POSITIVE_INFINITY;
+    const { segments, limitOffset = Number.POSITIVE_INFINITY } = this.#request;
+    return segments[this.#index + 1]?.baseOffset ?? limitOffset;
   }
 
   result(): ScanResult {
@@ -130,13 +135,16 @@ class TailScan {
   /** Takes one batch, or moves on; false at the end of the log. */
   async step(): Promise<boolean> {
     if (this.#expected >= this.#limit) {
+      if (this.#index + 1 === this.#request.segments.length) return false;
       this.release();
       this.#index++;
       return true;
     }
     const scanner = await this.#open();
     const batch = await scanner.peek();
-    const stored = batch !== null && batch.fault === null && this.#accepts(batch) ? batch : undefined;
+    const whole = batch !== null && batch.fault === null ? batch : undefined;
+    const refusal = whole && this.#request.refusal?.(whole);
+    const stored = refusal === undefined ? whole : undefined;
     if (stored !== undefined && this.#follows(stored)) {
       this.#takeStored(scanner, stored);
       return true;
@@ -146,12 +154,13 @@ class TailScan {
       this.#takeJournaled(scanner, journaled, stored === undefined);
       return true;
     }
-    return this.#resume(scanner, stored);
+    return this.#resume(scanner, stored, refusal ?? 'a batch fails its checks');
   }
 
   async #open(): Promise<SegmentScanner> {
     if (this.#scanner !== undefined) return this.#scanner;
     const { path, stats, exists } = this.#segment;
+    await this.#request.entered?.(this.#segment);
     const first = this.#index === this.#request.first;
     const position = first ? this.#request.position : SEGMENT_HEADER_BYTES;
     let end = stats.bytes;
@@ -166,10 +175,6 @@ class TailScan {
     if (!exists || this.#misplaced !== undefined) end = position;
     this.#scanner = new SegmentScanner(this.#lease?.file ?? noFile, position, end);
     return this.#scanner;
-  }
-
-  #accepts(batch: ScannedBatch): boolean {
-    return this.#request.accepts?.(batch) ?? true;
   }
 
   #follows(batch: ScannedBatch): boolean {
@@ -217,7 +222,7 @@ class TailScan {
   }
 
   /** Neither file nor journal has the next batch: ends the scan, or notes damage and goes on behind it. */
-  async #resume(scanner: SegmentScanner, stored: ScannedBatch | undefined): Promise<boolean> {
+  async #resume(scanner: SegmentScanner, stored: ScannedBatch | undefined, reason: string): Promise<boolean> {
     if (!(await this.#evidence.wasAcknowledged(this.#expected, this.#index, scanner.position))) return false;
     const next = await this.#nextStored(scanner, stored);
     const limit = next?.offset ?? this.#limit;
@@ -225,7 +230,7 @@ class TailScan {
     if (resumed === Number.POSITIVE_INFINITY) return false;
     const end = next?.position ?? this.#segment.stats.bytes;
     const missing = end <= scanner.position || stored !== undefined;
-    this.#noteDamage(resumed, end, missing ? 'records are missing' : 'a batch fails its checks');
+    this.#noteDamage(resumed, end, missing ? 'records are missing' : reason);
     scanner.position = Math.max(scanner.position, end);
     return true;
   }

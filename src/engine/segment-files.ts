@@ -33,6 +33,21 @@ export function newSegment(partitionDir: string, baseOffset: number): LogSegment
   return segment;
 }
 
+/** The files of these segments; `bytes` of their stats is the size of the file. */
+export async function listSegments(
+  fileSystem: FileSystem,
+  directory: string,
+  bases: readonly number[],
+): Promise<LogSegment[]> {
+  const segments: LogSegment[] = [];
+  for (const base of bases) {
+    const path = segmentPath(directory, base);
+    const status = await fileSystem.status(path);
+    segments.push(new LogSegment(path, { ...emptyStats(base), bytes: status?.size ?? 0 }, true));
+  }
+  return segments;
+}
+
 /** Both indexes as files, as they are for the log below `stats.endOffset`. */
 export function indexFiles(
   partitionDir: string,
