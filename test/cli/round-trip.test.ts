@@ -161,3 +161,9 @@ t.test('what was acknowledged before kill -9 is there after it, and the rest fol
   t.equal((await cli(['produce', 'killed', '--batch-bytes', '20k'], halves[1])).code, 0);
   t.ok((await consume('killed')).equals(Buffer.from(lines.join(''))));
 });
+
+t.test('after all of it, every checksum is right', async (t) => {
+  t.match(await daemon.stop(), { code: 0 });
+  const { code, stdout } = await runCli(['verify', data]);
+  t.equal(code, 0, stdout.toString());
+});
