@@ -54,8 +54,13 @@ function collect(onData?: (text: string) => void): { stream: PassThrough; bytes(
 export function startCli(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
   return spawn(process.execPath, [MAIN, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_OPTIONS: '', ...env },
+    env: { ...withoutSettings(process.env), NODE_OPTIONS: '', ...env },
   });
+}
+
+/** Variables that are meant for the tests are no settings of the program. */
+function withoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('SEGLOG_')));
 }
 
 /** What a process printed, once it has ended. `signal` is null unless it was killed by one. */
