@@ -17,12 +17,14 @@ import {
   checkPartition,
   isSynchronous,
   logName,
+  noteRead,
   type ObservedPartition,
   type ObservedRecord,
   type ObservedTopic,
 } from './oracle-check.ts';
+import { loadPatchedEngine } from './patched-engine.ts';
 
-export const DATA = '/data';
+const DATA = '/data';
 
 export interface AppendShape {
   readonly records?: number;
@@ -53,10 +55,11 @@ export class EngineDriver {
   }
 
   static async open(world: World, settings: Record<string, string | number>): Promise<EngineDriver> {
-    const { files, clock } = world;
+    const { files, clock, bug } = world;
+    const engine = bug?.patches ? await loadPatchedEngine(bug.name, bug.patches) : Engine;
     return new EngineDriver(
       world,
-      await Engine.open({ directory: DATA, settings, fileSystem: files, clock }),
+      await engine.open({ directory: DATA, settings, fileSystem: files, clock }),
     );
   }
 
@@ -174,10 +177,15 @@ export class EngineDriver {
   }
 
   /** Reads to the high watermark; `use` gets what was read at a moment when nothing lies beyond it. */
-  async #read<T>(topic: string, partition: number, use: (found: ObservedPartition) => T): Promise<T> {
+  async #read<T>(
+    topic: string,
+    partition: number,
+    use: (found: ObservedPartition) => T,
+    from?: number,
+  ): Promise<T> {
     const { logStartOffset } = this.engine.offsets(topic, partition);
     const records: ObservedRecord[] = [];
-    for (let offset = logStartOffset; ; ) {
+    for (let offset = from ?? logStartOffset; ; ) {
       const { highWatermark } = this.engine.offsets(topic, partition);
       if (offset === highWatermark) return use({ logStartOffset, highWatermark, records });
       const { chunks, nextOffset } = await this.engine.read(topic, partition, { offset, maxBytes: 4096 });
@@ -198,18 +206,41 @@ export class EngineDriver {
     }
   }
 
-  /** As `check` for one partition while others append and something may have failed; reads must go on. */
+  /** Reads along with the next appends, for a second; what it was given must not change any more. */
+  async follow(topic: string, partition: number, records: number): Promise<void> {
+    await this.#reading(topic, partition, async (log) => {
+      let offset = this.engine.offsets(topic, partition).highWatermark;
+      for (const until = offset + records; offset < until; ) {
+        if (!(await this.engine.waitForRecords(topic, partition, offset, 1000))) return;
+        const note = (found: ObservedPartition) => {
+          noteRead(this.#world.oracle, log, found);
+          return found.highWatermark;
+        };
+        offset = await this.#read(topic, partition, note, offset);
+      }
+    });
+  }
+
+  /** As `check` for one partition while others append and something may have failed. */
   async readBack(topic: string, partition: number): Promise<void> {
+    await this.#reading(topic, partition, async (log, synchronous) => {
+      await this.#read(topic, partition, (found) =>
+        checkPartition(this.#world.oracle, log, found, { synchronous, running: true }),
+      );
+    });
+  }
+
+  /** Reads go on whatever has failed, unless reading itself fails or the topic is gone. */
+  async #reading(
+    topic: string,
+    partition: number,
+    read: (log: string, synchronous: boolean) => Promise<void>,
+  ): Promise<void> {
     const { oracle, disk } = this.#world;
     const state = oracle.topic(topic).settled;
     if (state === undefined || partition >= state.partitions) return;
     try {
-      await this.#read(topic, partition, (found) =>
-        checkPartition(oracle, logName(topic, state, partition), found, {
-          synchronous: isSynchronous(state),
-          running: true,
-        }),
-      );
+      await read(logName(topic, state, partition), isSynchronous(state));
     } catch (error) {
       if (error instanceof Violation) throw error;
       const failed = disk.operations.some(

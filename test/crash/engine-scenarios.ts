@@ -1,5 +1,5 @@
 /** What the engine is put through in the crash tests: short runs, each rich in one kind of work. */
-import { type AppendShape, DATA, EngineDriver } from './engine-driver.ts';
+import { type AppendShape, EngineDriver } from './engine-driver.ts';
 import type { Scenario, World } from './harness.ts';
 
 type Settings = Record<string, string | number>;
@@ -19,7 +19,7 @@ const ROLLING: Settings = { 'segment.bytes': 4096, 'index.interval.bytes': 512, 
 interface Work {
   readonly name: string;
   readonly settings: Settings;
-  readonly delays?: number;
+  readonly timing?: Scenario['timing'];
   /** The first life, which may open and close the engine several times. */
   run(world: World, open: () => Promise<EngineDriver>): Promise<void>;
 }
@@ -27,22 +27,10 @@ interface Work {
 function scenario(work: Work): Scenario {
   return {
     name: work.name,
-    delays: work.delays,
-    run: async (world) => {
-      await makeDataDirectory(world);
-      await work.run(world, () => EngineDriver.open(world, work.settings));
-    },
-    recover: async (world) => {
-      await makeDataDirectory(world);
-      await recoverAndGoOn(world, () => EngineDriver.open(world, work.settings));
-    },
+    timing: work.timing,
+    run: (world) => work.run(world, () => EngineDriver.open(world, work.settings)),
+    recover: (world) => recoverAndGoOn(world, () => EngineDriver.open(world, work.settings)),
   };
-}
-
-/** The directory above the data is not the engine's to make. */
-async function makeDataDirectory({ disk }: World): Promise<void> {
-  if ((await disk.status(DATA)) === undefined) await disk.makeDirectory(DATA);
-  await disk.syncDirectory('/');
 }
 
 /** Opens what a crash left, checks all of it, appends to all of it, checks again; half of the time after a clean stop. */
@@ -50,6 +38,7 @@ async function recoverAndGoOn(world: World, open: () => Promise<EngineDriver>): 
   let driver = await open();
   if (world.faulty) await driver.readAllBack();
   else await driver.check();
+  if (world.oracle.state.topics.size === 0) await driver.createTopic('late', 1);
   await appendToAll(world, driver, { records: 2 });
   await appendToAll(world, driver, { records: 1, bytes: 900 });
   await driver.readAllBack();
@@ -99,15 +88,19 @@ export const topicsScenario = scenario({
 export const journalScenario = scenario({
   name: 'many partitions through the journal',
   settings: { ...SMALL, 'journal.files': 2 },
-  delays: 3,
+  timing: { delays: 3 },
   run: async (world, open) => {
-    const driver = await open();
+    let driver = await open();
     await driver.createTopic('wide', 5, ROLLING);
-    for (let round = 0; round < 30; round++) {
+    for (let round = 0; round < 16; round++) {
       const appends = [appendToAll(world, driver), appendToAll(world, driver, { bytes: 700 })];
       if (round % 5 === 0) appends.push(driver.readBack('wide', round % 3));
       await Promise.all(appends);
-      if (round % 10 === 0) await world.clock.advance(1000);
+      if (round % 6 === 0) await world.clock.advance(1000);
+      if (round === 9) {
+        await driver.close();
+        driver = await open();
+      }
     }
     await driver.readAllBack();
     await driver.close();
@@ -117,17 +110,18 @@ export const journalScenario = scenario({
 export const directScenario = scenario({
   name: 'large batches straight to segments',
   settings: DIRECT,
-  delays: 3,
+  // Slow enough for a reader to come between a write and its sync.
+  timing: { delays: 3, syncTurns: 60 },
   run: async (_, open) => {
     let driver = await open();
     await driver.createTopic('deep', 2, ROLLING);
-    for (let round = 0; round < 24; round++) {
+    for (let round = 0; round < 14; round++) {
       const appends = [0, 1, 0].map((partition) =>
         driver.append('deep', partition, { records: 3, bytes: round % 4 === 0 ? 2500 : 400 }),
       );
-      appends.push(driver.readBack('deep', 0));
+      appends.push(driver.readBack('deep', 0), driver.follow('deep', 0, 6), driver.follow('deep', 1, 3));
       await Promise.all(appends);
-      if (round === 12) {
+      if (round === 7) {
         await driver.close();
         driver = await open();
       }
@@ -140,7 +134,7 @@ export const directScenario = scenario({
 export const policiesScenario = scenario({
   name: 'acks and flush policies, idle time',
   settings: { ...SMALL, 'housekeeping.interval.ms': 100 },
-  delays: 3,
+  timing: { delays: 3 },
   run: async (world, open) => {
     let driver = await open();
     await driver.createTopic('sync', 2, { 'segment.ms': 5000 });
@@ -166,15 +160,29 @@ export const policiesScenario = scenario({
 
 export const fullDiskScenario = scenario({
   name: 'a disk that fills and is freed',
-  settings: { ...SMALL, 'log.dir.reserve.bytes': 16_384 },
+  settings: { ...SMALL, 'log.dir.reserve.bytes': 4096, 'journal.max.partition.bytes': 1000 },
   run: async (world, open) => {
     const { disk } = world;
     const driver = await open();
     await driver.createTopic('kept', 3, ROLLING);
     await driver.createTopic('ballast', 1);
-    for (let round = 0; round < 8; round++) await appendToAll(world, driver, { records: 2, bytes: 500 });
-    disk.capacityBytes = disk.usedBytes + 24_000;
-    for (let round = 0; round < 4; round++) await appendToAll(world, driver, { bytes: 1500 });
+    for (let round = 0; round < 6; round++) await appendToAll(world, driver, { records: 2, bytes: 500 });
+    for (let round = 0; round < 6; round++) {
+      // Somebody else takes nearly all of the space, unnoticed: a write finds out by storing only a part.
+      disk.capacityBytes = disk.usedBytes + world.random.below(6000);
+      await Promise.all([
+        // While the first is committed, the next two become one group.
+        driver.append('kept', round % 3, { records: 1 }),
+        driver.append('kept', round % 3, { records: 1 }),
+        driver.append('kept', round % 3, { records: 3, bytes: 3000 }),
+        driver.append('ballast', 0),
+      ]);
+      await appendToAll(world, driver, { bytes: 1500 });
+      await driver.readAllBack();
+      disk.capacityBytes = disk.usedBytes + 30_000;
+      await world.clock.advance(2000);
+      await appendToAll(world, driver);
+    }
     await driver.deleteTopic('ballast');
     disk.capacityBytes = disk.usedBytes + 1_000_000;
     await world.clock.advance(2000);

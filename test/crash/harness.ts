@@ -7,9 +7,11 @@
  */
 import type { FileSystem } from '../../src/engine/file-system.ts';
 import { LogOracle, Violation } from './oracle.ts';
+import type { SourcePatch } from './patched-engine.ts';
 import { runToEnd } from './run-to-end.ts';
 import { CRASH_VARIANTS, type CrashVariant } from './sim/crash-image.ts';
-import { FAULTS_OF, type Fault } from './sim/faults.ts';
+import { FAULTS_OF, type Fault, type OperationKind } from './sim/faults.ts';
+import type { SimOptions } from './sim/kernel.ts';
 import { combineSeeds, Random } from './sim/random.ts';
 import { SimClock } from './sim-clock.ts';
 import { SimFileSystem } from './sim-file-system.ts';
@@ -21,14 +23,15 @@ export interface World {
   readonly clock: SimClock;
   readonly oracle: LogOracle;
   readonly random: Random;
+  readonly bug: PlantedBug | undefined;
   /** A fault was injected: calls of the log may be refused, opening may fail. Promises hold all the same. */
   readonly faulty: boolean;
 }
 
 export interface Scenario {
   readonly name: string;
-  /** How calls complete; see SimOptions. */
-  readonly delays?: number;
+  /** How calls complete. */
+  readonly timing?: Pick<SimOptions, 'delays' | 'syncTurns'>;
   /** The first life: works, and closes. */
   run(world: World): Promise<void>;
   /** A later life: opens what a crash left, checks it, goes on a little, closes. */
@@ -39,8 +42,8 @@ export interface Scenario {
 export interface PlantedBug {
   readonly name: string;
   wrap?(files: FileSystem): FileSystem;
-  /** Changes the program; returns what changes it back. */
-  patch?(): () => void;
+  /** Mistakes in the source of the log; the scenario runs a copy that has them. */
+  readonly patches?: readonly SourcePatch[];
 }
 
 export interface InjectedFault {
@@ -84,6 +87,10 @@ export interface SweepOptions {
   /** About how many images to try; they are sampled evenly from all that there are. Default: all of them. */
   readonly budget?: number;
   readonly bug?: PlantedBug;
+  /** The losses that a sweep of crashes tries. Default: all. */
+  readonly variants?: readonly CrashVariant[];
+  /** Only calls of these kinds fail, in a sweep of errors. Default: all. */
+  readonly kinds?: readonly OperationKind[];
   readonly stopAtFirst?: boolean;
 }
 
@@ -127,7 +134,7 @@ export class Sweep {
   }
 
   firstLife(fault?: InjectedFault): Promise<Lived> {
-    const disk = new SimFileSystem({ seed: this.seed, delays: this.#scenario.delays });
+    const disk = new SimFileSystem({ seed: this.seed, ...this.#scenario.timing });
     const oracle = new LogOracle(() => disk.operations.length);
     return this.#live({ disk, oracle, lives: [{ fault }] }, fault, (world) => this.#scenario.run(world));
   }
@@ -152,10 +159,10 @@ export class Sweep {
     const clock = new SimClock();
     const { bug } = this.#options;
     const random = new Random(this.seed, lives.length, lives.at(-2)?.crash?.seed ?? 0);
-    const restore = bug?.patch?.();
     const files = bug?.wrap?.(disk) ?? disk;
+    const world = { files, disk, clock, oracle, random, bug, faulty: fault !== undefined };
     try {
-      await runToEnd(act({ files, disk, clock, oracle, random, faulty: fault !== undefined }), disk, clock);
+      await runToEnd(act(world), disk, clock);
     } catch (error) {
       // A log that refuses to work with a failing disk keeps its promises.
       if (fault === undefined || error instanceof Violation) {
@@ -164,7 +171,6 @@ export class Sweep {
       }
     } finally {
       disk.abandon();
-      restore?.();
     }
     return lived;
   }
@@ -177,7 +183,8 @@ const messageOf = (error: unknown) =>
 export async function sweepCrashes(scenario: Scenario, options: SweepOptions = {}): Promise<SweepReport> {
   const sweep = new Sweep(scenario, 'crashes', options);
   const first = await sweep.begin();
-  const places = crashPoints(first.disk).flatMap((at) => CRASH_VARIANTS.map((variant) => ({ at, variant })));
+  const { variants = CRASH_VARIANTS } = options;
+  const places = crashPoints(first.disk).flatMap((at) => variants.map((variant) => ({ at, variant })));
   for (const place of sample(places, sweep.budget, sweep.seed)) {
     if (sweep.stopped) break;
     await sweep.nextLife(first, { ...place, seed: combineSeeds(sweep.seed, place.at, place.variant) });
@@ -185,11 +192,38 @@ export async function sweepCrashes(scenario: Scenario, options: SweepOptions = {
   return sweep.report;
 }
 
+/**
+ * The process dies after each change of a name, before the name is synced; the next one takes up what it finds, and then
+ * the power goes: what was found must not be lost again.
+ */
+export async function sweepKills(scenario: Scenario, options: SweepOptions = {}): Promise<SweepReport> {
+  const sweep = new Sweep(scenario, 'kills', options);
+  const first = await sweep.begin();
+  const places = [...first.disk.operations.entries()].filter(
+    ([, { change }]) => change && NAMES.has(change.kind),
+  );
+  for (const [before] of sample(places, sweep.budget / 8, sweep.seed)) {
+    if (sweep.stopped) break;
+    const random = new Random(sweep.seed, 'kills', before);
+    const second = await sweep.nextLife(first, { at: before + 1, variant: 'kill', seed: 0 });
+    const points = crashPoints(second.disk);
+    for (let power = 0; power < 7 && !second.broken; power++) {
+      const at = power === 0 ? points.at(-1)! : random.pick(points);
+      const variant = random.chance(0.5) ? 'only what was synced' : random.pick(CRASH_VARIANTS);
+      await sweep.nextLife(second, { at, variant, seed: random.next() });
+    }
+  }
+  return sweep.report;
+}
+
+const NAMES: ReadonlySet<string> = new Set(['create', 'rename', 'remove']);
+
 /** Every call × every error that its kind can have, once and for ever; then crashes. */
 export async function sweepErrors(scenario: Scenario, options: SweepOptions = {}): Promise<SweepReport> {
   const sweep = new Sweep(scenario, 'errors', options);
   const first = await sweep.begin();
-  const faults = first.disk.operations.flatMap(({ call, kind }) =>
+  const failing = first.disk.operations.filter(({ kind }) => options.kinds?.includes(kind) ?? true);
+  const faults = failing.flatMap(({ call, kind }) =>
     FAULTS_OF[kind].flatMap((fault) => [false, true].map((forever) => ({ call, forever, fault }))),
   );
   for (const fault of sample(faults, sweep.budget / 4, sweep.seed)) {

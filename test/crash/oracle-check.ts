@@ -92,6 +92,14 @@ export function checkPartition(
   oracle.highWatermarkSeen(log, found.highWatermark, synchronous);
 }
 
+/** A reader that goes along got these records, which end at the high watermark: they must not change any more. */
+export function noteRead(oracle: LogOracle, log: string, found: ObservedPartition): void {
+  for (const { batch, baseOffset } of readBatches(oracle, log, found)) {
+    checkBatch(log, batch, baseOffset);
+    if (batch.state === 'open' || !batch.durable) oracle.seen(batch.number, baseOffset);
+  }
+}
+
 interface Present {
   readonly batch: OracleBatch;
   readonly baseOffset: number;

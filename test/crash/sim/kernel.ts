@@ -6,13 +6,15 @@ import { SeglogError } from '../../../src/engine/errors.ts';
 import { type CrashVariant, crashDisk } from './crash-image.ts';
 import { type Change, type Disk, namesOf, type Place } from './disk.ts';
 import type { DiskDirectory } from './disk-directory.ts';
-import { type Call, Faults, shortLength } from './faults.ts';
+import { type Call, Faults, type OperationKind, shortLength } from './faults.ts';
 import { Random } from './random.ts';
 
 export interface SimOptions {
   readonly seed?: number;
   /** Each call completes after 1 to this many microtask turns. Default 1: in the order of the calls. */
   readonly delays?: number;
+  /** A sync takes so many turns more, as it does on a disk: others work meanwhile. Default 0. */
+  readonly syncTurns?: number;
   /** Bytes that fit on the disk, counted in pieces of 512. Default: no limit. */
   readonly capacityBytes?: number;
   /** More handles than this fail with EMFILE. Default: no limit. */
@@ -45,6 +47,9 @@ export interface Action<T> {
 /** A million million bytes: what a disk without a limit says it has. */
 const NO_LIMIT_BYTES = 2 ** 40;
 
+/** No test needs more. Whoever makes more calls runs in a circle, and is stopped by not being answered. */
+const MAX_CALLS = 30_000;
+
 export class Kernel {
   readonly operations: Operation[] = [];
   readonly faults = new Faults();
@@ -73,11 +78,10 @@ export class Kernel {
   }
 
   async operate<T>(call: Call, action: Action<T>): Promise<T> {
-    if (this.dead) return never();
+    if (this.dead || this.calls >= MAX_CALLS) return never();
     const number = this.calls++;
     const fault = this.faults.match(number, call);
-    const delays = this.options.delays ?? 1;
-    for (let turns = delays > 1 ? 1 + this.#delays.below(delays) : 1; turns > 0; turns--) await null;
+    for (let turns = this.#turns(call.kind); turns > 0; turns--) await null;
     if (this.dead) return never();
     const operation: Operation = { ...call, call: number };
     this.operations.push(operation);
@@ -94,6 +98,12 @@ export class Kernel {
       operation.error = (error as { code?: string }).code ?? 'bug';
       throw error;
     }
+  }
+
+  #turns(kind: OperationKind): number {
+    const { delays = 1, syncTurns = 0 } = this.options;
+    const turns = delays > 1 ? 1 + this.#delays.below(delays) : 1;
+    return kind === 'sync' || kind === 'syncDirectory' ? turns + syncTurns : turns;
   }
 
   /** A change that nobody called for. */

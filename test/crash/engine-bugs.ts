@@ -1,0 +1,170 @@
+/**
+ * The mistakes that the crash tests must notice, each with the run and the sweep that show it. Those that can be made
+ * at the seam to the disk are in planted-bugs.ts; the others change a few words of the engine's source.
+ */
+import {
+  directScenario,
+  fullDiskScenario,
+  journalScenario,
+  policiesScenario,
+  topicsScenario,
+} from './engine-scenarios.ts';
+import {
+  type PlantedBug,
+  type Scenario,
+  type SweepOptions,
+  type SweepReport,
+  sweepCrashes,
+  sweepErrors,
+  sweepKills,
+} from './harness.ts';
+import type { SourcePatch } from './patched-engine.ts';
+import {
+  answerBeforeSync,
+  ignoreFullDisk,
+  renameBeforeSync,
+  retryFailedDirectorySync,
+  retryFailedSync,
+  truncateTooMuch,
+  trustShortWrites,
+  withoutDirectorySyncOf,
+  withoutRemovalOf,
+  withoutSyncOf,
+} from './planted-bugs.ts';
+import type { CrashVariant } from './sim/crash-image.ts';
+import type { OperationKind } from './sim/faults.ts';
+
+export interface EngineBug {
+  readonly bug: PlantedBug;
+  readonly scenario: Scenario;
+  readonly sweep: Sweeper;
+}
+
+type Sweeper = (scenario: Scenario, options: SweepOptions) => Promise<SweepReport>;
+type Row = [bug: PlantedBug, scenario: Scenario, sweep: Sweeper];
+
+const sweepErrorsOf =
+  (...kinds: OperationKind[]): Sweeper =>
+  (scenario, options) =>
+    sweepErrors(scenario, { ...options, kinds });
+
+/** A short window of danger is found faster when each point is tried with the loss that shows it. */
+const sweepCrashesOf =
+  (...variants: CrashVariant[]): Sweeper =>
+  (scenario, options) =>
+    sweepCrashes(scenario, { ...options, variants });
+
+const inSource = (name: string, file: string, find: string, replace: string): PlantedBug => {
+  const patches: SourcePatch[] = [{ file, find, replace }];
+  return { name, patches };
+};
+
+const AT_THE_SEAM: Row[] = [
+  [withoutSyncOf('acknowledged before the journal is synced', /\.journal/), journalScenario, sweepCrashes],
+  [withoutSyncOf('acknowledged before the segment is synced', /\.log/), directScenario, sweepCrashes],
+  [answerBeforeSync, journalScenario, sweepCrashes],
+  [
+    withoutDirectorySyncOf('segment names are not synced', /topics\/[^/]+\/\d+$/),
+    directScenario,
+    sweepCrashes,
+  ],
+  [withoutDirectorySyncOf('topic names are not synced', /topics$/), topicsScenario, sweepCrashes],
+  [withoutDirectorySyncOf('topic files are not synced', /topics\/[^/]+$/), topicsScenario, sweepCrashes],
+  [withoutDirectorySyncOf('journal names are not synced', /journal$/), journalScenario, sweepCrashes],
+  [
+    withoutDirectorySyncOf('names in the data directory are not synced', /data$/),
+    journalScenario,
+    sweepCrashes,
+  ],
+  [renameBeforeSync, topicsScenario, sweepCrashes],
+  [retryFailedSync, directScenario, sweepErrorsOf('sync')],
+  [retryFailedDirectorySync, topicsScenario, sweepErrorsOf('syncDirectory')],
+  [trustShortWrites, directScenario, sweepErrorsOf('write')],
+  [ignoreFullDisk, fullDiskScenario, sweepCrashes],
+  [truncateTooMuch, directScenario, sweepCrashes],
+  [withoutRemovalOf('the clean marker stays', /clean-shutdown$/), journalScenario, sweepCrashes],
+];
+
+const IN_THE_SOURCE: Row[] = [
+  [
+    inSource(
+      'readers see what is not durable',
+      'partition-log.ts',
+      "flush === 'sync' ? this.durableOffset : Math.max",
+      'Math.max',
+    ),
+    directScenario,
+    sweepCrashesOf('only what was synced'),
+  ],
+  [
+    inSource(
+      'a journal file is used again before its batches are synced in their segments',
+      'journal.ts',
+      'this.#options.syncTo(client, end)',
+      'client',
+    ),
+    journalScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource(
+      'a clean stop does not sync',
+      'segment-maintenance.ts',
+      'async finish(partition: PartitionLog): Promise<void> {',
+      'async finish(_: PartitionLog): Promise<void> {} async #never(partition: PartitionLog): Promise<void> {',
+    ),
+    policiesScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource(
+      'a failed sync fences nothing',
+      'partition-writer.ts',
+      "failed?.('sync');",
+      "failed?.('sync'); return error as never;",
+    ),
+    directScenario,
+    sweepErrorsOf('sync'),
+  ],
+  [
+    inSource(
+      'what did not fit stays in the file',
+      'partition-writer.ts',
+      'await cutBack(file!, position)',
+      'true',
+    ),
+    fullDiskScenario,
+    sweepCrashesOf('kill'),
+  ],
+  [
+    inSource(
+      'the journal is not replayed',
+      'partition-recovery.ts',
+      'journaled: request.journal.batchesOf(topic.id, partition),',
+      'journaled: new Map(),',
+    ),
+    journalScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource('a recovered tail is not synced', 'recovery-rewrite.ts', 'await file.sync();', ''),
+    journalScenario,
+    sweepKills,
+  ],
+  [
+    inSource(
+      'a topic is deleted file by file',
+      'topic.ts',
+      'await this.#fileSystem.rename(\n      topicDirectory(this.#data, topic.name),\n      deletedTopicDirectory(this.#data, topic.id),\n    );',
+      'await removeTree(this.#fileSystem, topicDirectory(this.#data, topic.name));',
+    ),
+    topicsScenario,
+    sweepCrashes,
+  ],
+];
+
+export const ENGINE_BUGS: EngineBug[] = [...AT_THE_SEAM, ...IN_THE_SOURCE].map(([bug, scenario, sweep]) => ({
+  bug,
+  scenario,
+  sweep,
+}));
