@@ -24,8 +24,8 @@ export class Constant {
 /** Room that writing whole words may touch behind the end. */
 const SLACK_BYTES = 8;
 const MAX_INTEGER_BYTES = 17;
-/** Answers up to this size do not keep a large buffer waiting for a slow client. */
 const SMALL_BYTES = 32 * 1024;
+const NO_BYTES = Buffer.alloc(0);
 
 /** The timestamp written last: records in a row often share it. */
 let lastTimestamp = Number.NaN;
@@ -38,30 +38,31 @@ export class OutputBuffer {
   /** The end of what was written. */
   length = 0;
 
+  readonly #capacity: number;
+
+  /** Begins with this capacity, once the first byte is written. */
   constructor(capacity: number) {
-    this.bytes = takeBuffer(capacity + SLACK_BYTES);
-    this.view = viewOf(this.bytes);
+    this.#capacity = capacity;
+    this.bytes = NO_BYTES;
+    this.view = viewOf(NO_BYTES);
   }
 
-  /**
-   * What was written, as bytes that belong to the caller until it gives them to `giveBuffer`. The buffer is
-   * empty then, with room for as much again.
-   */
+  /** What was written, as bytes that belong to the caller until it gives them to `giveBuffer`. The buffer is empty then. */
   take(): Buffer {
     const taken = this.bytes.subarray(0, this.length);
-    this.bytes = takeBuffer(this.bytes.length);
-    this.view = viewOf(this.bytes);
+    this.bytes = NO_BYTES;
+    this.view = viewOf(NO_BYTES);
     this.length = 0;
     return taken;
   }
 
-  /** What was written, as the last thing that is asked of this buffer: small answers as bytes of their own size. */
-  finish(): { bytes: Buffer; pooled: boolean } {
-    const written = this.bytes.subarray(0, this.length);
-    if (this.length > SMALL_BYTES) return { bytes: written, pooled: true };
-    const bytes = Buffer.from(written);
-    giveBuffer(this.bytes);
-    return { bytes, pooled: false };
+  /** As `take`, but a small answer as bytes of its own size: it must not keep a large buffer waiting for its client. */
+  takeAll(): { bytes: Buffer; pooled: boolean } {
+    const bytes = this.take();
+    if (bytes.length > SMALL_BYTES) return { bytes, pooled: true };
+    const copy = Buffer.from(bytes);
+    giveBuffer(bytes);
+    return { bytes: copy, pooled: false };
   }
 
   /** Forgets what was written after `length`. */
@@ -73,7 +74,9 @@ export class OutputBuffer {
   reserve(more: number): void {
     const needed = this.length + more + SLACK_BYTES;
     if (needed <= this.bytes.length) return;
-    const grown = takeBuffer(Math.max(this.bytes.length * 2, needed));
+    const grown = takeBuffer(
+      Math.max(this.bytes.length === 0 ? this.#capacity : this.bytes.length * 2, needed),
+    );
     this.bytes.copy(grown, 0, 0, this.length);
     giveBuffer(this.bytes);
     this.bytes = grown;

@@ -69,7 +69,7 @@ export function sendBuffer(
   headers: Readonly<Record<string, string>>,
   out: OutputBuffer,
 ): void {
-  const { bytes, pooled } = out.finish();
+  const { bytes, pooled } = out.takeAll();
   if (pooled) reply.raw.once('finish', () => giveBuffer(bytes));
   void reply.headers(headers).send(bytes);
 }

@@ -11,7 +11,9 @@ import { ResponseStream, sendBuffer } from './response-stream.ts';
 import type { ServerSettings } from './settings.ts';
 
 /** A piece of a stream is sent once it has this size. */
-export const SEND_BYTES = 256 * 1024;
+const SEND_BYTES = 256 * 1024;
+/** What the pieces of a stream are begun in: what one step writes usually fits. */
+export const STREAM_BUFFER_BYTES = 1024 * 1024;
 const DEFAULT_PAGE_BYTES = 1024 * 1024;
 /** What a page is begun in; a record more than fits the usual page, so that it need not grow. */
 export const PAGE_BUFFER_BYTES = DEFAULT_PAGE_BYTES + 64 * 1024;

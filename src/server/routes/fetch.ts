@@ -18,7 +18,7 @@ import {
   pageLimits,
   pageWriter,
   runPage,
-  SEND_BYTES,
+  STREAM_BUFFER_BYTES,
   streamLimits,
   streamScan,
 } from '../send-scan.ts';
@@ -145,7 +145,7 @@ async function sendLines(context: AppContext, range: ScanRange, request: FetchRe
   const { query } = request;
   const { highWatermark } = engine.offsets(range.topic, range.partition);
   const finite = { ...range, end: Math.min(range.end, highWatermark) };
-  const out = new OutputBuffer(SEND_BYTES * 2);
+  const out = new OutputBuffer(STREAM_BUFFER_BYTES);
   const scan = new PartitionScan(
     engine,
     finite,

@@ -17,7 +17,7 @@ import {
   pageLimits,
   pageWriter,
   runPage,
-  SEND_BYTES,
+  STREAM_BUFFER_BYTES,
   streamLimits,
   streamScan,
 } from '../send-scan.ts';
@@ -131,7 +131,7 @@ async function sendPage(
 async function sendLines(context: AppContext, request: MergedRequest, reply: FastifyReply): Promise<number> {
   const { query } = request;
   const headers = { 'content-type': 'application/x-ndjson' };
-  const out = new OutputBuffer(SEND_BYTES * 2);
+  const out = new OutputBuffer(STREAM_BUFFER_BYTES);
   const write = lineRecordWriter(query.encoding ?? 'text');
   const { scan, nextCursor } = await openScan(context, request, streamLimits(query), out, write);
   if (request.method === 'HEAD') {
