@@ -45,6 +45,8 @@ export function serveCommand(io: Io): Command {
 
 async function serve(flags: ServeFlags, rest: readonly string[], io: Io): Promise<void> {
   const settings = parseSettingFlags(rest);
+  // Before the server is loaded: a signal that comes meanwhile ends it cleanly, too.
+  const interruption = io.interruption();
   const { createLogger, describeConfig, loadConfig, startServer } = await import('../../server/index.ts');
   const config = loadConfig({
     flags: { ...settings, data: flags.data, listen: flags.listen },
@@ -55,7 +57,6 @@ async function serve(flags: ServeFlags, rest: readonly string[], io: Io): Promis
     printConfig(describeConfig(config), flags.json === true, io);
     return;
   }
-  const interruption = io.interruption();
   const logger = createLogger(config, io.stderr);
   const server = await startServer(config, { logger, version: readVersion() }).catch((error: unknown) => {
     throw explainListenError(error, config.settings.listen);
