@@ -39,7 +39,7 @@ export async function patiently<T>(patience: Patience, call: () => Promise<T>): 
       const now = performance.now();
       if (givingUpAt === undefined) {
         givingUpAt = now + patience.forMs;
-        patience.io.stderr.write(`seglog: ${(error as Error).message}; trying again\n`);
+        patience.io.stderr.write(`seglog: ${(error as Error).message.replace(/\.$/, '')}; trying again\n`);
       }
       if (now >= givingUpAt) throw error;
       const wanted = (error instanceof ServerError ? error.retryAfterMs : undefined) ?? waitMs;

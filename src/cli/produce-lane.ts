@@ -88,12 +88,13 @@ function isTooLarge(error: unknown): boolean {
 
 function describeFailure(inputName: string, batch: ProduceBatch, error: unknown): string {
   const { firstLine, lastLine } = batch;
-  const lines = firstLine === lastLine ? `line ${firstLine}` : `lines ${firstLine} to ${lastLine}`;
+  const single = firstLine === lastLine;
+  const lines = single ? `line ${firstLine}` : `lines ${firstLine} to ${lastLine}`;
   const message = error instanceof Error ? error.message : String(error);
   const unknown =
     error instanceof ConnectionLostError ||
     (error instanceof ServerError && error.code === 'outcome_unknown');
   if (unknown)
-    return `nobody knows whether ${lines} of ${inputName} were stored, see the end of the topic: ${message}`;
+    return `nobody knows whether ${lines} of ${inputName} ${single ? 'was' : 'were'} stored, see the end of the topic: ${message}`;
   return `${lines} of ${inputName} not stored: ${message}`;
 }

@@ -126,7 +126,7 @@ t.test('a request whose answer is lost is not sent again', async (t) => {
   const { code, stderr } = await produce(['a'], 'one\n');
   t.equal(code, 1);
   t.equal(posts().length, 1);
-  t.match(stderr, /nobody knows whether line 1 of standard input were stored/);
+  t.match(stderr, /nobody knows whether line 1 of standard input was stored/);
 });
 
 t.test('a batch that is too large is sent in smaller ones, a line that is too large is named', async (t) => {
