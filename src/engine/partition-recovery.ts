@@ -208,10 +208,7 @@ async function settleTail(
   logStartOffset: number,
 ): Promise<SettledLog> {
   const { context, topic, partition, directory } = request;
-  const rewritten = await rewriteTail(
-    { context, topic, partition, partitionDir: directory, segments, first, kept },
-    scan,
-  );
+  const rewritten = await rewriteTail({ context, topic, partition, directory, segments, first, kept }, scan);
   for (const cut of rewritten.cut) {
     const fields = { topic: topic.name, partition, offset: scan.endOffset, ...cut };
     context.logger.warn(fields, 'cut off bytes that were never acknowledged');

@@ -147,7 +147,7 @@ const IN_THE_SOURCE: Row[] = [
     sweepCrashes,
   ],
   [
-    inSource('a recovered tail is not synced', 'recovery-rewrite.ts', 'await file.sync();', ''),
+    inSource('a recovered tail is not synced', 'segment-writer.ts', 'await file.sync();', ''),
     journalScenario,
     sweepKills,
   ],
