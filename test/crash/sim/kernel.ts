@@ -19,6 +19,8 @@ export interface SimOptions {
   readonly capacityBytes?: number;
   /** More handles than this fail with EMFILE. Default: no limit. */
   readonly maxOpenFiles?: number;
+  /** Whoever makes more calls runs in a circle, and is stopped by not being answered. Default: 30,000. */
+  readonly maxCalls?: number;
 }
 
 /** A completed call. */
@@ -47,7 +49,7 @@ export interface Action<T> {
 /** A million million bytes: what a disk without a limit says it has. */
 const NO_LIMIT_BYTES = 2 ** 40;
 
-/** No test needs more. Whoever makes more calls runs in a circle, and is stopped by not being answered. */
+/** Short runs need no more. */
 const MAX_CALLS = 30_000;
 
 export class Kernel {
@@ -78,7 +80,7 @@ export class Kernel {
   }
 
   async operate<T>(call: Call, action: Action<T>): Promise<T> {
-    if (this.dead || this.calls >= MAX_CALLS) return never();
+    if (this.dead || this.calls >= (this.options.maxCalls ?? MAX_CALLS)) return never();
     const number = this.calls++;
     const fault = this.faults.match(number, call);
     for (let turns = this.#turns(call.kind); turns > 0; turns--) await null;
