@@ -174,19 +174,20 @@ class CheckAll implements Command {
   run = checkAll;
 }
 
-/** Time passes: idle segments are sealed, journals drained, intervals flushed. */
+/** The wall clock is set, and time passes: idle segments are sealed, journals drained, intervals flushed. */
 class PassTime implements Command {
-  readonly ms: number;
+  readonly plan: { readonly jumpMs: number; readonly ms: number };
 
-  constructor(ms: number) {
-    this.ms = ms;
+  constructor(plan: PassTime['plan']) {
+    this.plan = plan;
   }
 
   check = () => true;
-  toString = () => `pass ${this.ms} ms`;
+  toString = () => `time ${JSON.stringify(this.plan)}`;
 
   async run(model: ModelLog, log: LogUnderTest): Promise<void> {
-    await log.clock.advance(this.ms);
+    log.clock.jump(this.plan.jumpMs);
+    await log.clock.advance(this.plan.ms);
     checkBounds(model, log);
   }
 }
@@ -217,6 +218,11 @@ export const COMMANDS: fc.Arbitrary<Command>[] = [
   fc.record({ ...target, time: timeArbitrary }).map((plan) => new Seek(plan)),
   fc.record({ ...target, time: timeArbitrary }).map((plan) => new Seek(plan)),
   fc.constant(new CheckAll()),
-  fc.constantFrom(1, 200, 5000, 3_600_000).map((ms) => new PassTime(ms)),
+  fc
+    .record({
+      jumpMs: fc.constantFrom(0, 0, 0, 3_600_000, 90_000_000, -5000, -90_000_000),
+      ms: fc.constantFrom(1, 200, 5000),
+    })
+    .map((plan) => new PassTime(plan)),
   fc.option(crashArbitrary).map((crash) => new Reopen(crash)),
 ];

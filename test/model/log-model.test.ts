@@ -11,7 +11,7 @@ import type { ModelReport, ModelRunOptions } from './run-model.ts';
 
 const options: ModelRunOptions = {
   seed: testSeed,
-  runs: Math.ceil(60 * testSize),
+  runs: Math.ceil(120 * testSize),
   limitMs: 30_000 * Math.max(1, testSize),
 };
 t.setTimeout(2 * options.limitMs);

@@ -5,6 +5,7 @@ import { Engine } from '../../src/engine/engine.ts';
 import { decodeRecords } from '../../src/engine/record-batch-reader.ts';
 import type { SettingValue } from '../../src/engine/settings.ts';
 import type { LogRecord } from '../../src/engine/types.ts';
+import { verifyDirectory } from '../../src/engine/verify.ts';
 import { runToEnd } from '../crash/run-to-end.ts';
 import type { CrashVariant } from '../crash/sim/crash-image.ts';
 import { SimClock } from '../crash/sim-clock.ts';
@@ -68,7 +69,11 @@ export class LogUnderTest {
 
   static async open(settings: LogSettings, counts: Counts): Promise<LogUnderTest> {
     const { delays, seed } = settings;
-    const log = new LogUnderTest(settings, counts, new SimFileSystem({ delays, seed }));
+    const log = new LogUnderTest(
+      settings,
+      counts,
+      new SimFileSystem({ delays, seed, maxCalls: Number.POSITIVE_INFINITY }),
+    );
     await log.#open();
     return log;
   }
@@ -84,6 +89,8 @@ export class LogUnderTest {
   }
 
   async #open(): Promise<void> {
+    // Only of a disk that was used before there is anything to verify.
+    if (this.#disk.paths().length > 0) await this.#verify();
     const { engine: settings, topicDefaults } = this.#settings;
     this.engine = await this.run(
       Engine.open({
@@ -94,6 +101,12 @@ export class LogUnderTest {
         clock: this.clock,
       }),
     );
+  }
+
+  /** What the next start will find in order must be found in order now. */
+  async #verify(): Promise<void> {
+    const report = await this.run(verifyDirectory({ directory: DATA, fileSystem: this.#disk }));
+    assert(report.ok, `verify finds ${JSON.stringify(report.findings, undefined, 2)}`);
   }
 
   /** Closes and opens, perhaps cut off by a crash. What was closed must all be there. */
