@@ -18,7 +18,7 @@ export class ByteBudget {
     if (this.#used + bytes > this.#limit) {
       throw new HttpProblem(
         'overloaded',
-        'Too many bytes of request bodies are in flight; try again shortly.',
+        'too many bytes of requests and answers are in flight; try again shortly',
       );
     }
     this.#used += bytes;

@@ -16,7 +16,8 @@ import { type MergePosition, PartitionCursor } from './partition-cursor.ts';
 import type { ScanLimits } from './partition-scan.ts';
 import type { RecordWriter } from './record-formats.ts';
 
-const MEMORY_BYTES = 16 * 1024 * 1024;
+/** What all partitions of a merge read ahead, together. */
+export const MERGE_MEMORY_BYTES = 8 * 1024 * 1024;
 const MIN_PIECE_BYTES = 4 * 1024;
 const MAX_PIECE_BYTES = 256 * 1024;
 /** What one step writes at most, give or take a record. */
@@ -61,7 +62,7 @@ export class MergedScan {
     const { topic, partitions } = this.#range;
     const pieceBytes = Math.min(
       MAX_PIECE_BYTES,
-      Math.max(MIN_PIECE_BYTES, Math.floor(MEMORY_BYTES / partitions)),
+      Math.max(MIN_PIECE_BYTES, Math.floor(MERGE_MEMORY_BYTES / partitions)),
     );
     for (let partition = 0; partition < partitions; partition++) {
       const [start, end] = await this.#bounds(partition);

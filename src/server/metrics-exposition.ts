@@ -144,7 +144,12 @@ function addServer(add: Add, { metrics, connections, bodyBytes, version }: Metri
     [...metrics.problems].map(([code, value]) => ({ value, labels: { code } })),
   );
   add('gauge', 'seglog_http_connections', 'Open connections.', async () => one(await connections()));
-  add('gauge', 'seglog_http_body_bytes', 'Bytes of request bodies in memory.', () => one(bodyBytes()));
+  add(
+    'gauge',
+    'seglog_http_body_bytes',
+    'Memory of bodies: of requests as received, of answers as reserved.',
+    () => one(bodyBytes()),
+  );
   add(
     'gauge',
     'seglog_event_loop_lag_seconds',

@@ -8,7 +8,8 @@ import { giveBuffer, takeBuffer } from './buffer-pool.ts';
 import type { OutputBuffer } from './output-buffer.ts';
 import type { RecordWriter } from './record-formats.ts';
 
-const PIECE_BYTES = 512 * 1024;
+/** Read at one time. */
+export const PIECE_BYTES = 512 * 1024;
 const SMALL_PIECE_BYTES = 64 * 1024;
 /** A guess at the size of a record, to read less where few records are wanted. */
 const BYTES_PER_RECORD = 1024;

@@ -4,7 +4,7 @@ import type { Logger } from '../engine/index.ts';
 import { problemOf } from './error-mapping.ts';
 import type { OutputBuffer } from './output-buffer.ts';
 import { PAGE_SEPARATORS, type PageFormat } from './page-format.ts';
-import type { ScanLimits } from './partition-scan.ts';
+import { PIECE_BYTES, type ScanLimits } from './partition-scan.ts';
 import { jsonRecordWriter, msgpackRecordWriter, type RecordWriter } from './record-formats.ts';
 import type { ValueEncoding } from './record-sink.ts';
 import { ResponseStream, sendBuffer } from './response-stream.ts';
@@ -14,6 +14,8 @@ import type { ServerSettings } from './settings.ts';
 const SEND_BYTES = 256 * 1024;
 /** What the pieces of a stream are begun in: what one step writes usually fits. */
 export const STREAM_BUFFER_BYTES = 1024 * 1024;
+/** A piece that is being read, one that is written, and one that waits for the client. */
+export const STREAM_MEMORY_BYTES = PIECE_BYTES + 2 * STREAM_BUFFER_BYTES;
 const DEFAULT_PAGE_BYTES = 1024 * 1024;
 /** What a page is begun in; a record more than fits the usual page, so that it need not grow. */
 export const PAGE_BUFFER_BYTES = DEFAULT_PAGE_BYTES + 64 * 1024;

@@ -61,7 +61,7 @@ export const SERVER_SETTINGS = {
     512 * MIB,
     64 * KIB,
     1024 * 1024 * MIB,
-    'Memory for request bodies at one time, over all connections; beyond it requests are refused (overloaded).',
+    'Memory for bodies of requests and answers at one time, over all connections; beyond it requests are refused.',
   ),
   'http.max.header.bytes': integer(16 * KIB, KIB, MIB, 'Largest request line and headers.'),
   'http.header.timeout.ms': integer(

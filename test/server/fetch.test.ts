@@ -1,6 +1,6 @@
 import { decode } from '@msgpack/msgpack';
 import t from 'tap';
-import { listen, openApp, rawConnection, until } from '../helpers/http-app.ts';
+import { listen, openApp, until } from '../helpers/http-app.ts';
 
 const URL_OF = (partition = 0, topic = 't') => `/api/topics/${topic}/partitions/${partition}/records`;
 const BASE = Date.parse('2026-01-01T00:00:00Z');
@@ -169,40 +169,6 @@ t.test('large ranges come back whole, as lines and as pages', async (t) => {
     capped.rawPayload.length <= 700_000 && capped.rawPayload.length > 690_000,
     `${capped.rawPayload.length} bytes`,
   );
-});
-
-t.test('a stream is read no faster than its client takes it', async (t) => {
-  const opened = await openApp(t);
-  const { engine, lifecycle } = opened;
-  await engine.createTopic('t');
-  const batch = Array.from({ length: 1000 }, () => ({ value: 'x'.repeat(1000) }));
-  for (let i = 0; i < 32; i++) await engine.append('t', batch, { acks: i === 31 ? 'all' : 1 });
-  let read = 0;
-  const counting = Object.assign(Object.create(engine), {
-    offsets: engine.offsets.bind(engine),
-    async read(topic: string, partition: number, options: { offset: number }) {
-      const result = await engine.read(topic, partition, options);
-      read += result.bytes;
-      return result;
-    },
-  });
-  lifecycle.opened(counting);
-  const { port } = await listen(opened);
-  const { socket, closed } = rawConnection(port);
-  socket.pause();
-  socket.write(
-    `GET ${URL_OF()} HTTP/1.1\r\nhost: x\r\naccept: application/x-ndjson\r\nconnection: close\r\n\r\n`,
-  );
-  let before = -1;
-  await until(async () => {
-    const still = read > 0 && read === before;
-    before = read;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    return still;
-  });
-  t.ok(read < 16_000_000, `${read} of 32,000,000 bytes were read while nobody took them`);
-  socket.resume();
-  t.equal((await closed).split('"offset":').length, 32_001, 'the rest follows');
 });
 
 t.test('a long poll waits for the next record, or for its time', async (t) => {

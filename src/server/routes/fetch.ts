@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Engine } from '../../engine/index.ts';
 import { negotiate } from '../accept.ts';
+import { reserveAnswer } from '../answer-memory.ts';
 import type { AppContext } from '../app-context.ts';
 import { HttpProblem } from '../error-mapping.ts';
 import type { FetchParameters, FetchRoute } from '../fetch-parameters.ts';
@@ -19,6 +20,7 @@ import {
   pageWriter,
   runPage,
   STREAM_BUFFER_BYTES,
+  STREAM_MEMORY_BYTES,
   streamLimits,
   streamScan,
 } from '../send-scan.ts';
@@ -126,6 +128,7 @@ async function sendPage(
 ): Promise<number> {
   const { engine } = context.lifecycle;
   const limits = pageLimits(request.query, format, context.settings);
+  reserveAnswer(reply, context.bodyLimits.budget, limits.maxBytes);
   const out = new OutputBuffer(Math.min(limits.maxBytes, PAGE_BUFFER_BYTES));
   beginPage(out, format);
   const scan = new PartitionScan(engine, range, limits, out, pageWriter(format, request.query.encoding));
@@ -161,6 +164,7 @@ async function sendLines(context: AppContext, range: ScanRange, request: FetchRe
     void reply.headers(headers).send();
     return 0;
   }
+  reserveAnswer(reply, context.bodyLimits.budget, STREAM_MEMORY_BYTES);
   await streamScan(scan, out, reply, headers, context.logger);
   return scan.records;
 }

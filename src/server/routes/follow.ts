@@ -11,7 +11,7 @@ import { PartitionScan, resolveEnd, resolveStart } from '../partition-scan.ts';
 import { eventRecordWriter } from '../record-formats.ts';
 import { requestSignal } from '../request-signal.ts';
 import { ResponseStream } from '../response-stream.ts';
-import { streamLimits } from '../send-scan.ts';
+import { STREAM_MEMORY_BYTES, streamLimits } from '../send-scan.ts';
 
 const HEADERS = {
   'content-type': 'text/event-stream; charset=utf-8',
@@ -51,29 +51,21 @@ export async function followPartition(
 }
 
 async function follow(
-  { lifecycle, settings, metrics }: AppContext,
+  context: AppContext,
   scan: PartitionScan,
   out: OutputBuffer,
   stream: ResponseStream,
   reply: FastifyReply,
   { topic, partition }: { topic: string; partition: number },
 ): Promise<void> {
+  const { lifecycle, settings } = context;
   const { engine } = lifecycle;
   const { signal, release } = requestSignal(reply, lifecycle);
-  let counted = 0;
   try {
     // Says at once that the stream is open.
     await stream.write(HEARTBEAT);
     while (!stream.closed && !signal.aborted) {
-      const startedAt = performance.now();
-      const more = await scan.step();
-      if (scan.records > counted)
-        metrics.fetched(topic, scan.records - counted, performance.now() - startedAt);
-      counted = scan.records;
-      if (out.length > 0) {
-        scan.sent(out.length);
-        await stream.flush(out);
-      }
+      const more = await forward(context, scan, out, stream, topic);
       if (scan.done) return;
       if (more) continue;
       const wait = settings['http.sse.heartbeat.ms'];
@@ -82,6 +74,28 @@ async function follow(
     }
   } finally {
     release();
+  }
+}
+
+/** Reads a piece and sends it; memory counts from then until the client has taken it. False when there is no more now. */
+async function forward(
+  { metrics, bodyLimits: { budget } }: AppContext,
+  scan: PartitionScan,
+  out: OutputBuffer,
+  stream: ResponseStream,
+  topic: string,
+): Promise<boolean> {
+  const startedAt = performance.now();
+  const before = scan.records;
+  budget.take(STREAM_MEMORY_BYTES);
+  try {
+    const more = await scan.step();
+    if (scan.records > before) metrics.fetched(topic, scan.records - before, performance.now() - startedAt);
+    scan.sent(out.length);
+    if (out.length > 0) await stream.flush(out);
+    return more;
+  } finally {
+    budget.release(STREAM_MEMORY_BYTES);
   }
 }
 

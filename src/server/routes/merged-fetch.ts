@@ -1,9 +1,10 @@
 /** Reading a range of time over all partitions of a topic, merged by time: as lines, or as pages with a cursor. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { negotiate } from '../accept.ts';
+import { reserveAnswer } from '../answer-memory.ts';
 import type { AppContext } from '../app-context.ts';
 import { decodeCursor, encodeCursor } from '../merge-cursor.ts';
-import { MergedScan } from '../merged-scan.ts';
+import { MERGE_MEMORY_BYTES, MergedScan } from '../merged-scan.ts';
 import { OutputBuffer } from '../output-buffer.ts';
 import { beginPage, endPage, PAGE_CONTENT_TYPES, type PageFormat } from '../page-format.ts';
 import type { ScanLimits } from '../partition-scan.ts';
@@ -18,6 +19,7 @@ import {
   pageWriter,
   runPage,
   STREAM_BUFFER_BYTES,
+  STREAM_MEMORY_BYTES,
   streamLimits,
   streamScan,
 } from '../send-scan.ts';
@@ -113,6 +115,7 @@ async function sendPage(
 ) {
   const { query } = request;
   const limits = pageLimits(query, format, context.settings);
+  reserveAnswer(reply, context.bodyLimits.budget, limits.maxBytes + MERGE_MEMORY_BYTES);
   const out = new OutputBuffer(Math.min(limits.maxBytes, PAGE_BUFFER_BYTES));
   beginPage(out, format);
   const { scan, nextCursor } = await openScan(
@@ -130,6 +133,7 @@ async function sendPage(
 
 async function sendLines(context: AppContext, request: MergedRequest, reply: FastifyReply): Promise<number> {
   const { query } = request;
+  reserveAnswer(reply, context.bodyLimits.budget, STREAM_MEMORY_BYTES + MERGE_MEMORY_BYTES);
   const headers = { 'content-type': 'application/x-ndjson' };
   const out = new OutputBuffer(STREAM_BUFFER_BYTES);
   const write = lineRecordWriter(query.encoding ?? 'text');

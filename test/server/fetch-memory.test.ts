@@ -1,0 +1,65 @@
+/** What slow clients cost: reads wait for them, and what is held for all of them together is bounded. */
+import t from 'tap';
+import { listen, openApp, rawConnection, until } from '../helpers/http-app.ts';
+
+const RECORDS = '/api/topics/t/partitions/0/records';
+
+t.test('a stream is read no faster than its client takes it', async (t) => {
+  const opened = await openApp(t);
+  const { engine, lifecycle } = opened;
+  await engine.createTopic('t');
+  const batch = Array.from({ length: 1000 }, () => ({ value: 'x'.repeat(1000) }));
+  for (let i = 0; i < 32; i++) await engine.append('t', batch, { acks: i === 31 ? 'all' : 1 });
+  let read = 0;
+  const counting = Object.assign(Object.create(engine), {
+    offsets: engine.offsets.bind(engine),
+    async read(topic: string, partition: number, options: { offset: number }) {
+      const result = await engine.read(topic, partition, options);
+      read += result.bytes;
+      return result;
+    },
+  });
+  lifecycle.opened(counting);
+  const { port } = await listen(opened);
+  const { socket, closed } = rawConnection(port);
+  socket.pause();
+  socket.write(
+    `GET ${RECORDS} HTTP/1.1\r\nhost: x\r\naccept: application/x-ndjson\r\nconnection: close\r\n\r\n`,
+  );
+  let before = -1;
+  await until(async () => {
+    const still = read > 0 && read === before;
+    before = read;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return still;
+  });
+  t.ok(read < 16_000_000, `${read} of 32,000,000 bytes were read while nobody took them`);
+  socket.resume();
+  t.equal((await closed).split('"offset":').length, 32_001, 'the rest follows');
+});
+
+t.test('answers that nobody takes are bounded in all: more are refused, and memory comes back', async (t) => {
+  const opened = await openApp(t, { 'http.max.in.flight.bytes': 6_000_000 });
+  const { engine, ask } = opened;
+  await engine.createTopic('t');
+  const batch = Array.from({ length: 1000 }, () => ({ value: 'x'.repeat(1000) }));
+  for (let i = 0; i < 20; i++) await engine.append('t', batch, { acks: i === 19 ? 'all' : 1 });
+  const { port } = await listen(opened);
+  const asked = (accept: string) => ask({ url: RECORDS, headers: { accept } });
+  const lazy = Array.from({ length: 2 }, () => rawConnection(port));
+  for (const { socket } of lazy) {
+    socket.pause();
+    socket.write(`GET ${RECORDS} HTTP/1.1\r\nhost: x\r\naccept: application/x-ndjson\r\n\r\n`);
+  }
+  const held = async () =>
+    Number(/^seglog_http_body_bytes (\d+)$/m.exec((await ask({ url: '/metrics' })).body)![1]);
+  await until(async () => (await held()) > 5_000_000);
+  t.match(await asked('application/x-ndjson'), {
+    problem: { code: 'overloaded' },
+    headers: { 'retry-after': '1' },
+  });
+  for (const { socket } of lazy) socket.destroy();
+  await until(async () => (await held()) === 0);
+  t.equal((await asked('application/json')).statusCode, 200);
+  t.equal(await held(), 0);
+});
