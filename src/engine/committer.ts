@@ -231,10 +231,12 @@ export class Committer {
 
   async #commitDirect(part: GroupPart): Promise<readonly GroupPart[]> {
     const { partition } = part;
+    let written = false;
     try {
       await writeDirect(part);
-      acknowledge(part, (acks) => acks !== 'all');
+      written = true;
       if (part.needsSync) {
+        acknowledge(part, (acks) => acks !== 'all');
         this.#parts.synced(partition, await sync(partition));
       } else {
         this.#syncLater(partition);
@@ -245,7 +247,7 @@ export class Committer {
       return [part];
     } catch (error) {
       this.#noteIfFull(error);
-      this.#refuse(part, error as SeglogError);
+      this.#refuse(part, written ? outcomeUnknown(partition, error) : (error as SeglogError));
       return [];
     }
   }
@@ -301,6 +303,16 @@ function sum<T>(items: readonly T[], value: (item: T) => number): number {
   let total = 0;
   for (const item of items) total += value(item);
   return total;
+}
+
+/** The batches are in the file, but their sync did not happen, whoever's failure was the cause. */
+function outcomeUnknown(partition: PartitionLog, error: unknown): SeglogError {
+  if (isSeglogError(error, 'OUTCOME_UNKNOWN')) return error;
+  const where = { topic: partition.topic.name, partition: partition.partition };
+  const reason = partition.fenced ?? (error as Error).message;
+  return new SeglogError('OUTCOME_UNKNOWN', `partition ${partition.name}: ${reason}`, where, {
+    cause: error,
+  });
 }
 
 function storageFull(reserveBytes: number): SeglogError {

@@ -30,7 +30,6 @@ import { TopicAdmin } from './topic-admin.ts';
 import type {
   Acks,
   AppendOptions,
-  CompressionType,
   EngineHealth,
   EngineStats,
   PartitionAppend,
@@ -58,7 +57,7 @@ export class Engine {
   readonly #maintenance = new SegmentMaintenance();
   readonly #space: SpaceMonitor;
   readonly #housekeeping: Housekeeping;
-  readonly #sticky = new WeakMap<OpenTopic, StickyRoundRobin>();
+  readonly #targets = new WeakMap<OpenTopic, AppendTarget>();
   #failed: string | null = null;
   #closing: Promise<void> | undefined;
 
@@ -155,9 +154,13 @@ export class Engine {
     records: readonly ProduceRecord[],
     options?: AppendOptions,
   ): Promise<PartitionAppend[]> {
-    const append = this.startAppend(topic, options, expectedBytes(records));
-    for (const record of records) append.add(record);
-    return append.commit();
+    try {
+      const append = this.startAppend(topic, options, expectedBytes(records));
+      for (const record of records) append.add(record);
+      return append.commit();
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -165,21 +168,8 @@ export class Engine {
    * guess of how much will come, which spares copying.
    */
   startAppend(topic: string, options: AppendOptions = {}, expectedBytes = 0): PendingAppend {
-    const open = this.#topic(topic);
-    const { settings } = open.partitions[0]!.topic;
-    const configured = settings['compression.type'];
-    const compression: CompressionType =
-      configured === 'producer' ? (options.compression ?? 'none') : configured;
-    const target: AppendTarget = {
-      topicName: topic,
-      partitions: open.partitions,
-      compression,
-      maxBatchBytes: settings['max.message.bytes'],
-      now: this.#context.clock.now(),
-      stickyPartition: () => this.#stickyOf(open).next(open.partitions.length),
-      submit: this.#submit,
-    };
-    return new PendingAppend(target, options, expectedBytes);
+    const target = this.#targetOf(this.#topic(topic));
+    return new PendingAppend(target, options, this.#context.clock.now(), expectedBytes);
   }
 
   /** Reads whole batches from `options.offset` on. Throws OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE. */
@@ -341,13 +331,23 @@ export class Engine {
     for (const partition of this.#allPartitions()) partition.fence(reason);
   }
 
-  #stickyOf(topic: OpenTopic): StickyRoundRobin {
-    let sticky = this.#sticky.get(topic);
-    if (sticky === undefined) {
-      sticky = new StickyRoundRobin();
-      this.#sticky.set(topic, sticky);
+  #targetOf(topic: OpenTopic): AppendTarget {
+    let target = this.#targets.get(topic);
+    if (target === undefined) {
+      const { file, partitions } = topic;
+      const sticky = new StickyRoundRobin();
+      target = {
+        topicName: file.name,
+        partitions,
+        get settings() {
+          return partitions[0]!.topic.settings;
+        },
+        stickyPartition: () => sticky.next(partitions.length),
+        submit: this.#submit,
+      };
+      this.#targets.set(topic, target);
     }
-    return sticky;
+    return target;
   }
 
   #changing<T>(change: () => Promise<T>): Promise<T> {

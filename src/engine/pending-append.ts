@@ -8,24 +8,21 @@ import { unknownPartition } from './partition-log.ts';
 import { partitionForKey } from './partitioner.ts';
 import { BATCH_HEADER_BYTES, type EncodedBatch } from './record-batch.ts';
 import { RecordBatchBuilder } from './record-batch-builder.ts';
+import type { TopicSettings } from './settings.ts';
 import type {
   Acks,
   AppendOptions,
   BytesLike,
-  CompressionType,
   PartitionAppend,
   ProduceHeader,
   ProduceRecord,
 } from './types.ts';
 
-/** What an append needs of the engine. */
+/** A topic as an append sees it. */
 export interface AppendTarget {
   readonly topicName: string;
   readonly partitions: readonly PartitionLog[];
-  readonly compression: CompressionType;
-  readonly maxBatchBytes: number;
-  /** The time of records without one. */
-  readonly now: number;
+  readonly settings: TopicSettings;
   /** The partition of records without a key and without a partition: the same for one append. */
   stickyPartition(): number;
   /** Queues a batch; resolves with its base offset. */
@@ -35,19 +32,25 @@ export interface AppendTarget {
 export class PendingAppend {
   readonly #target: AppendTarget;
   readonly #options: AppendOptions;
-  readonly #builders = new Map<number, RecordBatchBuilder>();
+  readonly #maxBatchBytes: number;
+  /** The time of records without one. */
+  readonly #now: number;
   /** For the first batch: most appends go to one partition. */
   #expectedBytes: number;
   #sticky = -1;
   #count = 0;
   /** The builder of the last record: records of one append mostly share a partition. */
-  #lastPartition = -1;
-  #lastBuilder: RecordBatchBuilder | undefined;
+  #partition = -1;
+  #builder: RecordBatchBuilder | undefined;
+  /** All builders, once there are two. */
+  #builders: Map<number, RecordBatchBuilder> | undefined;
 
-  constructor(target: AppendTarget, options: AppendOptions, expectedBytes: number) {
+  constructor(target: AppendTarget, options: AppendOptions, now: number, expectedBytes: number) {
     this.#target = target;
     this.#options = options;
-    this.#expectedBytes = Math.min(expectedBytes, target.maxBatchBytes);
+    this.#now = now;
+    this.#maxBatchBytes = target.settings['max.message.bytes'];
+    this.#expectedBytes = Math.min(expectedBytes, this.#maxBatchBytes);
     if (options.partition !== undefined) this.#check(options.partition);
   }
 
@@ -57,42 +60,47 @@ export class PendingAppend {
 
   /** Adds a record; throws INVALID_RECORD, MESSAGE_TOO_LARGE or UNKNOWN_TOPIC_OR_PARTITION, and the append is void. */
   add(record: ProduceRecord): void {
-    const { key = null, value, headers, timestamp = this.#target.now } = record;
+    const { key = null, value, headers, timestamp = this.#now } = record;
     if (record.partition !== undefined) this.#check(record.partition);
     this.#add(record.partition ?? this.#choose(key), timestamp, key, value, headers);
   }
 
   /** As `add`, for a record without headers and without a partition of its own: no object is needed. */
-  addBytes(key: BytesLike | null, value: BytesLike | null, timestamp = this.#target.now): void {
+  addBytes(key: BytesLike | null, value: BytesLike | null, timestamp = this.#now): void {
     this.#add(this.#choose(key), timestamp, key, value, undefined);
   }
 
   /** Appends what was added: in each partition all of it or nothing. */
-  async commit(): Promise<PartitionAppend[]> {
-    const { acks = 'all', signal } = this.#options;
-    const appends: Promise<PartitionAppend>[] = [];
-    for (const [partition, builder] of this.#builders) {
-      appends.push(this.#submit(partition, builder, acks, signal));
+  commit(): Promise<PartitionAppend[]> {
+    if (this.#builders === undefined) {
+      if (this.#builder === undefined) return Promise.resolve([]);
+      return this.#submit(this.#partition, this.#builder).then((append) => [append]);
     }
-    if (appends.length === 1) return [await appends[0]!];
-    // All come to their end before the outcome counts, so that no failure goes unseen.
-    const outcomes = await Promise.allSettled(appends);
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed !== undefined) throw failed.reason as SeglogError;
-    return outcomes.map((outcome) => (outcome as PromiseFulfilledResult<PartitionAppend>).value);
+    return this.#commitAll([...this.#builders]);
   }
 
-  async #submit(
-    partition: number,
-    builder: RecordBatchBuilder,
-    acks: Acks,
-    signal: AbortSignal | undefined,
-  ): Promise<PartitionAppend> {
-    const batch = builder.finish(this.#target.compression);
-    const count = batch.recordCount;
-    const baseOffset = await this.#target.submit(this.#target.partitions[partition]!, batch, acks, signal);
-    const lastOffset = baseOffset < 0 ? -1 : baseOffset + count - 1;
-    return { partition, baseOffset, lastOffset, count, timestamp: batch.maxTimestamp };
+  async #commitAll(builders: [number, RecordBatchBuilder][]): Promise<PartitionAppend[]> {
+    // All come to their end before the outcome counts, so that no failure goes unseen.
+    const outcomes = await Promise.allSettled(
+      builders.map(([partition, builder]) => this.#submit(partition, builder)),
+    );
+    return outcomes.map((outcome) => {
+      if (outcome.status === 'rejected') throw outcome.reason as SeglogError;
+      return outcome.value;
+    });
+  }
+
+  #submit(partition: number, builder: RecordBatchBuilder): Promise<PartitionAppend> {
+    const { acks = 'all', signal, compression = 'none' } = this.#options;
+    const configured = this.#target.settings['compression.type'];
+    const batch = builder.finish(configured === 'producer' ? compression : configured);
+    const { recordCount: count, maxTimestamp: timestamp } = batch;
+    return this.#target
+      .submit(this.#target.partitions[partition]!, batch, acks, signal)
+      .then((baseOffset) => {
+        const lastOffset = baseOffset < 0 ? -1 : baseOffset + count - 1;
+        return { partition, baseOffset, lastOffset, count, timestamp };
+      });
   }
 
   #add(
@@ -108,21 +116,24 @@ export class PendingAppend {
         `a timestamp is a whole number of ms since 1970, not ${timestamp}`,
       );
     }
-    const builder = partition === this.#lastPartition ? this.#lastBuilder! : this.#builderFor(partition);
+    const builder = partition === this.#partition ? this.#builder! : this.#builderFor(partition);
     builder.add(timestamp, key, value, headers);
     this.#count++;
-    if (builder.bytes > this.#target.maxBatchBytes) throw tooLarge(this.#target.maxBatchBytes);
+    if (builder.bytes > this.#maxBatchBytes) throw tooLarge(this.#maxBatchBytes);
   }
 
   #builderFor(partition: number): RecordBatchBuilder {
-    let builder = this.#builders.get(partition);
+    let builder = this.#builders?.get(partition);
     if (builder === undefined) {
       builder = new RecordBatchBuilder(BATCH_HEADER_BYTES + this.#expectedBytes);
       this.#expectedBytes = 0;
-      this.#builders.set(partition, builder);
+      if (this.#builder !== undefined) {
+        this.#builders ??= new Map([[this.#partition, this.#builder]]);
+        this.#builders.set(partition, builder);
+      }
     }
-    this.#lastPartition = partition;
-    this.#lastBuilder = builder;
+    this.#partition = partition;
+    this.#builder = builder;
     return builder;
   }
 

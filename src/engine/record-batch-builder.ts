@@ -42,14 +42,19 @@ import {
  * fresh memory, which the system has to provide page by page. Whoever gives a batch's memory back is its only owner.
  */
 const idleMemory: Buffer[] = [];
-const MAX_IDLE_BUFFERS = 32;
+const MAX_IDLE_TOTAL_BYTES = 8 * 1024 * 1024;
+let idleBytes = 0;
 const MIN_IDLE_BYTES = 16 * 1024;
 const MAX_IDLE_BYTES = 1024 * 1024;
 
 function takeMemory(bytes: number): Buffer {
   if (bytes < MIN_IDLE_BYTES) return Buffer.allocUnsafe(bytes);
   const found = idleMemory.findLastIndex((memory) => memory.length >= bytes && memory.length <= 4 * bytes);
-  if (found >= 0) return idleMemory.splice(found, 1)[0]!;
+  if (found >= 0) {
+    const [memory] = idleMemory.splice(found, 1);
+    idleBytes -= memory!.length;
+    return memory!;
+  }
   // In steps, so that what comes back fits what is asked for next.
   const step = 2 ** Math.max(14, Math.floor(Math.log2(bytes)) - 2);
   return Buffer.allocUnsafeSlow(Math.min(Math.ceil(bytes / step) * step, MAX_BATCH_BYTES));
@@ -57,7 +62,9 @@ function takeMemory(bytes: number): Buffer {
 
 function giveMemory(memory: Buffer): void {
   if (memory.length < MIN_IDLE_BYTES || memory.length > MAX_IDLE_BYTES) return;
-  if (idleMemory.length < MAX_IDLE_BUFFERS) idleMemory.push(memory);
+  if (idleBytes + memory.length > MAX_IDLE_TOTAL_BYTES) return;
+  idleMemory.push(memory);
+  idleBytes += memory.length;
 }
 
 /** Takes a batch's memory back, to build other batches in. Nobody may look at its bytes any more. */

@@ -103,7 +103,8 @@ async function readBatches(
   for (;;) {
     const end = segment.stats.bytes;
     if (position < end) {
-      const buffer = await readPiece(file, position, Math.min(want, end - position), into);
+      const length = Math.min(want, end - position);
+      const buffer = await readPiece(file, position, length, into);
       const walked = walk(partition, buffer, expected, offset, maxBytes);
       if (walked.end > walked.start) {
         remember(partition, { offset: walked.expected, segment, position: position + walked.end });
@@ -112,7 +113,9 @@ async function readBatches(
       position += walked.end;
       expected = walked.expected;
       want = Math.max(want, walked.needed);
-      if (!walked.bad && (position >= end || position + walked.needed <= end)) continue;
+      // A file that ends before what was written to it has been cut: there is nothing to wait for.
+      const whole = !walked.bad && buffer.length === length;
+      if (whole && (position >= end || position + walked.needed <= end)) continue;
     } else {
       const beyond = passEnd(partition, segment, expected, offset);
       if (beyond !== 'damaged') return beyond;

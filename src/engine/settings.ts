@@ -64,7 +64,12 @@ export const TOPIC_SETTINGS = {
     16 * MIB,
     'At most one index entry for this many bytes of log.',
   ),
-  'max.message.bytes': integer(16 * MIB, KIB, 512 * MIB, 'Largest batch, as stored, that is accepted.'),
+  'max.message.bytes': integer(
+    16 * MIB,
+    KIB,
+    512 * MIB,
+    'Largest batch that is accepted, before and after compression.',
+  ),
   'compression.type': {
     type: 'choice',
     default: 'producer',
