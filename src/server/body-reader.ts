@@ -81,7 +81,7 @@ class Receiver<T> {
     }
     request.on('data', this.#onData);
     request.on('end', this.#onEnd);
-    request.on('error', this.#onBroken);
+    // A request that breaks off is closed; its "error" comes only to those who listen for it.
     request.on('close', this.#onBroken);
   }
 
@@ -124,14 +124,9 @@ class Receiver<T> {
   #detach(): void {
     this.#request.off('data', this.#onData);
     this.#request.off('end', this.#onEnd);
-    this.#request.off('error', this.#onBroken);
     this.#request.off('close', this.#onBroken);
-    // A connection that breaks later is no error of anybody.
-    this.#request.on('error', ignore);
   }
 }
-
-const ignore = () => {};
 
 function join(chunks: readonly Buffer[], length: number): Buffer {
   if (chunks.length === 1) return chunks[0]!;

@@ -221,7 +221,7 @@ export class JsonScanner {
 }
 
 /** Whether one of four bytes is below 0x20, a quote or a backslash: each test leaves the top bit of such a byte. */
-export function hasSpecial(four: number): boolean {
+function hasSpecial(four: number): boolean {
   const quote = four ^ 0x22222222;
   const backslash = four ^ 0x5c5c5c5c;
   const found =

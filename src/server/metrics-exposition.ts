@@ -1,6 +1,6 @@
 /** The figures of a server as Prometheus metrics, named by Prometheus' rules, in prom-client's registry. */
 import { type Metric, Registry } from 'prom-client';
-import type { Engine } from '../engine/index.ts';
+import type { Engine, EngineStats } from '../engine/index.ts';
 import type { Histogram, Sample } from './histogram.ts';
 import type { ServerMetrics, TopicFigures } from './metrics.ts';
 
@@ -97,28 +97,21 @@ function addStorage(add: Add, { metrics, engine, maxPartitions }: MetricSources)
     'First readable offset of a partition.',
     byPartition('logStartOffset'),
   );
-  gauge('seglog_topics', 'Topics.', () => engine().stats().topics);
-  gauge('seglog_partitions', 'Partitions.', () => engine().stats().partitions);
-  gauge('seglog_segments', 'Segments.', () => engine().stats().segments);
-  gauge('seglog_open_files', 'Files of segments that are open.', () => engine().stats().openFiles);
-  gauge(
-    'seglog_in_flight_bytes',
-    'Bytes accepted but not yet acknowledged.',
-    () => engine().stats().inFlightBytes,
-  );
-  gauge(
-    'seglog_journaled_bytes',
-    'Bytes in the journal, not yet in segments.',
-    () => engine().stats().journaledBytes,
-  );
-  gauge('seglog_journal_files', 'Files of the journal.', () => engine().stats().journalFiles);
-  gauge(
-    'seglog_index_cache_bytes',
-    'Memory of indexes of sealed segments.',
-    () => engine().stats().indexCacheBytes,
-  );
-  gauge('seglog_disk_free_bytes', 'Free bytes of the file system.', () => engine().stats().freeBytes);
-  gauge('seglog_disk_size_bytes', 'Size of the file system.', () => engine().stats().totalBytes);
+  // Collected in this order, so one look at the engine serves all of these.
+  let stats!: EngineStats;
+  gauge('seglog_topics', 'Topics.', () => {
+    stats = engine().stats();
+    return stats.topics;
+  });
+  gauge('seglog_partitions', 'Partitions.', () => stats.partitions);
+  gauge('seglog_segments', 'Segments.', () => stats.segments);
+  gauge('seglog_open_files', 'Files of segments that are open.', () => stats.openFiles);
+  gauge('seglog_in_flight_bytes', 'Bytes accepted but not yet acknowledged.', () => stats.inFlightBytes);
+  gauge('seglog_journaled_bytes', 'Bytes in the journal, not yet in segments.', () => stats.journaledBytes);
+  gauge('seglog_journal_files', 'Files of the journal.', () => stats.journalFiles);
+  gauge('seglog_index_cache_bytes', 'Memory of indexes of sealed segments.', () => stats.indexCacheBytes);
+  gauge('seglog_disk_free_bytes', 'Free bytes of the file system.', () => stats.freeBytes);
+  gauge('seglog_disk_size_bytes', 'Size of the file system.', () => stats.totalBytes);
   gauge('seglog_ready', '1 while the log takes appends and reads.', () => (engine().health().ready ? 1 : 0));
   add('counter', 'seglog_storage_failures_total', 'Failed writes and syncs, full disk, damage found.', () =>
     Object.entries(metrics.failures).map(([kind, value]) => ({ value, labels: { kind } })),

@@ -19,7 +19,7 @@ const BYTES = [1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777
 const LAG_RESOLUTION_MS = 10;
 
 /** No topic can have this name. */
-export const OTHER_TOPICS = '(other)';
+const OTHER_TOPICS = '(other)';
 
 export interface TopicFigures {
   producedRecords: number;

@@ -36,7 +36,6 @@ export class PartitionScan {
   nextOffset: number;
   /** Records written so far. */
   records = 0;
-  highWatermark = 0;
   readonly #engine: Engine;
   readonly #range: ScanRange;
   readonly #limits: ScanLimits;
@@ -87,7 +86,6 @@ export class PartitionScan {
     const { topic, partition } = this.#range;
     const from = this.nextOffset;
     const result = await this.#engine.read(topic, partition, { offset: from, into });
-    this.highWatermark = result.highWatermark;
     for (const chunk of result.chunks) {
       if (!visitRecords(chunk, from, this.#visit)) return false;
     }

@@ -1,4 +1,4 @@
-/** What slow clients cost: reads wait for them, and what is held for all of them together is bounded. */
+/** What clients cost that are slow, or gone: reads wait for them, and what is held for all together is bounded. */
 import t from 'tap';
 import { listen, openApp, rawConnection, until } from '../helpers/http-app.ts';
 
@@ -62,4 +62,23 @@ t.test('answers that nobody takes are bounded in all: more are refused, and memo
   await until(async () => (await held()) === 0);
   t.equal((await asked('application/json')).statusCode, 200);
   t.equal(await held(), 0);
+});
+
+t.test('a client that breaks off in the middle of a body leaves nothing behind', async (t) => {
+  const opened = await openApp(t);
+  const { engine, ask } = opened;
+  await engine.createTopic('t');
+  const { port } = await listen(opened);
+  const held = async () =>
+    Number(/^seglog_http_body_bytes (\d+)$/m.exec((await ask({ url: '/metrics' })).body)![1]);
+  for (const framing of ['content-length: 99', 'transfer-encoding: chunked']) {
+    const { socket } = rawConnection(port);
+    socket.write(
+      `POST /api/topics/t/records HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n${framing}\r\n\r\n4\r\nhalf\r\n`,
+    );
+    await until(async () => (await held()) > 0);
+    socket.destroy();
+    await until(async () => (await held()) === 0);
+  }
+  t.equal(engine.offsets('t', 0).logEndOffset, 0, 'and nothing was stored');
 });
