@@ -225,7 +225,7 @@ export class Committer {
     try {
       await drain(partition);
     } catch (error) {
-      this.#noteIfFull(error);
+      this.#noteIfFull(error, partition.tailBytes);
     }
   }
 
@@ -246,7 +246,7 @@ export class Committer {
       for (const { batch } of part.batches) recycleBatch(batch);
       return [part];
     } catch (error) {
-      this.#noteIfFull(error);
+      this.#noteIfFull(error, part.bytes);
       this.#refuse(part, written ? outcomeUnknown(partition, error) : (error as SeglogError));
       return [];
     }
@@ -266,8 +266,8 @@ export class Committer {
     }
   }
 
-  #noteIfFull(error: unknown): void {
-    if (isSeglogError(error, 'STORAGE_FULL')) this.#parts.space.noteFull();
+  #noteIfFull(error: unknown, bytes: number): void {
+    if (isSeglogError(error, 'STORAGE_FULL')) this.#parts.space.noteFull(bytes);
   }
 
   #done(part: GroupPart): void {

@@ -13,6 +13,8 @@ export class SpaceMonitor {
   #writtenSince = 0;
   #askedAt = Number.NEGATIVE_INFINITY;
   #full = false;
+  /** What was refused last: it is not said that there is space again before there is as much. */
+  #refusedBytes = 0;
   readonly #fileSystem: FileSystem;
   readonly #clock: Clock;
   readonly #directory: string;
@@ -47,9 +49,10 @@ export class SpaceMonitor {
     this.#writtenSince += bytes;
   }
 
-  /** A write found no space. */
-  noteFull(): void {
+  /** A write of so many bytes found no space. */
+  noteFull(bytes: number): void {
     this.#full = true;
+    this.#refusedBytes = bytes;
     this.#askedAt = this.#clock.monotonic();
   }
 
@@ -65,6 +68,7 @@ export class SpaceMonitor {
     }
     const admitted = this.freeBytes - bytes >= this.#reserveBytes;
     this.#full = !admitted;
+    this.#refusedBytes = bytes;
     return admitted;
   }
 
@@ -72,6 +76,6 @@ export class SpaceMonitor {
     this.#askedAt = this.#clock.monotonic();
     this.#space = await this.#fileSystem.space(this.#directory);
     this.#writtenSince = 0;
-    if (this.#full && this.freeBytes > this.#reserveBytes) this.#full = false;
+    if (this.#full && this.freeBytes - this.#refusedBytes > this.#reserveBytes) this.#full = false;
   }
 }
