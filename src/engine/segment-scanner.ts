@@ -24,6 +24,7 @@ import {
 
 const WINDOW_BYTES = 1024 * 1024;
 const MAGIC_POSITION = 4;
+const NO_BYTES = Buffer.alloc(0);
 /** Compressed, many records take few bytes: a batch bounds them by its size once decompressed. */
 const MIN_BATCH_BYTES = BATCH_HEADER_BYTES + 1;
 const MAX_BATCH_RECORDS = Math.floor(MAX_BATCH_BYTES / MIN_RECORD_BYTES);
@@ -46,8 +47,11 @@ export class SegmentScanner {
   position: number;
   readonly #file: FileHandle;
   readonly #end: number;
-  #window: Buffer = Buffer.alloc(0);
+  #window: Buffer = NO_BYTES;
   #windowStart = 0;
+  /** What the window is a part of, and the memory of the one before it: two take turns. */
+  #memory: Buffer = NO_BYTES;
+  #idle: Buffer = NO_BYTES;
 
   /** Batches are looked for in [position, end) of the file. */
   constructor(file: FileHandle, position: number, end: number) {
@@ -133,12 +137,15 @@ export class SegmentScanner {
     const windowEnd = this.#windowStart + this.#window.length;
     if (position >= this.#windowStart && position + length <= windowEnd) return;
     const wanted = Math.min(Math.max(length, WINDOW_BYTES), this.#end - position);
-    const buffer = Buffer.allocUnsafe(wanted);
+    const memory = this.#idle.length >= wanted ? this.#idle : Buffer.allocUnsafeSlow(wanted);
+    const buffer = memory.subarray(0, wanted);
     let kept = 0;
     if (position >= this.#windowStart && position < windowEnd) {
       kept = this.#window.copy(buffer, 0, position - this.#windowStart);
     }
     const read = await readInto(this.#file, buffer.subarray(kept), position + kept);
+    this.#idle = this.#memory;
+    this.#memory = memory;
     this.#window = buffer.subarray(0, kept + read);
     this.#windowStart = position;
   }
