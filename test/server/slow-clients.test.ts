@@ -82,3 +82,40 @@ t.test('a client that breaks off in the middle of a body leaves nothing behind',
   }
   t.equal(engine.offsets('t', 0).logEndOffset, 0, 'and nothing was stored');
 });
+
+t.test(
+  'answers that are sent at the same time do not mix, though they use the same memory in turn',
+  async (t) => {
+    const opened = await openApp(t);
+    const letters = ['a', 'b', 'c', 'd'];
+    for (const letter of letters)
+      await opened.fill(
+        letter,
+        Array.from({ length: 1500 }, () => letter.repeat(1000)),
+      );
+    const { url } = await listen(opened);
+    const get = async (letter: string, accept: string, query: string) => {
+      const answer = await fetch(`${url}/api/topics/${letter}/partitions/0/records${query}`, {
+        headers: { accept },
+      });
+      return { letter, accept, text: await answer.text() };
+    };
+    for (let round = 0; round < 3; round++) {
+      const answers = await Promise.all(
+        letters.flatMap((letter) => [
+          get(letter, 'application/x-ndjson', ''),
+          get(letter, 'application/json', ''),
+          get(letter, 'application/json', '?max_records=9'),
+        ]),
+      );
+      for (const { letter, accept, text } of answers) {
+        const values = text.match(/(?<="value":")[^"]*/g) ?? [];
+        const whole = values.every((value) => value === letter.repeat(1000));
+        t.ok(
+          whole && values.length >= 9 && (accept === 'application/json' || values.length === 1500),
+          `${letter} as ${accept}: ${values.length} values`,
+        );
+      }
+    }
+  },
+);
