@@ -9,6 +9,7 @@ import { CleanMarker } from './clean-marker.ts';
 import { Committer } from './committer.ts';
 import { type EngineOptions, type OpenedDirectory, type OpenTopic, openDirectory } from './engine-open.ts';
 import { SeglogError } from './errors.ts';
+import { orStorageFull } from './file-operations.ts';
 import type { DirectoryLock } from './file-system.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { Journal } from './journal.ts';
@@ -61,9 +62,10 @@ export class Engine {
   #failed: string | null = null;
   #closing: Promise<void> | undefined;
 
-  /** Opens a data directory and recovers what a crash left. Throws DIRECTORY_LOCKED, UNSUPPORTED_VERSION, INVALID_CONFIG. */
+  /** Opens a data directory and recovers what a crash left. Throws DIRECTORY_LOCKED, UNSUPPORTED_VERSION, INVALID_CONFIG, STORAGE_FULL. */
   static async open(options: EngineOptions): Promise<Engine> {
-    const opened = await openDirectory(options);
+    const full = `the disk is full: opening ${options.directory} needs some space; free it and start again, nothing is lost`;
+    const opened = await orStorageFull(full, () => openDirectory(options));
     const engine = new Engine(opened);
     try {
       await engine.#start(opened);

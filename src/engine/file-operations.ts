@@ -1,6 +1,6 @@
 /** What the engine does with files again and again, said once, on top of the FileSystem seam. */
 import { dirname } from 'node:path';
-import { errnoOf } from './errors.ts';
+import { errnoOf, SeglogError } from './errors.ts';
 import type { FileHandle, FileSystem } from './file-system.ts';
 
 /** Writes all of `buffers` at `position`, going on after short writes. */
@@ -164,4 +164,20 @@ export async function removeTree(fileSystem: FileSystem, path: string): Promise<
     else if (status) await fileSystem.remove(child);
   }
   await fileSystem.removeDirectory(path);
+}
+
+/** True for the errors of a file system, or of a quota on it, that has no space left. */
+export function isOutOfSpace(error: unknown): boolean {
+  const errno = errnoOf(error);
+  return errno === 'ENOSPC' || errno === 'EDQUOT';
+}
+
+/** Runs `work`; where it finds no space, the error is STORAGE_FULL and says `message`. */
+export async function orStorageFull<T>(message: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isOutOfSpace(error)) throw new SeglogError('STORAGE_FULL', message, {}, { cause: error });
+    throw error;
+  }
 }

@@ -6,7 +6,7 @@
  * behind. The order "write, then sync, then move the offsets" is what the guarantees rest on.
  */
 import { errnoOf, SeglogError } from './errors.ts';
-import { removeIfExists, writeFully } from './file-operations.ts';
+import { isOutOfSpace, removeIfExists, writeFully } from './file-operations.ts';
 import type { FileHandle } from './file-system.ts';
 import { preparedSegmentPath } from './log-file-names.ts';
 import { addBatch, type BatchFacts, IndexWriter, type LogSegment, type SegmentStats } from './log-segment.ts';
@@ -255,7 +255,7 @@ async function writeFailed(
     const hint = 'raise the limit (ulimit -n) or lower max.open.files';
     return new SeglogError('THROTTLED', `no file descriptors left: ${hint}; nothing was stored`, where);
   }
-  if (errno === 'ENOSPC' || errno === 'EDQUOT') {
+  if (isOutOfSpace(error)) {
     const clean = nothingWritten || (await cutBack(file!, position));
     if (clean) {
       partition.context.observer.failed?.('storage_full');

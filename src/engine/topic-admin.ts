@@ -1,7 +1,8 @@
 /** Making, describing, changing and deleting topics of an open engine; changes one at a time. */
 import type { Committer } from './committer.ts';
 import type { OpenedDirectory, OpenTopic } from './engine-open.ts';
-import { errnoOf, SeglogError } from './errors.ts';
+import { SeglogError } from './errors.ts';
+import { orStorageFull } from './file-operations.ts';
 import { partitionDirectory, topicDirectory } from './log-file-names.ts';
 import { Mutex } from './mutex.ts';
 import { type EngineContext, unknownPartition } from './partition-log.ts';
@@ -10,6 +11,9 @@ import type { SegmentMaintenance } from './segment-maintenance.ts';
 import { nearestName, parseSetting, type SettingValue, TOPIC_SETTINGS } from './settings.ts';
 import { checkTopicName, parseTopicConfig, type TopicFile, type TopicStore, topicIdentity } from './topic.ts';
 import type { TopicChange, TopicDescription, TopicListing, TopicSpec } from './types.ts';
+
+/** Nothing of a change took effect. */
+const NO_SPACE = 'the disk is full: free space or add some';
 
 export class TopicAdmin {
   readonly #context: EngineContext;
@@ -43,7 +47,7 @@ export class TopicAdmin {
       const existing = this.#topics.get(name);
       if (existing !== undefined)
         return { created: false, topic: this.#sameOrRefuse(existing, partitions, config) };
-      const file = await asStorageError(() =>
+      const file = await orStorageFull(NO_SPACE, () =>
         this.#store.create(name, partitions, config, this.#context.clock.now()),
       );
       const topic: OpenTopic = { file, partitions: [] };
@@ -63,7 +67,7 @@ export class TopicAdmin {
         partitions,
         config: changeConfig(topic.file.config, change.config ?? {}),
       };
-      await asStorageError(() => this.#store.alter(topic.file, file));
+      await orStorageFull(NO_SPACE, () => this.#store.alter(topic.file, file));
       topic.file = file;
       topic.partitions[0]!.topic.settings = topicIdentity(file, this.#defaults).settings;
       this.#addPartitions(topic, partitions);
@@ -213,17 +217,4 @@ function unknownSetting(name: string): never {
   const near = nearestName(name, Object.keys(TOPIC_SETTINGS));
   const hint = near === undefined ? '' : `; did you mean "${near}"?`;
   throw new SeglogError('INVALID_CONFIG', `unknown setting "${name}"${hint}`, { setting: name });
-}
-
-/** A failed change of a topic's files: nothing of it took effect. */
-async function asStorageError<T>(change: () => Promise<T>): Promise<T> {
-  try {
-    return await change();
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === 'ENOSPC' || errno === 'EDQUOT') {
-      throw new SeglogError('STORAGE_FULL', 'the disk is full: free space or add some', {}, { cause: error });
-    }
-    throw error;
-  }
 }
