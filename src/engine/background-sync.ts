@@ -20,6 +20,8 @@ export type SyncListener = (partition: PartitionLog, synced: SyncedState) => voi
 
 export class BackgroundSync {
   readonly #waiting = new Map<PartitionLog, Request>();
+  /** Their last sync could not even begin, for want of descriptors or of space. */
+  readonly #missed = new Set<PartitionLog>();
   #running = 0;
   readonly #synced: SyncListener;
 
@@ -40,6 +42,11 @@ export class BackgroundSync {
     return promise;
   }
 
+  /** Tries again to sync what could not be synced. */
+  retry(): void {
+    for (const partition of this.#missed) void this.request(partition);
+  }
+
   #startNext(): void {
     for (const request of this.#waiting.values()) {
       if (this.#running >= PARALLEL_SYNCS) return;
@@ -51,9 +58,13 @@ export class BackgroundSync {
 
   async #run(partition: PartitionLog): Promise<SyncedState> {
     try {
+      this.#missed.delete(partition);
       const synced = await sync(partition);
       this.#synced(partition, synced);
       return synced;
+    } catch (error) {
+      if (partition.fenced === null) this.#missed.add(partition);
+      throw error;
     } finally {
       this.#running--;
       this.#startNext();

@@ -111,7 +111,14 @@ export class Engine {
       failed: (reason) => this.#fail(reason),
     });
     this.#admin = new TopicAdmin(opened, this.#committer, this.#maintenance);
-    this.#housekeeping = new Housekeeping(context, topics, this.#committer, this.#maintenance, this.#space);
+    this.#housekeeping = new Housekeeping(
+      context,
+      topics,
+      this.#committer,
+      this.#maintenance,
+      backgroundSync,
+      this.#space,
+    );
   }
 
   async #start({ journalFiles, keepJournal }: OpenedDirectory): Promise<void> {

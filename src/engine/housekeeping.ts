@@ -1,7 +1,8 @@
 /**
  * What no event brings about: segments of idle partitions that time has come to seal, journaled batches of partitions
- * that have gone quiet, and space that others free or use up. One timer for all of it.
+ * that have gone quiet, what could not be done before, and space that others free or use up. One timer for all of it.
  */
+import type { BackgroundSync } from './background-sync.ts';
 import type { Committer } from './committer.ts';
 import type { OpenTopic } from './engine-open.ts';
 import type { EngineContext, PartitionLog } from './partition-log.ts';
@@ -14,6 +15,7 @@ export class Housekeeping {
   readonly #topics: ReadonlyMap<string, OpenTopic>;
   readonly #committer: Committer;
   readonly #maintenance: SegmentMaintenance;
+  readonly #backgroundSync: BackgroundSync;
   readonly #space: SpaceMonitor;
   #cancel: (() => void) | undefined;
 
@@ -22,12 +24,14 @@ export class Housekeeping {
     topics: ReadonlyMap<string, OpenTopic>,
     committer: Committer,
     maintenance: SegmentMaintenance,
+    backgroundSync: BackgroundSync,
     space: SpaceMonitor,
   ) {
     this.#context = context;
     this.#topics = topics;
     this.#committer = committer;
     this.#maintenance = maintenance;
+    this.#backgroundSync = backgroundSync;
     this.#space = space;
   }
 
@@ -49,6 +53,7 @@ export class Housekeeping {
   async #run(): Promise<void> {
     await this.#space.refresh();
     await this.#committer.drainAll();
+    this.#backgroundSync.retry();
     this.#maintenance.retry();
     const due = this.#dueToRoll();
     if (due.length === 0) return;
