@@ -25,10 +25,13 @@ export interface StartOptions {
   engine?: Partial<EngineOptions>;
 }
 
+/** The part of the time for a stop that requests in flight may take; what is left is for closing the log. */
+const REQUESTS_SHARE = 0.7;
+
 /** How a server came to its end. */
 export interface ServerEnd {
   reason: 'stopped' | 'storage_failure' | 'open_failure';
-  /** What was in flight was finished and the log closed, all within `shutdown.timeout.ms`. */
+  /** The log was closed with all that was accepted, within `shutdown.timeout.ms`. */
   clean: boolean;
   detail: string | null;
 }
@@ -133,22 +136,33 @@ export class RunningServer {
     lifecycle.stop();
     logger.info({ reason }, 'stopping');
     const deadline = config.settings['shutdown.timeout.ms'];
-    const clean = await withinMs(deadline, this.#finishWork(reason));
+    const startedAt = performance.now();
+    const cut = reason === 'open_failure' ? 0 : await this.#finishRequests(deadline * REQUESTS_SHARE);
     app.server.closeAllConnections();
+    const clean = await withinMs(deadline - (performance.now() - startedAt), this.#closeLog(reason));
     await app.close();
     metrics.close();
     if (clean) logger.info({ reason }, 'stopped');
     else logger.error({ reason }, 'stopped without a clean close: the next start recovers');
-    this.#finish({ reason, clean, detail });
+    const cutOff = cut === 0 ? null : `${cut} requests did not finish in time and were cut off`;
+    this.#finish({ reason, clean, detail: detail ?? cutOff });
   }
 
-  async #finishWork(reason: ServerEnd['reason']): Promise<boolean> {
-    const { lifecycle, logger, requests } = this.#parts;
-    // A log that is still being recovered is closed once it is open.
-    if (reason === 'stopped') await this.ready.catch(() => {});
+  /** Waits for the requests in flight; how many are still not finished after `ms`. */
+  async #finishRequests(ms: number): Promise<number> {
+    const { requests, logger } = this.#parts;
+    const idle = requests.idle().then(() => true);
+    if (await withinMs(ms, idle)) return 0;
+    logger.warn({ requests: requests.count }, 'requests did not finish in time and are cut off');
+    return requests.count;
+  }
+
+  async #closeLog(reason: ServerEnd['reason']): Promise<boolean> {
+    const { lifecycle, logger } = this.#parts;
     if (reason === 'open_failure') return true;
-    await requests.idle();
     try {
+      // A log that is still being recovered is closed once it is open.
+      await this.ready;
       await lifecycle.engine.close();
       return true;
     } catch (error) {
