@@ -6,7 +6,7 @@ import { Daemon } from '../../helpers/daemon.ts';
 
 async function dataDirectory(parent: string): Promise<string> {
   const data = `${parent}/data`;
-  const engine = await Engine.open({ directory: data });
+  const engine = await Engine.open({ directory: data, settings: { 'journal.files': 0 } });
   await engine.createTopic('a');
   for (let i = 0; i < 10; i++) await engine.append('a', [{ value: `value ${i}` }]);
   await engine.close();
