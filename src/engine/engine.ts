@@ -164,7 +164,8 @@ export class Engine {
     options?: AppendOptions,
   ): Promise<PartitionAppend[]> {
     try {
-      const append = this.startAppend(topic, options, expectedBytes(records));
+      const append = this.startAppend(topic, options);
+      append.expect(expectedBytes(records));
       for (const record of records) append.add(record);
       return append.commit();
     } catch (error) {
@@ -172,13 +173,10 @@ export class Engine {
     }
   }
 
-  /**
-   * As `append`, for a caller that goes through its input record by record and needs no array of them. `expectedBytes` is a
-   * guess of how much will come, which spares copying.
-   */
-  startAppend(topic: string, options: AppendOptions = {}, expectedBytes = 0): PendingAppend {
+  /** As `append`, for a caller that goes through its input record by record and needs no array of them. */
+  startAppend(topic: string, options: AppendOptions = {}): PendingAppend {
     const target = this.#targetOf(this.#topic(topic));
-    return new PendingAppend(target, options, this.#context.clock.now(), expectedBytes);
+    return new PendingAppend(target, options, this.#context.clock.now());
   }
 
   /** Reads whole batches from `options.offset` on. Throws OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE. */

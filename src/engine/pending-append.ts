@@ -36,7 +36,7 @@ export class PendingAppend {
   /** The time of records without one. */
   readonly #now: number;
   /** For the first batch: most appends go to one partition. */
-  #expectedBytes: number;
+  #expectedBytes = 0;
   #sticky = -1;
   #count = 0;
   /** The builder of the last record: records of one append mostly share a partition. */
@@ -45,13 +45,17 @@ export class PendingAppend {
   /** All builders, once there are two. */
   #builders: Map<number, RecordBatchBuilder> | undefined;
 
-  constructor(target: AppendTarget, options: AppendOptions, now: number, expectedBytes: number) {
+  constructor(target: AppendTarget, options: AppendOptions, now: number) {
     this.#target = target;
     this.#options = options;
     this.#now = now;
     this.#maxBatchBytes = target.settings['max.message.bytes'];
-    this.#expectedBytes = Math.min(expectedBytes, this.#maxBatchBytes);
     if (options.partition !== undefined) this.#check(options.partition);
+  }
+
+  /** About how many bytes of keys and values will be added; spares copying while the batch grows. */
+  expect(bytes: number): void {
+    this.#expectedBytes = Math.min(Math.ceil(bytes), this.#maxBatchBytes);
   }
 
   get recordCount(): number {

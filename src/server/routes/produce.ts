@@ -76,7 +76,10 @@ async function produce(context: AppContext, request: FastifyRequest<ProduceRoute
   const acks: Acks = wanted === 'all' ? 'all' : wanted === '1' ? 1 : 0;
   // Begun before the body is read: a topic that does not exist is refused without taking the body in.
   const pending = engine.startAppend(request.params.topic, { acks, partition, compression });
-  await parseBody(request.raw, context.bodyLimits, (body) => read(body, pending, { encoding, key }));
+  await parseBody(request.raw, context.bodyLimits, (body) => {
+    pending.expect(body.length + body.length / 8);
+    read(body, pending, { encoding, key });
+  });
   if (pending.recordCount === 0) throw new HttpProblem('invalid_request', 'the body has no records');
   const appended = await pending.commit();
   context.metrics.produced(performance.now() - startedAt);
