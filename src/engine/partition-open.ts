@@ -43,12 +43,14 @@ async function openState(request: OpenRequest): Promise<PartitionState> {
   const { fileSystem } = context;
   if ((await fileSystem.status(directory)) === undefined) return lostPartition(request);
   const names = await fileSystem.list(directory);
-  for (const name of names) if (isUnfinished(name)) await removeIfExists(fileSystem, `${directory}/${name}`);
   const bases = segmentBases(names);
   const { gaps, damage } = await readGapsOrDamage(request);
   const clean = damage === undefined ? await openClean(request, bases, gaps) : undefined;
+  // A journal of a newer version ends it before anything is touched.
+  const journal = clean === undefined ? await request.journal() : undefined;
+  for (const name of names) if (isUnfinished(name)) await removeIfExists(fileSystem, `${directory}/${name}`);
   if (clean !== undefined) return clean;
-  const recovery: RecoveryRequest = { ...request, bases, gaps, journal: await request.journal() };
+  const recovery: RecoveryRequest = { ...request, bases, gaps, journal: journal! };
   const state = await recoverPartition(recovery);
   state.fenced ??= damage ?? null;
   return state;

@@ -84,13 +84,14 @@ export class TopicStore {
     this.#data = data;
   }
 
-  /** All topics; removes what was left half made or half deleted. */
+  /** All topics; removes what was left half made or half deleted, unless one of them is of a newer version. */
   async load(): Promise<TopicFile[]> {
     const directory = topicsDirectory(this.#data);
+    const names = await this.#fileSystem.list(directory);
     const topics: TopicFile[] = [];
-    for (const name of await this.#fileSystem.list(directory)) {
+    for (const name of names) if (!isUnfinished(name)) topics.push(await this.#read(name));
+    for (const name of names) {
       if (isUnfinished(name)) await removeTree(this.#fileSystem, `${directory}/${name}`);
-      else topics.push(await this.#read(name));
     }
     return topics.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
