@@ -19,7 +19,7 @@ export function inspectRecords(buffer: Buffer, at: number): string | undefined {
       if (timestamp > most) most = timestamp;
     });
   } catch (error) {
-    if (isSeglogError(error)) return error.message;
+    if (isSeglogError(error)) return `its records cannot be read: ${error.message}`;
     throw error;
   }
   const count = batchRecordCount(buffer, at);

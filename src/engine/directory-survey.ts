@@ -2,6 +2,7 @@
  * What a data directory consists of, above its partitions, in whatever state it is: meta file, topics, clean marker and
  * journal. Reads only. What is damaged is told, not thrown; a newer version is thrown (UNSUPPORTED_VERSION).
  */
+import { basename } from 'node:path';
 import { CleanMarker } from './clean-marker.ts';
 import { errnoOf, isSeglogError, SeglogError } from './errors.ts';
 import { readWholeFile } from './file-operations.ts';
@@ -12,6 +13,10 @@ import {
   isUnfinished,
   journalDirectory,
   parsePartitionName,
+  partitionDirectory,
+  segmentBases,
+  segmentPath,
+  summaryPath,
   topicDirectory,
   topicFilePath,
   topicsDirectory,
@@ -105,8 +110,26 @@ async function surveyTopic(fileSystem: FileSystem, data: string, name: string): 
   }
 }
 
+/** Bytes of the segments of a topic; with `onlySealed` of those that have a summary. */
+export async function segmentBytes(
+  fileSystem: FileSystem,
+  { directory, partitions }: TopicSurvey,
+  onlySealed = false,
+): Promise<number> {
+  let bytes = 0;
+  for (const partition of partitions) {
+    const path = partitionDirectory(directory, partition);
+    const names = new Set(await listOrNone(fileSystem, path));
+    for (const base of segmentBases([...names])) {
+      if (onlySealed && !names.has(basename(summaryPath(path, base)))) continue;
+      bytes += (await fileSystem.status(segmentPath(path, base)))?.size ?? 0;
+    }
+  }
+  return bytes;
+}
+
 /** The names in a directory, none when there is no such directory. */
-export async function listOrNone(fileSystem: FileSystem, directory: string): Promise<string[]> {
+async function listOrNone(fileSystem: FileSystem, directory: string): Promise<string[]> {
   try {
     return await fileSystem.list(directory);
   } catch (error) {

@@ -39,6 +39,8 @@ export interface EngineOptions {
   clock?: Clock;
   logger?: Logger;
   observer?: EngineObserver;
+  /** The directory's lock, when the caller holds it: it goes over to the engine. */
+  lock?: DirectoryLock;
 }
 
 /** A topic while the engine is open. */
@@ -64,7 +66,7 @@ export async function openDirectory(options: EngineOptions): Promise<OpenedDirec
   const { fileSystem, directory } = context;
   const topicDefaults = parseTopicConfig(options.topicDefaults ?? {});
   await makeDataDirectory(fileSystem, directory);
-  const lock = await fileSystem.lock(lockPath(directory));
+  const lock = options.lock ?? (await fileSystem.lock(lockPath(directory)));
   try {
     if ((await readMeta(fileSystem, directory)) === undefined) {
       await createMeta(fileSystem, directory, context.clock.now());

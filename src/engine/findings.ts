@@ -24,12 +24,7 @@ export class Findings {
   }
 
   add(severity: FindingSeverity, path: string, message: string, place: FindingPlace = {}): void {
-    if (severity === 'damage') this.damage++;
-    if (this.list.length >= MAX_FINDINGS) {
-      this.omitted++;
-      return;
-    }
-    this.list.push({
+    this.take({
       severity,
       topic: place.topic ?? null,
       partition: place.partition ?? null,
@@ -41,5 +36,11 @@ export class Findings {
       endOffset: place.offsets?.endOffset ?? null,
       message,
     });
+  }
+
+  take(finding: VerifyFinding): void {
+    if (finding.severity === 'damage') this.damage++;
+    if (this.list.length < MAX_FINDINGS) this.list.push(finding);
+    else this.omitted++;
   }
 }

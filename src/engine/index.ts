@@ -26,6 +26,7 @@ export { nodeFileSystem } from './node-file-system.ts';
 export { murmur2, partitionForKey } from './partitioner.ts';
 export { PendingAppend } from './pending-append.ts';
 export { decodeHeaders, decodeRecords, type RecordVisitor, visitRecords } from './record-batch-reader.ts';
+export { repairDirectory } from './repair.ts';
 export type { RepairAction, RepairLoss, RepairOptions, RepairReport } from './repair-report.ts';
 export {
   ENGINE_SETTINGS,

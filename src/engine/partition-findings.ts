@@ -14,11 +14,10 @@ import {
   segmentPath,
   TIME_INDEX_SUFFIX,
 } from './log-file-names.ts';
-import type { PartitionSurvey } from './partition-survey.ts';
-import type { RecoveredRun } from './recovery-scan.ts';
+import { damageOf, type PartitionSurvey } from './partition-survey.ts';
 import type { SealedSurvey } from './sealed-survey.ts';
-import type { SegmentSurvey } from './segment-survey.ts';
-import { differences } from './segment-survey.ts';
+import type { DerivedProblem, SegmentSurvey } from './segment-survey.ts';
+import { countedEnd, derivedProblems, markedSegments, markerFault, runsOf } from './survey-judgement.ts';
 import type { DamagedRange } from './types.ts';
 
 export interface PartitionOwner {
@@ -33,22 +32,24 @@ export function addPartitionFindings(
   survey: PartitionSurvey,
   clean: CleanPartition | undefined,
 ): void {
+  if (survey.missing) {
+    const { lost, scan, directory } = survey;
+    const offsets =
+      lost.length > 0 ? { firstOffset: lost[0]!.firstOffset, endOffset: scan.endOffset } : undefined;
+    const message = 'the directory of the partition is missing';
+    findings.add('damage', directory, message, { ...owner, ...(offsets && { offsets }) });
+    return;
+  }
   addFileFindings(findings, owner, survey);
   const marked = markedSegments(survey, clean);
-  for (let i = 0; i < survey.segments.length; i++) {
-    const segment = survey.segments[i]!;
+  for (const segment of survey.segments) {
     addRangeFindings(findings, owner, survey, segment);
-    const { baseOffset } = segment.segment;
-    const intact = !survey.lost.some((range) => range.segment === baseOffset) && !isCut(survey, segment);
-    const last = i + 1 === survey.segments.length;
-    // After a crash the last segment's files lag behind it, and those of segments that were not sealed yet are missing.
-    const sealed = segment.segment.exists && (last ? marked !== undefined : true);
-    addDerivedFindings(findings, owner, segment, { sealed, intact, last });
-    const stats = marked?.get(baseOffset);
-    const wrong = stats !== undefined && intact ? differences(stats, segment.stats) : '';
+    addDerivedFindings(findings, owner, segment, derivedProblems(survey, segment, marked));
+    const wrong = markerFault(survey, segment, marked);
     if (wrong !== '') {
-      const message = `the clean marker is not true of this segment: ${wrong}; repair removes it`;
-      findings.add('damage', segment.segment.path, message, { ...owner, segment: baseOffset });
+      const { path, baseOffset } = segment.segment;
+      const message = `the clean marker is not true of this segment: ${wrong}; repair corrects it, nothing is lost`;
+      findings.add('damage', path, message, { ...owner, segment: baseOffset });
     }
     addTailFindings(findings, owner, survey, segment, marked !== undefined);
   }
@@ -62,21 +63,9 @@ export function addSealedFindings(
 ): void {
   for (const segment of survey.segments) {
     addRangeFindings(findings, owner, survey, segment);
-    const intact = !survey.lost.some((range) => range.segment === segment.segment.baseOffset);
-    addDerivedFindings(findings, owner, segment, { sealed: true, intact, last: false });
+    const intact = !damageOf(survey).some((range) => range.segment === segment.segment.baseOffset);
+    addDerivedFindings(findings, owner, segment, segment.problems(true, intact));
   }
-}
-
-/** The segments as the clean marker has them; undefined when the next start will not believe it. */
-function markedSegments(survey: PartitionSurvey, clean: CleanPartition | undefined) {
-  if (clean === undefined) return undefined;
-  const stored = survey.segments.filter(({ segment }) => segment.exists);
-  const active = stored.at(-1)?.segment.stats.bytes;
-  const fits =
-    clean.segments.length === stored.length &&
-    clean.segments.every(({ baseOffset }, i) => baseOffset === stored[i]!.segment.baseOffset) &&
-    active === clean.segments.at(-1)?.bytes;
-  return fits ? new Map(clean.segments.map((stats) => [stats.baseOffset, stats])) : undefined;
 }
 
 /** Files of the partition as a whole, and names that are not of its segments. */
@@ -148,7 +137,7 @@ function addRangeFindings(
       rangePlace(owner, range),
     );
   }
-  for (const range of survey.lost.filter(here)) {
+  for (const range of damageOf(survey).filter(here)) {
     findings.add('damage', path, range.reason, rangePlace(owner, range));
   }
   for (const range of survey.scan.abandoned.filter(here)) {
@@ -161,39 +150,15 @@ function addRangeFindings(
 function addDerivedFindings(
   findings: Findings,
   owner: PartitionOwner,
-  survey: SegmentSurvey,
-  { sealed, intact, last }: { sealed: boolean; intact: boolean; last: boolean },
+  { segment }: SegmentSurvey,
+  problems: readonly DerivedProblem[],
 ): void {
-  const { baseOffset } = survey.segment;
-  for (const { path, kind, message } of survey.problems(sealed, intact)) {
-    // The last segment has a summary only if it was sealed when nothing came.
-    if (last && (kind === 'missing' || kind === 'stale') && path.endsWith(SUMMARY_SUFFIX)) continue;
-    const what =
-      kind === 'wrong'
-        ? `${message}; repair makes it anew, nothing is lost`
-        : `${message}; it is made anew by itself`;
-    findings.add(kind === 'wrong' ? 'damage' : 'derived', path, what, { ...owner, segment: baseOffset });
+  for (const { path, kind, message } of problems) {
+    const remedy = kind === 'wrong' ? 'repair makes it anew, nothing is lost' : 'it is made anew by itself';
+    const place = { ...owner, segment: segment.baseOffset };
+    findings.add(kind === 'wrong' ? 'damage' : 'derived', path, `${message}; ${remedy}`, place);
   }
 }
-
-const runsOf = (survey: PartitionSurvey, { segment }: SegmentSurvey): RecoveredRun[] =>
-  survey.scan.runs.filter((run) => run.segment === segment);
-
-/** Where the part of a segment's file that counts ends. */
-function countedEnd(survey: PartitionSurvey, segment: SegmentSurvey): number {
-  const lost = survey.lost.filter((range) => range.segment === segment.segment.baseOffset);
-  const ends = [
-    segment.stats.bytes,
-    ...runsOf(survey, segment).map((run) => run.position + run.bytes),
-    ...[...lost, ...survey.scan.abandoned].map((range) =>
-      range.segment === segment.segment.baseOffset ? range.endPosition : 0,
-    ),
-  ];
-  return Math.max(...ends);
-}
-
-const isCut = (survey: PartitionSurvey, segment: SegmentSurvey) =>
-  segment.segment.exists && countedEnd(survey, segment) < segment.segment.stats.bytes;
 
 /** What the next start will put right: batches that only the journal has, and an end that was never acknowledged. */
 function addTailFindings(
@@ -204,30 +169,46 @@ function addTailFindings(
   openedAsItIs: boolean,
 ): void {
   const { baseOffset, path, exists, stats } = segment.segment;
-  const place = { ...owner, segment: baseOffset };
-  for (const run of joined(runsOf(survey, segment).filter(({ journaled }) => journaled !== null))) {
-    if (openedAsItIs) {
-      const message = 'these records are in the journal only: repair puts them back, nothing is lost';
-      findings.add('damage', path, message, { ...place, offsets: run });
-    } else {
+  for (const { bytes, ...offsets } of journaledRanges(survey, segment)) {
+    const restored = !openedAsItIs && offsets.firstOffset >= survey.recoveredFrom;
+    const place = { ...owner, segment: baseOffset, offsets, ...(bytes && { bytes }) };
+    if (restored) {
       const message = 'these records are in the journal; the next start writes them to their segment';
-      findings.add('note', path, message, { ...place, offsets: run });
+      findings.add('note', path, message, place);
+    } else {
+      const message = 'these records are in the journal only: repair puts them back, nothing is lost';
+      findings.add('damage', path, message, place);
     }
   }
   const end = countedEnd(survey, segment);
   if (!exists || stats.bytes <= end) return;
   const message =
     'these bytes were never acknowledged, or the next segment took them over: they are cut off at the next start';
-  findings.add('note', path, message, { ...place, bytes: { startPosition: end, endPosition: stats.bytes } });
+  const bytes = { startPosition: end, endPosition: stats.bytes };
+  findings.add('note', path, message, { ...owner, segment: baseOffset, bytes });
 }
 
-/** Ranges of offsets, those that follow each other made one. */
-function joined(runs: readonly RecoveredRun[]): { firstOffset: number; endOffset: number }[] {
-  const ranges: { firstOffset: number; endOffset: number }[] = [];
-  for (const { firstOffset, nextOffset } of runs) {
+/** Ranges that only the journal has, those that follow each other made one; with the bytes in the file that are wrong. */
+function journaledRanges(survey: PartitionSurvey, segment: SegmentSurvey) {
+  const ranges: {
+    firstOffset: number;
+    endOffset: number;
+    bytes?: { startPosition: number; endPosition: number };
+  }[] = [];
+  const size = segment.segment.exists ? segment.segment.stats.bytes : 0;
+  for (const run of runsOf(survey, segment)) {
+    if (run.journaled === null) continue;
+    const endPosition = Math.min(size, run.position + run.bytes);
+    const wrong = run.fits && run.position < endPosition;
+    const bytes = wrong ? { startPosition: run.position, endPosition } : undefined;
     const last = ranges.at(-1);
-    if (last?.endOffset === firstOffset) last.endOffset = nextOffset;
-    else ranges.push({ firstOffset, endOffset: nextOffset });
+    if (last?.endOffset === run.firstOffset) {
+      last.endOffset = run.nextOffset;
+      if (bytes !== undefined)
+        last.bytes = { ...bytes, startPosition: last.bytes?.startPosition ?? bytes.startPosition };
+    } else {
+      ranges.push({ firstOffset: run.firstOffset, endOffset: run.nextOffset, ...(bytes && { bytes }) });
+    }
   }
   return ranges;
 }

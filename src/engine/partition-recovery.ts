@@ -16,10 +16,11 @@ import {
   keepDamaged,
   misplacedFile,
   misplacedFiles,
+  missingEnd,
   missingStart,
   suspectEnd,
 } from './recovery-damage.ts';
-import { type KnownLog, knownEnds, knownLog } from './recovery-point.ts';
+import { checkpointFits, type KnownLog, knownEnds, knownLog } from './recovery-point.ts';
 import { rewriteTail } from './recovery-rewrite.ts';
 import { type ScanResult, scanTail } from './recovery-scan.ts';
 import {
@@ -59,7 +60,7 @@ export async function recoverPartition(request: RecoveryRequest): Promise<Partit
   const known = await knownLog(context.fileSystem, directory, segments, gaps, ends);
   const { recoveryPoint } = known;
   addMissingStart(request, segments, known);
-  const misplaced = await settleSealed(request, segments, known);
+  const sealedDamage = await settleSealed(request, segments, known);
   const first = Math.max(0, findSegment(segments, recoveryPoint));
   const kept = await findStart(request, segments[first]!, recoveryPoint, checkpoint);
   const scan = await scanTail({
@@ -79,7 +80,7 @@ export async function recoverPartition(request: RecoveryRequest): Promise<Partit
   const suspects = request.clean ? [] : request.journal.suspectsOf(topic.id, partition, gaps);
   const lost = [
     ...missingStart(segments, logStartOffset, gaps),
-    ...misplaced,
+    ...sealedDamage,
     ...scan.damaged,
     ...misplacedFiles(scan),
     ...suspectEnd(suspects, segments, scan.endOffset),
@@ -126,36 +127,38 @@ export function sealedSegment(directory: string, stats: SegmentStats): LogSegmen
 
 /**
  * Fills in what the segments below the recovery point hold: from their summaries, else from their bytes. Resolves with
- * those of the latter that are misplaced.
+ * what turns out to be missing where no summary tells.
  */
 async function settleSealed(
   request: RecoveryRequest,
   segments: LogSegment[],
   { recoveryPoint, summaries }: KnownLog,
 ): Promise<DamagedRange[]> {
-  const misplaced: DamagedRange[] = [];
+  const damaged: DamagedRange[] = [];
   for (let i = 0; i + 1 < segments.length; i++) {
     const { baseOffset } = segments[i]!;
     const next = segments[i + 1]!.baseOffset;
     if (next > recoveryPoint) break;
-    const stats = summaries.get(baseOffset) ?? (await settleUnsealed(request, segments[i]!, next));
-    if ('reason' in stats) misplaced.push(stats);
-    else segments[i] = sealedSegment(request.directory, stats);
+    const summary = summaries.get(baseOffset);
+    if (summary !== undefined) segments[i] = sealedSegment(request.directory, summary);
+    else damaged.push(...(await settleUnsealed(request, segments, i, next)));
   }
-  return misplaced;
+  return damaged;
 }
 
 /** Makes the derived files of a segment below the recovery point that has no summary to trust. */
 async function settleUnsealed(
   request: RecoveryRequest,
-  { path, baseOffset, stats }: LogSegment,
+  segments: LogSegment[],
+  index: number,
   next: number,
-): Promise<SegmentStats | DamagedRange> {
-  const { context, directory, topic, partition } = request;
+): Promise<DamagedRange[]> {
+  const { context, directory, topic, partition, gaps } = request;
+  const { path, baseOffset, stats } = segments[index]!;
   const lease = await context.files.lease(path);
   try {
     const fault = await checkIdentity(lease.file, { topicId: topic.id, partition, baseOffset });
-    if (fault?.kind === 'misplaced') return misplacedFile(baseOffset, next, stats.bytes, fault.reason);
+    if (fault?.kind === 'misplaced') return [misplacedFile(baseOffset, next, stats.bytes, fault.reason)];
     const interval = topic.settings['index.interval.bytes'];
     const rebuilt = await rebuildSegment(context.files, path, baseOffset, stats.bytes, interval, next);
     if (rebuilt.stats.bytes < stats.bytes) {
@@ -167,7 +170,8 @@ async function settleUnsealed(
       ...indexFiles(directory, rebuilt.indexes, rebuilt.stats),
       summaryFile(directory, rebuilt.stats),
     ]);
-    return rebuilt.stats;
+    segments[index] = sealedSegment(directory, rebuilt.stats);
+    return missingEnd(rebuilt.stats, next, gaps);
   } finally {
     lease.release();
   }
@@ -184,14 +188,10 @@ async function findStart(
   checkpoint: Checkpoint | 'damaged' | undefined,
 ): Promise<LogSegment> {
   const { context, directory, gaps } = request;
-  const active = checkpoint === 'damaged' ? undefined : checkpoint?.active;
-  const fits =
-    active !== undefined &&
-    active.baseOffset === segment.baseOffset &&
-    endOfGaps(gaps, active.endOffset) === recoveryPoint &&
-    active.bytes <= segment.stats.bytes;
-  if (fits && (await readIndexes(context.fileSystem, directory, active)) !== undefined) {
-    return new LogSegment(segment.path, { ...active }, true);
+  if (checkpointFits(checkpoint, segment, recoveryPoint, gaps)) {
+    const { active } = checkpoint;
+    const indexes = await readIndexes(context.fileSystem, directory, active);
+    if (indexes !== undefined) return new LogSegment(segment.path, { ...active }, true);
   }
   const unread = new LogSegment(segment.path, emptyStats(segment.baseOffset), segment.exists);
   unread.indexWriter = new IndexWriter(emptyIndexes(segment.baseOffset), Number.NEGATIVE_INFINITY);

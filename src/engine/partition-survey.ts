@@ -11,10 +11,10 @@ import type { FileSystem } from './file-system.ts';
 import { endOfGaps, readGaps } from './gaps.ts';
 import type { JournalDamage, JournalReplay } from './journal-recovery.ts';
 import { segmentBases } from './log-file-names.ts';
-import type { LogSegment, SegmentStats } from './log-segment.ts';
+import { findSegment, type LogSegment, type SegmentStats } from './log-segment.ts';
 import type { ProgressMeter } from './progress-meter.ts';
 import { damagedHeaders, misplacedFiles, suspectEnd } from './recovery-damage.ts';
-import { knownEnds, knownLog } from './recovery-point.ts';
+import { checkpointFits, knownEnds, knownLog } from './recovery-point.ts';
 import { type ScanRequest, type ScanResult, scanTail } from './recovery-scan.ts';
 import { listSegments, newSegment } from './segment-files.ts';
 import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
@@ -34,8 +34,16 @@ export interface SurveyRequest {
   meter: ProgressMeter;
 }
 
+/** A damaged journal frame that may have held more of a partition than is left of it. */
+export interface SuspectEnd {
+  frame: JournalDamage;
+  range: DamagedRange;
+}
+
 export interface PartitionSurvey {
   directory: string;
+  /** There is no such directory. */
+  missing: boolean;
   names: string[];
   gaps: OffsetGap[];
   /** Why gaps.json counts as empty. */
@@ -45,22 +53,24 @@ export interface PartitionSurvey {
   checkpointFault: string | undefined;
   logStartOffset: number;
   recoveryPoint: number;
+  /** Recovery would look at what comes from here on, and at nothing before. */
+  recoveredFrom: number;
   /** All segments, in order, one without a file included where the log should begin. */
   segments: SegmentSurvey[];
   scan: ScanResult;
-  /** Damaged journal frames that may have held more of this partition. */
-  suspects: JournalDamage[];
-  /** Acknowledged offsets that cannot be read, and files that are out of place. */
+  /** Acknowledged offsets that cannot be read. */
   lost: DamagedRange[];
+  /** Files that are out of place where nothing is lost. */
+  misplaced: DamagedRange[];
+  suspects: SuspectEnd[];
   /** Damaged headers of segments whose batches are in order. */
   headers: DamagedRange[];
 }
 
-/** Undefined when the directory of the partition is missing. */
-export async function surveyPartition(request: SurveyRequest): Promise<PartitionSurvey | undefined> {
+export async function surveyPartition(request: SurveyRequest): Promise<PartitionSurvey> {
   const { fileSystem, directory, clean, topicId, partition, journal } = request;
-  if ((await fileSystem.status(directory)) === undefined) return undefined;
-  const names = (await fileSystem.list(directory)).sort();
+  const missing = (await fileSystem.status(directory)) === undefined;
+  const names = missing ? [] : (await fileSystem.list(directory)).sort();
   const { gaps, gapsFault } = await readGapsOrFault(fileSystem, directory);
   const checkpoint = await readCheckpoint(fileSystem, directory);
   const files = await listSegments(fileSystem, directory, segmentBases(names));
@@ -77,12 +87,11 @@ export async function surveyPartition(request: SurveyRequest): Promise<Partition
     gaps,
   });
   // After a clean stop all of the journal is in the segments.
-  const suspects = clean ? [] : journal.suspectsOf(topicId, partition, gaps);
-  const damaged = scan.damaged.filter((range) => range.endOffset > logStartOffset);
-  const lost = [...damaged, ...misplacedFiles(scan), ...suspectEnd(suspects, all, scan.endOffset)];
-  const headers = damagedHeaders(scan, recoveryPoint);
+  const frames = clean ? [] : journal.suspectsOf(topicId, partition, gaps);
+  const ranges = suspectEnd(frames, all, scan.endOffset);
   return {
     directory,
+    missing,
     names,
     gaps,
     gapsFault,
@@ -90,11 +99,13 @@ export async function surveyPartition(request: SurveyRequest): Promise<Partition
     checkpointFault,
     logStartOffset,
     recoveryPoint,
+    recoveredFrom: recoveredFrom(all, recoveryPoint, checkpoint, gaps),
     segments,
     scan,
-    suspects,
-    lost,
-    headers,
+    lost: scan.damaged.filter((range) => range.endOffset > logStartOffset),
+    misplaced: misplacedFiles(scan),
+    suspects: frames.map((frame, i) => ({ frame, range: ranges[i]! })),
+    headers: damagedHeaders(scan, recoveryPoint),
   };
 }
 
@@ -111,6 +122,25 @@ export async function readGapsOrFault(
 }
 
 type WalkRequest = Pick<ScanRequest, 'segments' | 'recoveryPoint' | 'journaled' | 'gaps' | 'limitOffset'>;
+
+function recoveredFrom(
+  segments: readonly LogSegment[],
+  recoveryPoint: number,
+  checkpoint: Checkpoint | 'damaged' | undefined,
+  gaps: readonly OffsetGap[],
+): number {
+  const segment = segments[Math.max(0, findSegment(segments, recoveryPoint))]!;
+  return checkpointFits(checkpoint, segment, recoveryPoint, gaps) ? recoveryPoint : segment.baseOffset;
+}
+
+/** All that is damaged in a survey, whether or not offsets are lost by it. */
+export function damageOf({
+  lost,
+  misplaced,
+  suspects,
+}: Pick<PartitionSurvey, 'lost' | 'misplaced' | 'suspects'>): DamagedRange[] {
+  return [...lost, ...misplaced, ...suspects.map(({ range }) => range)];
+}
 
 /** One scan from the first to the last segment, with everything compared on the way. */
 export class SurveyWalk {
@@ -149,8 +179,7 @@ export class SurveyWalk {
     // Those behind the end of the log were not looked into.
     for (const segment of walk.segments.slice(this.#segments.length)) await this.#enter(segment);
     this.#finishLast();
-    const damagedActive = scan.damaged.some(({ segment }) => segment === this.#active?.baseOffset);
-    const checkpointFault = damagedActive ? undefined : this.#checkpointFault;
+    const checkpointFault = this.#isActiveWhole(scan) ? this.#checkpointFault : undefined;
     return { segments: this.#segments, scan, checkpointFault };
   }
 
@@ -163,6 +192,16 @@ export class SurveyWalk {
   #finishLast(): void {
     const segment = this.#segments.at(-1)?.segment;
     if (segment?.exists) this.#request.meter.finishFile(segment.path, segment.stats.bytes);
+  }
+
+  /** Whether all of the checkpoint's segment was found in its file. */
+  #isActiveWhole({ damaged, runs }: ScanResult): boolean {
+    const base = this.#active?.baseOffset;
+    return (
+      this.#segments.some(({ segment }) => segment.exists && segment.baseOffset === base) &&
+      !damaged.some(({ segment }) => segment === base) &&
+      !runs.some((run) => run.journaled !== null && run.segment.baseOffset === base)
+    );
   }
 
   /** The checkpoint tells what its segment held at the recovery point: at that batch it is compared. */

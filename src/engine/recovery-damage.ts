@@ -5,7 +5,7 @@
 import { createSynced, writeFully } from './file-operations.ts';
 import { endOfGaps } from './gaps.ts';
 import type { JournalDamage } from './journal-recovery.ts';
-import { emptyStats, IndexWriter, LogSegment } from './log-segment.ts';
+import { emptyStats, IndexWriter, LogSegment, type SegmentStats } from './log-segment.ts';
 import type { RecoveryRequest, SettledLog } from './partition-recovery.ts';
 import type { RecoveredRun, ScanResult } from './recovery-scan.ts';
 import { emptyIndexes, rebuildSegment } from './segment-files.ts';
@@ -25,6 +25,18 @@ export function missingStart(
   if (baseOffset <= firstOffset) return [];
   const range = { firstOffset, endOffset: baseOffset, segment: firstOffset };
   return [{ ...range, startPosition: 0, endPosition: 0, reason: 'segment files are missing' }];
+}
+
+/** A segment ends before the next one begins. */
+export function missingEnd(
+  { baseOffset, endOffset, bytes }: SegmentStats,
+  next: number,
+  gaps: readonly OffsetGap[],
+): DamagedRange[] {
+  const firstOffset = endOfGaps(gaps, endOffset);
+  if (firstOffset >= next) return [];
+  const range = { firstOffset, endOffset: next, segment: baseOffset };
+  return [{ ...range, startPosition: bytes, endPosition: bytes, reason: 'records are missing' }];
 }
 
 /** A file that is not of this place, where offsets up to `endOffset` should be. */

@@ -40,6 +40,22 @@ export function knownEnds(
   return { recoveryPoint, logStartOffset };
 }
 
+/** Whether a checkpoint leads to the recovery point in a segment, so that nothing before it needs to be read. */
+export function checkpointFits(
+  checkpoint: Checkpoint | 'damaged' | undefined,
+  { baseOffset, stats }: LogSegment,
+  recoveryPoint: number,
+  gaps: readonly OffsetGap[],
+): checkpoint is Checkpoint {
+  if (checkpoint === undefined || checkpoint === 'damaged') return false;
+  const { active } = checkpoint;
+  return (
+    active.baseOffset === baseOffset &&
+    endOfGaps(gaps, active.endOffset) === recoveryPoint &&
+    active.bytes <= stats.bytes
+  );
+}
+
 /**
  * Adds what the summaries say. A summary is written after all before it was synced, so whatever lies below the end of one
  * is; it is trusted when it fits the size of its file and the name of the next.

@@ -17,7 +17,10 @@ interface SealedRun {
 
 export interface SealedSurvey {
   /** Sealed segments in a row, each row by itself. */
-  runs: Pick<PartitionSurvey, 'directory' | 'segments' | 'scan' | 'lost' | 'headers'>[];
+  runs: Pick<
+    PartitionSurvey,
+    'directory' | 'segments' | 'scan' | 'lost' | 'misplaced' | 'suspects' | 'headers'
+  >[];
   /** Segments that may still change. */
   skipped: number;
   gapsFault: string | undefined;
@@ -52,8 +55,14 @@ export async function surveySealed(request: SurveyRequest): Promise<SealedSurvey
     const limits = { recoveryPoint: endOffset, limitOffset: endOffset };
     const found = await walk.run({ segments, ...limits, journaled: new Map(), gaps });
     const { scan } = found;
-    const lost = [...scan.damaged, ...misplacedFiles(scan)];
-    surveys.push({ ...found, directory, lost, headers: damagedHeaders(scan, endOffset) });
+    surveys.push({
+      ...found,
+      directory,
+      lost: scan.damaged,
+      misplaced: misplacedFiles(scan),
+      suspects: [],
+      headers: damagedHeaders(scan, endOffset),
+    });
   }
   return { runs: surveys, skipped, gapsFault };
 }

@@ -5,9 +5,8 @@
  * an end that was never acknowledged is no damage, and what the journal has is not missing. Of one that is open only the
  * sealed segments are checked.
  */
-import { basename } from 'node:path';
 import { DescriptorCache } from './descriptor-cache.ts';
-import { type DirectorySurvey, listOrNone, surveyDirectory, type TopicSurvey } from './directory-survey.ts';
+import { type DirectorySurvey, segmentBytes, surveyDirectory, type TopicSurvey } from './directory-survey.ts';
 import { errnoOf, isSeglogError } from './errors.ts';
 import type { DirectoryLock, FileSystem } from './file-system.ts';
 import { Findings } from './findings.ts';
@@ -17,9 +16,6 @@ import {
   lockPath,
   metaPath,
   partitionDirectory,
-  segmentBases,
-  segmentPath,
-  summaryPath,
   topicFilePath,
 } from './log-file-names.ts';
 import { silentLogger } from './logger.ts';
@@ -97,7 +93,8 @@ class Verification {
     const { directory, logger = silentLogger } = this.#options;
     const survey = await surveyDirectory(this.#fileSystem, directory, { journal: !this.#running });
     this.#addDirectoryFindings(survey);
-    for (const topic of survey.topics) await this.#expect(topic);
+    for (const topic of survey.topics)
+      this.#meter.expect(await segmentBytes(this.#fileSystem, topic, this.#running));
     try {
       for (const topic of survey.topics) await this.#checkTopic(survey, topic);
     } finally {
@@ -152,19 +149,6 @@ class Verification {
     }
   }
 
-  /** Adds up the bytes to come. */
-  async #expect({ directory, partitions }: TopicSurvey): Promise<void> {
-    for (const partition of partitions) {
-      const path = partitionDirectory(directory, partition);
-      const names = new Set(await listOrNone(this.#fileSystem, path));
-      for (const base of segmentBases([...names])) {
-        if (this.#running && !names.has(basename(summaryPath(path, base)))) continue;
-        const status = await this.#fileSystem.status(segmentPath(path, base));
-        this.#meter.expect(status?.size ?? 0);
-      }
-    }
-  }
-
   async #checkTopic(survey: DirectorySurvey, topic: TopicSurvey): Promise<void> {
     const { name, file, fault, directory, partitions } = topic;
     this.#counts.topics++;
@@ -206,13 +190,6 @@ class Verification {
     const owner = { topic, partition };
     if (this.#running) return this.#checkSealed(request, owner);
     const survey = await surveyPartition(request);
-    if (survey === undefined) {
-      const endOffset = Math.max(clean?.logEndOffset ?? 0, journal.endOf(topicId, partition));
-      const offsets = endOffset > 0 ? { firstOffset: 0, endOffset } : undefined;
-      const message = 'the directory of the partition is missing';
-      this.#findings.add('damage', directory, message, { ...owner, ...(offsets && { offsets }) });
-      return;
-    }
     for (const segment of survey.segments) this.#count(segment);
     addPartitionFindings(this.#findings, owner, survey, clean);
   }
