@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { verifyDirectory } from '../../src/engine/verify.ts';
 import { startCli } from '../helpers/cli.ts';
 import { Daemon } from '../helpers/daemon.ts';
 import { testSeed, testSize } from '../helpers/test-size.ts';
@@ -40,6 +41,7 @@ t.test('nothing acknowledged is lost to kill -9', async (t) => {
     }
     await working;
     client.close();
+    await verify(t, directory, life % 5 === 4 ? 'clean' : 'unclean');
   }
   await lastLife(t, directory, load);
   t.comment(`seed ${testSeed}: ${load.acknowledged} batches acknowledged, ${JSON.stringify(kills)}`);
@@ -49,6 +51,11 @@ async function start(t: Test, directory: string): Promise<Daemon> {
   const daemon = await Daemon.start(directory, LOAD_SETTINGS);
   t.teardown(() => daemon.kill('SIGKILL'));
   return daemon;
+}
+
+async function verify(t: Test, directory: string, state: 'clean' | 'unclean'): Promise<void> {
+  const { findings, ...report } = await verifyDirectory({ directory });
+  t.match(report, { ok: true, state }, `verify finds ${JSON.stringify(findings)}`);
 }
 
 /** A crash while the log is opened, which is when it recovers from the crash before. */
@@ -67,5 +74,6 @@ async function lastLife(t: Test, directory: string, load: DaemonLoad): Promise<v
     await load[check](client);
     client.close();
     t.match(await daemon.stop(), { code: 0, signal: null });
+    await verify(t, directory, 'clean');
   }
 }
