@@ -3,33 +3,9 @@
  * that durability rests on; a harness that does not notice it proves nothing.
  */
 import { errnoOf } from '../../src/engine/errors.ts';
-import type { FileHandle, FileSystem } from '../../src/engine/file-system.ts';
+import { overlay, withHandles } from '../helpers/overlay.ts';
 import type { PlantedBug } from './harness.ts';
 import { settled } from './sim-clock.ts';
-
-type Methods<T> = { [K in keyof T]?: T[K] };
-
-/** The same object with some methods replaced. */
-function overlay<T extends object>(target: T, methods: Methods<T>): T {
-  return new Proxy(target, {
-    get(_, name) {
-      const replaced = methods[name as keyof T];
-      if (replaced !== undefined) return replaced;
-      const value = target[name as keyof T];
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-}
-
-/** A file system whose handles have some methods replaced. */
-function withHandles(files: FileSystem, change: (file: FileHandle) => Methods<FileHandle>): FileSystem {
-  return overlay(files, {
-    open: async (path, mode) => {
-      const file = await files.open(path, mode);
-      return overlay(file, change(file));
-    },
-  });
-}
 
 const done = async () => {};
 

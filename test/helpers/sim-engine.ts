@@ -1,0 +1,70 @@
+/** An engine on a simulated disk with a simulated clock, and short ways to append and read text. */
+import { Engine } from '../../src/engine/engine.ts';
+import { decodeRecords } from '../../src/engine/record-batch-reader.ts';
+import type { SettingValue } from '../../src/engine/settings.ts';
+import type { AppendOptions, LogRecord, PartitionAppend, ProduceRecord } from '../../src/engine/types.ts';
+import { SimClock, settled } from '../crash/sim-clock.ts';
+import { SimFileSystem } from '../crash/sim-file-system.ts';
+import { SyncGate } from './sync-gate.ts';
+
+/** With `journal.files` 0 every commit goes straight to its segment, and with small files there is no waiting. */
+const SMALL = { 'journal.file.bytes': 65_536, 'journal.files': 0, 'checkpoint.bytes': 65_536 };
+
+export class SimEngine {
+  readonly disk = new SimFileSystem();
+  readonly clock = new SimClock();
+  readonly syncs = new SyncGate();
+  readonly #settings: Record<string, SettingValue>;
+  engine!: Engine;
+
+  constructor(settings: Record<string, SettingValue> = {}) {
+    this.#settings = { ...SMALL, ...settings };
+  }
+
+  static async open(settings?: Record<string, SettingValue>): Promise<SimEngine> {
+    const log = new SimEngine(settings);
+    await log.reopen();
+    return log;
+  }
+
+  /** Closes it, if it is open, and opens it. */
+  async reopen(): Promise<void> {
+    await this.engine?.close();
+    this.engine = await Engine.open({
+      directory: '/data',
+      fileSystem: this.syncs.wrap(this.disk),
+      clock: this.clock,
+      settings: this.#settings,
+    });
+  }
+
+  async append(
+    topic: string,
+    records: string | readonly ProduceRecord[],
+    options: AppendOptions = {},
+  ): Promise<PartitionAppend> {
+    const list = typeof records === 'string' ? [{ value: records }] : records;
+    const [answer] = await this.engine.append(topic, list, { partition: 0, ...options });
+    return answer!;
+  }
+
+  /** All records from an offset to the high watermark. */
+  async records(topic: string, from = 0, partition = 0): Promise<LogRecord[]> {
+    const found: LogRecord[] = [];
+    for (let offset = from; offset < this.engine.offsets(topic, partition).highWatermark; ) {
+      const { chunks, nextOffset } = await this.engine.read(topic, partition, { offset });
+      found.push(...decodeRecords(chunks, offset));
+      offset = nextOffset;
+    }
+    return found;
+  }
+
+  async values(topic: string, from = 0, partition = 0): Promise<string[]> {
+    return (await this.records(topic, from, partition)).map(({ value }) => String(value));
+  }
+
+  /** Lets everything happen that needs no time to pass. */
+  async settle(turns = 30): Promise<void> {
+    for (let turn = 0; turn < turns; turn++) await settled();
+  }
+}
