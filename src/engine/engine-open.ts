@@ -65,8 +65,7 @@ export async function openDirectory(options: EngineOptions): Promise<OpenedDirec
   const context = createContext(options);
   const { fileSystem, directory } = context;
   const topicDefaults = parseTopicConfig(options.topicDefaults ?? {});
-  await makeDataDirectory(fileSystem, directory);
-  const lock = options.lock ?? (await fileSystem.lock(lockPath(directory)));
+  const lock = options.lock ?? (await lockDirectory(fileSystem, directory));
   try {
     if ((await readMeta(fileSystem, directory)) === undefined) {
       await createMeta(fileSystem, directory, context.clock.now());
@@ -91,6 +90,11 @@ export async function openDirectory(options: EngineOptions): Promise<OpenedDirec
     await lock.release();
     throw error;
   }
+}
+
+async function lockDirectory(fileSystem: FileSystem, directory: string): Promise<DirectoryLock> {
+  await makeDataDirectory(fileSystem, directory);
+  return fileSystem.lock(lockPath(directory));
 }
 
 function createContext(options: EngineOptions): EngineContext {

@@ -60,6 +60,8 @@ export class RepairStore {
   /** Moves a whole file away. */
   async move(path: string, directory: string, kept: string): Promise<void> {
     await this.#fileSystem.rename(path, join(this.#data, kept));
+    // After a crash the same file may be in both places: then renaming does nothing.
+    await removeIfExists(this.#fileSystem, path);
     this.#files.forget(path);
     await this.#fileSystem.syncDirectory(this.#directory);
     await this.#fileSystem.syncDirectory(directory);
