@@ -19,9 +19,9 @@ import {
   type QueuedBatch,
   unknownPartition,
 } from './partition-log.ts';
-import { readPartition } from './partition-reader.ts';
+import { readPartition, unlessDeleted } from './partition-reader.ts';
 import { StickyRoundRobin } from './partitioner.ts';
-import { type AppendTarget, PendingAppend, tooLarge } from './pending-append.ts';
+import { type AppendTarget, encodedBytes, PendingAppend, tooLarge } from './pending-append.ts';
 import type { EncodedBatch } from './record-batch.ts';
 import { SegmentMaintenance } from './segment-maintenance.ts';
 import type { EngineSettings } from './settings.ts';
@@ -43,9 +43,6 @@ import type {
   TopicListing,
   TopicSpec,
 } from './types.ts';
-
-/** Lengths, deltas and counts of a record without headers, at the most. */
-const RECORD_OVERHEAD_BYTES = 32;
 
 export class Engine {
   readonly settings: EngineSettings;
@@ -165,7 +162,7 @@ export class Engine {
   ): Promise<PartitionAppend[]> {
     try {
       const append = this.startAppend(topic, options);
-      append.expect(expectedBytes(records));
+      append.expect(encodedBytes(records));
       for (const record of records) append.add(record);
       return append.commit();
     } catch (error) {
@@ -181,7 +178,8 @@ export class Engine {
 
   /** Reads whole batches from `options.offset` on. Throws OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE. */
   async read(topic: string, partition: number, options: ReadOptions): Promise<ReadResult> {
-    const result = await readPartition(this.#partition(topic, partition), options);
+    const log = this.#partition(topic, partition);
+    const result = await unlessDeleted(log, () => readPartition(log, options));
     this.#context.observer.fetched?.(topic, result.bytes);
     return result;
   }
@@ -199,7 +197,8 @@ export class Engine {
 
   /** The offset of the first record with a timestamp of at least `timestamp` (ms); the high watermark when there is none. */
   async offsetForTimestamp(topic: string, partition: number, timestamp: number): Promise<number> {
-    return offsetForTimestamp(this.#partition(topic, partition), timestamp);
+    const log = this.#partition(topic, partition);
+    return unlessDeleted(log, () => offsetForTimestamp(log, timestamp));
   }
 
   offsets(
@@ -376,14 +375,6 @@ export class Engine {
   #allPartitions(): PartitionLog[] {
     return [...this.#topics.values()].flatMap(({ partitions }) => partitions);
   }
-}
-
-/** What the records take when encoded, roughly; text counts as ASCII. */
-function expectedBytes(records: readonly ProduceRecord[]): number {
-  let bytes = 0;
-  for (const { key, value } of records)
-    bytes += (key?.length ?? 0) + (value?.length ?? 0) + RECORD_OVERHEAD_BYTES;
-  return bytes;
 }
 
 function closing(): SeglogError {

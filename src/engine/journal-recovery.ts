@@ -1,6 +1,6 @@
 /** Reads what the journal holds after a crash: for each partition the batches that its segments may lack. */
 import { SeglogError } from './errors.ts';
-import { readWholeFile } from './file-operations.ts';
+import { readFully, readInto } from './file-operations.ts';
 import type { FileSystem } from './file-system.ts';
 import {
   type DamagedFrame,
@@ -9,8 +9,9 @@ import {
   type JournalEntry,
 } from './journal-format.ts';
 import { JOURNAL_SUFFIX, journalDirectory, journalPath, parseNumberedName } from './log-file-names.ts';
-import { batchBaseOffset, batchNextOffset } from './record-batch.ts';
-import type { JournaledBatches } from './recovery-evidence.ts';
+import { checkBatch } from './record-batch.ts';
+import type { JournaledBatch, JournaledBatches } from './recovery-evidence.ts';
+import { batchFacts } from './segment-scanner.ts';
 import type { OffsetGap } from './types.ts';
 
 /** Sequences of the journal files there are, in order. */
@@ -30,7 +31,7 @@ export interface JournalDamage extends DamagedFrame {
 const keyOf = (topicId: string, partition: number) => `${topicId}/${partition}`;
 
 export class JournalReplay {
-  readonly #batches = new Map<string, Map<number, Buffer>>();
+  readonly #batches = new Map<string, Map<number, JournaledBatch>>();
   /** For each partition: how many damaged frames come before the last intact batch. */
   readonly #damagedBefore = new Map<string, number>();
   /** In the order in which they were written. */
@@ -46,11 +47,19 @@ export class JournalReplay {
     sequences: readonly number[],
   ): Promise<JournalReplay> {
     const replay = new JournalReplay();
+    // One file after the other in the same memory; of what it holds only places are kept.
+    let memory: Buffer = Buffer.alloc(0);
     for (const sequence of sequences) {
       const path = journalPath(data, sequence);
-      const bytes = await readWholeFile(fileSystem, path);
-      if (bytes === undefined) throw new SeglogError('NOT_READY', `${path} went away while it was read`);
-      replay.#takeFile(bytes, sequence);
+      const file = await fileSystem.open(path, 'read');
+      try {
+        const size = await file.size();
+        if (memory.length < size) memory = Buffer.allocUnsafeSlow(size);
+        const read = await readInto(file, memory.subarray(0, size), 0);
+        replay.#takeFile(memory.subarray(0, read), sequence, fileSystem, path);
+      } finally {
+        await file.close();
+      }
     }
     return replay;
   }
@@ -62,7 +71,7 @@ export class JournalReplay {
   /** The end of the last batch of a partition, 0 if it has none. */
   endOf(topicId: string, partition: number): number {
     return [...this.batchesOf(topicId, partition).values()].reduce(
-      (end, batch) => Math.max(end, batchNextOffset(batch, 0)),
+      (end, { facts }) => Math.max(end, facts.nextOffset),
       0,
     );
   }
@@ -86,27 +95,57 @@ export class JournalReplay {
       );
   }
 
-  #takeFile(bytes: Buffer, sequence: number): void {
+  #takeFile(bytes: Buffer, sequence: number, fileSystem: FileSystem, path: string): void {
     // A header that is no good is no reason to drop the frames behind it: each names the sequence itself.
     if (decodeJournalHeader(bytes) === undefined) this.damagedHeaders.push(sequence);
     const { frames, damaged, unfinished } = decodeJournal(bytes, sequence);
     if (unfinished) this.unfinished.push({ sequence, position: unfinished.position, end: unfinished.end });
-    const rest = damaged.map((frame) => ({ ...frame, sequence }));
+    const rest = damaged.map(({ lost, ...frame }) => ({
+      ...frame,
+      sequence,
+      lost: lost?.map(keptEntry) ?? null,
+    }));
     for (const { position, entries } of frames) {
       while (rest.length > 0 && rest[0]!.position < position) this.damaged.push(rest.shift()!);
-      for (const entry of entries) this.#add(entry);
+      for (const entry of entries) {
+        const { byteOffset, length } = entry.batch;
+        const position = byteOffset - bytes.byteOffset;
+        this.#add(entry, () => readBatch(fileSystem, path, position, length));
+      }
     }
     this.damaged.push(...rest);
   }
 
   /** Of two batches with the same offset the one of the later frame counts. */
-  #add({ topicId, partition, batch }: JournalEntry): void {
+  #add({ topicId, partition, batch }: JournalEntry, read: () => Promise<Buffer>): void {
     const key = keyOf(topicId.toString('hex'), partition);
-    const batches = this.#batches.get(key) ?? new Map<number, Buffer>();
+    const batches = this.#batches.get(key) ?? new Map<number, JournaledBatch>();
     this.#batches.set(key, batches);
-    batches.set(batchBaseOffset(batch, 0), batch);
+    const facts = batchFacts(batch, 0);
+    batches.set(facts.baseOffset, { facts, read });
     this.#damagedBefore.set(key, this.damaged.length);
   }
+}
+
+/** The file's memory is used again: what is to stay is copied. */
+function keptEntry<T extends { topicId: Buffer }>(entry: T): T {
+  return { ...entry, topicId: Buffer.from(entry.topicId) };
+}
+
+async function readBatch(
+  fileSystem: FileSystem,
+  path: string,
+  position: number,
+  bytes: number,
+): Promise<Buffer> {
+  const file = await fileSystem.open(path, 'read');
+  try {
+    const batch = await readFully(file, bytes, position);
+    if (checkBatch(batch, 0, batch.length) === null) return batch;
+  } finally {
+    await file.close();
+  }
+  throw new SeglogError('CORRUPT_MESSAGE', `${path} changed at position ${position} while it was recovered`);
 }
 
 /** The name under which repair keeps a damaged frame. */

@@ -156,6 +156,17 @@ export class PendingAppend {
   }
 }
 
+/** Lengths, deltas and counts of a record without headers, at the most. */
+const RECORD_OVERHEAD_BYTES = 32;
+
+/** What the records take when encoded, roughly; text counts as ASCII. */
+export function encodedBytes(records: readonly ProduceRecord[]): number {
+  let bytes = 0;
+  for (const { key, value } of records)
+    bytes += (key?.length ?? 0) + (value?.length ?? 0) + RECORD_OVERHEAD_BYTES;
+  return bytes;
+}
+
 export function tooLarge(maxBatchBytes: number): SeglogError {
   return new SeglogError(
     'MESSAGE_TOO_LARGE',

@@ -7,6 +7,7 @@ import { endOfGaps } from './gaps.ts';
 import type { JournalDamage } from './journal-recovery.ts';
 import { emptyStats, IndexWriter, LogSegment, type SegmentStats } from './log-segment.ts';
 import type { RecoveryRequest, SettledLog } from './partition-recovery.ts';
+import type { JournaledBatch } from './recovery-evidence.ts';
 import type { RecoveredRun, ScanResult } from './recovery-scan.ts';
 import { emptyIndexes, rebuildSegment } from './segment-files.ts';
 import { encodeSegmentHeader } from './segment-header.ts';
@@ -112,7 +113,7 @@ export async function keepDamaged(
 async function placeJournaled(
   request: RecoveryRequest,
   run: RecoveredRun,
-  journaled: Buffer,
+  journaled: JournaledBatch,
 ): Promise<boolean> {
   const { context } = request;
   if (!run.fits) return false;
@@ -122,7 +123,7 @@ async function placeJournaled(
     const size = await lease.file.size();
     const next = await new SegmentScanner(lease.file, run.position, size).findNext(run.firstOffset);
     if (next >= 0 && next < run.position + run.bytes) return false;
-    await writeFully(lease.file, [journaled], run.position);
+    await writeFully(lease.file, [await journaled.read()], run.position);
     await lease.file.sync();
     return true;
   } finally {

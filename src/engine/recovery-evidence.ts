@@ -6,14 +6,20 @@
  * promised anything from there on.
  */
 import type { DescriptorCache } from './descriptor-cache.ts';
-import type { LogSegment } from './log-segment.ts';
+import type { BatchFacts, LogSegment } from './log-segment.ts';
 import { batchDurableFloor } from './record-batch.ts';
 import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
 import { checkIdentity } from './segment-identity.ts';
 import { SegmentScanner } from './segment-scanner.ts';
 
+/** A valid batch of the journal. Most are in their segments as well: its bytes stay on disk until they are needed. */
+export interface JournaledBatch {
+  readonly facts: BatchFacts;
+  read(): Promise<Buffer>;
+}
+
 /** Batches of the journal for one partition, by base offset. */
-export type JournaledBatches = ReadonlyMap<number, Buffer>;
+export type JournaledBatches = ReadonlyMap<number, JournaledBatch>;
 
 export interface EvidenceSource {
   files: DescriptorCache;

@@ -9,7 +9,7 @@ import type { DescriptorCache, FileLease } from './descriptor-cache.ts';
 import { endOfGaps } from './gaps.ts';
 import type { BatchFacts, LogSegment } from './log-segment.ts';
 import { batchBaseOffset, batchNextOffset } from './record-batch.ts';
-import { type JournaledBatches, RecoveryEvidence } from './recovery-evidence.ts';
+import { type JournaledBatch, type JournaledBatches, RecoveryEvidence } from './recovery-evidence.ts';
 import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
 import { checkIdentity, type IdentityFault } from './segment-identity.ts';
 import { batchFacts, type ScannedBatch, SegmentScanner } from './segment-scanner.ts';
@@ -23,7 +23,7 @@ export interface RecoveredRun {
   /** Where it stands in the segment's file, or belongs there. */
   position: number;
   bytes: number;
-  journaled: Buffer | null;
+  journaled: JournaledBatch | null;
   /** False when other valid batches stand in its place: only a file that is written anew can take it. */
   fits: boolean;
 }
@@ -150,7 +150,7 @@ class TailScan {
       return true;
     }
     const journaled = this.#request.journaled.get(this.#expected);
-    if (journaled !== undefined && batchNextOffset(journaled, 0) <= this.#limit) {
+    if (journaled !== undefined && journaled.facts.nextOffset <= this.#limit) {
       this.#takeJournaled(scanner, journaled, stored === undefined);
       return true;
     }
@@ -209,14 +209,14 @@ class TailScan {
   }
 
   /** The journal's bytes are what the file should hold here: behind them the file may go on. */
-  #takeJournaled(scanner: SegmentScanner, journaled: Buffer, fits: boolean): void {
-    const facts = batchFacts(journaled, 0);
+  #takeJournaled(scanner: SegmentScanner, journaled: JournaledBatch, fits: boolean): void {
+    const { facts } = journaled;
     this.#addRun(scanner.position, facts, journaled, fits && this.#misplaced === undefined);
     if (fits) scanner.position += facts.bytes;
     this.#expected = facts.nextOffset;
   }
 
-  #addRun(position: number, facts: BatchFacts, journaled: Buffer | null, fits: boolean): void {
+  #addRun(position: number, facts: BatchFacts, journaled: JournaledBatch | null, fits: boolean): void {
     const { baseOffset: firstOffset, nextOffset, bytes } = facts;
     this.#runs.push({ segment: this.#segment, firstOffset, nextOffset, position, bytes, journaled, fits });
   }
@@ -257,8 +257,8 @@ class TailScan {
   /** The first offset between `expected` and `limit` that the journal has. */
   #nextJournaled(limit: number): number | undefined {
     let least: number | undefined;
-    for (const [offset, batch] of this.#request.journaled) {
-      if (offset <= this.#expected || batchNextOffset(batch, 0) > limit) continue;
+    for (const [offset, { facts }] of this.#request.journaled) {
+      if (offset <= this.#expected || facts.nextOffset > limit) continue;
       if (least === undefined || offset < least) least = offset;
     }
     return least;

@@ -60,7 +60,7 @@ async function copyRun(
   file: FileHandle,
   segment: LogSegment,
 ): Promise<void> {
-  if (run.journaled !== null) return append(target, run.journaled, file, segment);
+  if (run.journaled !== null) return append(target, await run.journaled.read(), file, segment);
   const lease = await target.context.files.lease(run.segment.path);
   try {
     const end = run.position + run.bytes;
