@@ -12,7 +12,7 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** Lowest first: a layer imports those before it, through their doors. */
 const LAYERS = ['engine', 'query', 'server', 'cli'];
-const ENGINE_PACKAGES = ['xxhash-addon', '@msgpack/msgpack', 'piscina', 'lru-cache', 'snappy', 'lz4-napi'];
+const ENGINE_PACKAGES = ['xxhash-addon', '@msgpack/msgpack', 'lru-cache', 'snappy', 'lz4-napi'];
 const MAX_LINES = 400;
 
 interface Import {
