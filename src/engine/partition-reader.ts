@@ -6,7 +6,7 @@
  * recorded gap is passed over, but only where nothing valid is stored.
  */
 import { damageAt, damageError, rememberDamage } from './damage.ts';
-import { SeglogError } from './errors.ts';
+import { errnoOf, SeglogError } from './errors.ts';
 import { endOfGaps } from './gaps.ts';
 import { findSegment } from './log-segment.ts';
 import { type PartitionLog, unknownPartition } from './partition-log.ts';
@@ -33,6 +33,18 @@ export async function readPartition(partition: PartitionLog, options: ReadOption
     if (typeof found === 'object') return found;
     // Nothing is stored up to there: a gap is recorded.
     if (found !== undefined) from = found;
+  }
+}
+
+/** Runs a read. A file that is not there any more is no failure when the topic is being deleted: the partition is gone. */
+export async function unlessDeleted<T>(partition: PartitionLog, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    // A deletion that is under way holds the partition's mutexes until it has happened or failed.
+    await partition.writing.run(async () => {});
+    throw partition.deleted ? unknownPartition(partition.topic.name, partition.partition) : error;
   }
 }
 
