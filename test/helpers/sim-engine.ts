@@ -11,7 +11,7 @@ import { SyncGate } from './sync-gate.ts';
 const SMALL = { 'journal.file.bytes': 65_536, 'journal.files': 0, 'checkpoint.bytes': 65_536 };
 
 export class SimEngine {
-  readonly disk = new SimFileSystem();
+  disk = new SimFileSystem();
   readonly clock = new SimClock();
   readonly syncs = new SyncGate();
   readonly #settings: Record<string, SettingValue>;
@@ -30,6 +30,16 @@ export class SimEngine {
   /** Closes it, if it is open, and opens it. */
   async reopen(): Promise<void> {
     await this.engine?.close();
+    await this.#open();
+  }
+
+  /** The process dies, and another one opens what the system has. */
+  async reopenAfterKill(): Promise<void> {
+    this.disk = this.disk.crash('kill');
+    await this.#open();
+  }
+
+  async #open(): Promise<void> {
     this.engine = await Engine.open({
       directory: '/data',
       fileSystem: this.syncs.wrap(this.disk),
