@@ -151,7 +151,7 @@ export class Engine {
   }
 
   async listSegments(name: string, partition: number): Promise<SegmentDescription[]> {
-    return this.#partition(name, partition).segments.map((segment) => segment.describe());
+    return this.#partition(name, partition).describeSegments();
   }
 
   /** Appends records: in each partition all of them or none. Resolves when they are as safe as `acks` says. */

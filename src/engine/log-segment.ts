@@ -138,8 +138,7 @@ export class LogSegment {
     this.indexWriter?.note(batch, position, this.stats.maxTimestamp, intervalBytes);
   }
 
-  describe(): SegmentDescription {
-    const { stats } = this;
+  describe(stats: SegmentStats): SegmentDescription {
     return {
       baseOffset: stats.baseOffset,
       endOffset: stats.endOffset,

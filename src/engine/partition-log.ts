@@ -17,13 +17,20 @@ import { SeglogError } from './errors.ts';
 import type { FileSystem } from './file-system.ts';
 import type { InFlightBudget, PartitionFlight } from './in-flight-budget.ts';
 import type { IndexCache } from './index-cache.ts';
-import type { BatchFacts, LogSegment, SegmentStats } from './log-segment.ts';
+import { addBatch, type BatchFacts, type LogSegment, type SegmentStats } from './log-segment.ts';
 import type { Logger } from './logger.ts';
 import { Mutex } from './mutex.ts';
 import type { EncodedBatch } from './record-batch.ts';
 import { newSegment } from './segment-files.ts';
 import type { EngineSettings, TopicSettings } from './settings.ts';
-import type { Acks, DamagedRange, EngineObserver, OffsetGap, PartitionDescription } from './types.ts';
+import type {
+  Acks,
+  DamagedRange,
+  EngineObserver,
+  OffsetGap,
+  PartitionDescription,
+  SegmentDescription,
+} from './types.ts';
 
 /** What the parts of an engine share. */
 export interface EngineContext {
@@ -236,8 +243,7 @@ export class PartitionLog implements PartitionFlight {
   }
 
   describe(): PartitionDescription {
-    const filled = this.segments.map((segment) => segment.stats).filter((stats) => stats.batches > 0);
-    if (this.tail.length > 0 && this.appended.batches > 0) filled.push(this.appended);
+    const filled = this.#stats().filter((stats) => stats.batches > 0);
     const times = filled.length > 0;
     return {
       partition: this.partition,
@@ -256,6 +262,22 @@ export class PartitionLog implements PartitionFlight {
       damaged: this.damaged.slice(),
       gaps: this.gaps.slice(),
     };
+  }
+
+  describeSegments(): SegmentDescription[] {
+    const stats = this.#stats();
+    return this.segments.map((segment, i) => segment.describe(stats[i]!));
+  }
+
+  /** Of each segment, with the batches counted in that are still in memory. */
+  #stats(): SegmentStats[] {
+    const ahead = new Map<LogSegment, SegmentStats>();
+    for (const { segment, facts } of this.tail) {
+      const stats = ahead.get(segment) ?? { ...segment.stats };
+      ahead.set(segment, stats);
+      addBatch(stats, facts, 0);
+    }
+    return this.segments.map((segment) => ahead.get(segment) ?? segment.stats);
   }
 
   /** Bytes of all segments, those still in memory included. */
