@@ -1,0 +1,136 @@
+/** The engine as a whole: limits on memory, stopping, what it reports. */
+import t from 'tap';
+import { Engine } from '../../src/engine/engine.ts';
+import type { CommitReport } from '../../src/engine/types.ts';
+import { SimClock } from '../crash/sim-clock.ts';
+import { SimFileSystem } from '../crash/sim-file-system.ts';
+import { SimEngine } from '../helpers/sim-engine.ts';
+
+const KIB = 1024;
+
+t.test('bytes in flight are bounded', async (t) => {
+  const log = await SimEngine.open({
+    'max.in.flight.bytes': 128 * KIB,
+    'max.in.flight.partition.bytes': 64 * KIB,
+    'max.in.flight.wait.ms': 1000,
+  });
+  await log.engine.createTopic('a', { partitions: 3 });
+  const value = 'x'.repeat(40 * KIB);
+  const outcome = (partition: number, signal?: AbortSignal) =>
+    log.engine.append('a', [{ value }], { partition, signal }).then(
+      () => 'stored',
+      (error) => error.code,
+    );
+  log.syncs.hold(/\.log$/);
+  const first = [outcome(0), outcome(1), outcome(2)];
+  await log.settle();
+  t.ok(log.engine.stats().inFlightBytes <= 128 * KIB, `${log.engine.stats().inFlightBytes}`);
+  const leaver = new AbortController();
+  const waiting = [outcome(0), outcome(0, leaver.signal)];
+  leaver.abort();
+  await log.clock.advance(1000);
+  t.same(await Promise.all(waiting), ['THROTTLED', 'REQUEST_TIMED_OUT']);
+  log.syncs.release();
+  t.same(await Promise.all(first), ['stored', 'stored', 'stored']);
+  t.equal(await outcome(0), 'stored');
+  t.equal(log.engine.stats().inFlightBytes, 0, 'all is given back');
+  t.same(
+    [0, 1, 2].map((partition) => log.engine.offsets('a', partition).highWatermark),
+    [2, 1, 1],
+  );
+});
+
+t.test('a batch that is too large is refused before anything is stored', async (t) => {
+  const log = await SimEngine.open();
+  await log.engine.createTopic('a', { config: { 'max.message.bytes': 1024 } });
+  for (const records of [[{ value: 'x'.repeat(2000) }], Array(50).fill({ value: 'x'.repeat(50) })]) {
+    await t.rejects(async () => log.append('a', records), {
+      code: 'MESSAGE_TOO_LARGE',
+      details: { limit: 1024 },
+    });
+  }
+  t.equal(log.engine.offsets('a', 0).logEndOffset, 0);
+  await log.append('a', 'small');
+});
+
+t.test('stopping answers what is in flight, and takes no more', async (t) => {
+  const log = await SimEngine.open({ 'journal.files': 2 });
+  await log.engine.createTopic('a', { partitions: 4 });
+  const appends = Array.from({ length: 40 }, (_, i) =>
+    log.append('a', `${i}`, { partition: i % 4, acks: i % 3 ? 'all' : 0 }),
+  );
+  const closing = log.engine.close();
+  t.equal(log.engine.close(), closing, 'once is enough');
+  await t.rejects(log.append('a', 'late'), { code: 'NOT_READY', retriable: true });
+  await t.rejects(log.engine.createTopic('b'), { code: 'NOT_READY' });
+  await t.rejects(log.engine.deleteTopic('a'), { code: 'NOT_READY' });
+  t.match(log.engine.health(), { ready: false, reasons: [/closing/] });
+  await Promise.all(appends);
+  await closing;
+  t.equal(log.disk.openHandles, 0);
+  const reopened = new SimEngine();
+  reopened.disk = log.disk;
+  await reopened.reopen();
+  const values = await Promise.all([0, 1, 2, 3].map((partition) => reopened.values('a', 0, partition)));
+  t.equal(values.flat().length, 40, 'all that was accepted is there');
+});
+
+t.test('the observer is told of appends, reads, commits, syncs and rolls', async (t) => {
+  const told = { appended: 0, bytes: 0, fetched: 0, rolled: 0, segmentSyncs: 0, journalSyncs: 0 };
+  const commits: CommitReport[] = [];
+  const engine = await Engine.open({
+    directory: '/data',
+    fileSystem: new SimFileSystem(),
+    clock: new SimClock(),
+    settings: { 'journal.file.bytes': 65_536 },
+    observer: {
+      appended: (topic, records, bytes) => {
+        t.equal(topic, 'a');
+        told.appended += records;
+        told.bytes += bytes;
+      },
+      fetched: (_topic, bytes) => {
+        told.fetched += bytes;
+      },
+      committed: (report) => commits.push(report),
+      synced: (file) => told[`${file}Syncs`]++,
+      rolled: () => told.rolled++,
+    },
+  });
+  await engine.createTopic('a', { partitions: 2, config: { 'segment.bytes': 4096 } });
+  for (let i = 0; i < 20; i++) {
+    await Promise.all(
+      [0, 1].map((partition) => engine.append('a', [{ value: 'x'.repeat(1000) }], { partition })),
+    );
+  }
+  const { bytes } = await engine.read('a', 0, { offset: 0 });
+  t.equal(told.appended, 40);
+  t.equal(told.fetched, bytes);
+  t.ok(told.rolled > 5 && told.segmentSyncs > 0 && told.journalSyncs > 0, JSON.stringify(told));
+  t.equal(
+    commits.reduce((sum, { batches }) => sum + batches, 0),
+    40,
+  );
+  t.equal(
+    commits.reduce((sum, each) => sum + each.bytes, 0),
+    told.bytes,
+  );
+  t.ok(commits.some(({ journaledBatches, partitions }) => journaledBatches === partitions));
+  t.match(engine.stats(), { topics: 1, partitions: 2, inFlightBytes: 0 });
+  await engine.close();
+});
+
+t.test('a topic of ten segments needs no more descriptors than it is given', async (t) => {
+  const log = await SimEngine.open({ 'max.open.files': 16 });
+  await log.engine.createTopic('a', { partitions: 8, config: { 'segment.bytes': 4096 } });
+  for (let i = 0; i < 40; i++) {
+    await Promise.all(
+      Array.from({ length: 8 }, (_, partition) => log.append('a', 'x'.repeat(1500), { partition })),
+    );
+  }
+  t.ok(log.engine.stats().segments > 100);
+  for (let partition = 0; partition < 8; partition++)
+    t.equal((await log.values('a', 0, partition)).length, 40);
+  await log.settle();
+  t.ok(log.engine.stats().openFiles <= 16, `${log.engine.stats().openFiles} open files`);
+});
