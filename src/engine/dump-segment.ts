@@ -5,7 +5,13 @@ import { type DumpItem, dumpItem, showTime } from './dump-item.ts';
 import { readFully } from './file-operations.ts';
 import type { FileHandle } from './file-system.ts';
 import { parseNumberedName, SEGMENT_SUFFIX } from './log-file-names.ts';
-import { BATCH_HEADER_BYTES, type BatchFault, batchNextOffset, batchRecordCount } from './record-batch.ts';
+import {
+  BATCH_HEADER_BYTES,
+  type BatchFault,
+  batchNextOffset,
+  batchRecordCount,
+  batchSize,
+} from './record-batch.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from './segment-header.ts';
 import { SegmentScanner } from './segment-scanner.ts';
 
@@ -35,8 +41,9 @@ export async function* dumpSegment(
       continue;
     }
     const next = await scanner.findNext(expected - 1);
-    const end = next < 0 ? size : next;
-    yield await faultItem(file, scanner.position, end, batch.fault);
+    const found = next < 0 ? size : next;
+    const { item, end } = await faultItem(file, scanner.position, found, batch.fault);
+    yield item;
     total.damagedBytes += end - scanner.position;
     scanner.position = end;
   }
@@ -59,18 +66,20 @@ function headerItem(bytes: Buffer): DumpItem {
   });
 }
 
-/** The bytes from `position` to `end` are no valid batch; where a batch of that size claims to be, what it claims. */
+/** Bytes that are no valid batch: one whose header makes sense, as it claims to be, or all up to where one is `found`. */
 async function faultItem(
   file: FileHandle,
   position: number,
-  end: number,
+  found: number,
   fault: BatchFault,
-): Promise<DumpItem> {
+): Promise<{ item: DumpItem; end: number }> {
   const header = await readFully(file, BATCH_HEADER_BYTES, position);
   if ((fault === 'checksum' || fault === 'fields') && hasHeader(header, 0)) {
-    return batchItem(header, 0, position, fault);
+    const end = position + batchSize(header, 0);
+    if (end <= found) return { item: batchItem(header, 0, position, fault), end };
   }
-  const bytes = end - position;
-  const line = `bytes ${position} to ${end} (${bytes} bytes) are no valid batch: ${fault}`;
-  return dumpItem('fault', line, { startPosition: position, endPosition: end, bytes, checks: fault }, true);
+  const bytes = found - position;
+  const line = `bytes ${position} to ${found} (${bytes} bytes) are no valid batch: ${fault}`;
+  const data = { startPosition: position, endPosition: found, bytes, checks: fault };
+  return { item: dumpItem('fault', line, data, true), end: found };
 }
