@@ -10,9 +10,11 @@ import { type FileContent, readWholeFile } from './file-operations.ts';
 import type { FileSystem } from './file-system.ts';
 import { checkpointPath } from './log-file-names.ts';
 import { isSegmentStats, type SegmentStats } from './log-segment.ts';
+import type { PartitionIdentity } from './segment-identity.ts';
 import { decodeSidecar, encodeSidecar } from './sidecar.ts';
 
-export interface Checkpoint {
+/** It names its partition: another's would hide records, or miss some that were never there. */
+export interface Checkpoint extends PartitionIdentity {
   recoveryPoint: number;
   logStartOffset: number;
   /** The active segment as it was at the recovery point. */
@@ -22,17 +24,20 @@ export interface Checkpoint {
 export async function readCheckpoint(
   fileSystem: FileSystem,
   partitionDir: string,
+  owner: PartitionIdentity,
 ): Promise<Checkpoint | 'damaged' | undefined> {
   const bytes = await readWholeFile(fileSystem, checkpointPath(partitionDir));
   if (bytes === undefined) return undefined;
   const checkpoint = decodeSidecar<Checkpoint>('checkpoint', bytes);
-  return isCheckpoint(checkpoint) ? checkpoint : 'damaged';
+  return isCheckpoint(checkpoint, owner) ? checkpoint : 'damaged';
 }
 
-function isCheckpoint(value: unknown): value is Checkpoint {
+function isCheckpoint(value: unknown, owner: PartitionIdentity): value is Checkpoint {
   if (typeof value !== 'object' || value === null) return false;
-  const { recoveryPoint, logStartOffset, active } = value as Checkpoint;
+  const { topicId, partition, recoveryPoint, logStartOffset, active } = value as Checkpoint;
   return (
+    topicId === owner.topicId &&
+    partition === owner.partition &&
     Number.isSafeInteger(recoveryPoint) &&
     Number.isSafeInteger(logStartOffset) &&
     0 <= logStartOffset &&

@@ -94,7 +94,9 @@ export async function checkSegment(partition: PartitionLog, segment: LogSegment)
   const known = damageAt(partition, baseOffset);
   throw damageError(
     partition,
-    known ?? rememberDamage(partition, { ...range, endPosition: stats.bytes, reason: fault.reason }),
+    known !== undefined && known.endOffset >= endOffset
+      ? known
+      : rememberDamage(partition, { ...range, endPosition: stats.bytes, reason: fault.reason }),
   );
 }
 

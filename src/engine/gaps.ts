@@ -10,28 +10,40 @@ import { type FileContent, readWholeFile } from './file-operations.ts';
 import type { FileSystem } from './file-system.ts';
 import { checkJsonVersion, decodeJsonFile, encodeJsonFile } from './json-file.ts';
 import { gapsPath } from './log-file-names.ts';
+import type { PartitionIdentity } from './segment-identity.ts';
 import type { OffsetGap } from './types.ts';
 
 export const GAPS_VERSION = 1;
 
 /** In offset order, none when there is no file. CORRUPT_MESSAGE when it is damaged, UNSUPPORTED_VERSION when it is newer. */
-export async function readGaps(fileSystem: FileSystem, partitionDir: string): Promise<OffsetGap[]> {
+export async function readGaps(
+  fileSystem: FileSystem,
+  partitionDir: string,
+  owner: PartitionIdentity,
+): Promise<OffsetGap[]> {
   const path = gapsPath(partitionDir);
   const bytes = await readWholeFile(fileSystem, path);
-  return bytes === undefined ? [] : decodeGaps(bytes, path);
+  return bytes === undefined ? [] : decodeGaps(bytes, path, owner);
 }
 
-export function decodeGaps(bytes: Buffer, path: string): OffsetGap[] {
+export function decodeGaps(bytes: Buffer, path: string, owner: PartitionIdentity): OffsetGap[] {
   const file = decodeJsonFile(bytes);
   if (typeof file === 'string') throw damaged(path, file);
-  const { version, gaps } = file;
+  const { version, topicId, partition, gaps } = file;
   if (!checkJsonVersion(version, GAPS_VERSION, path)) throw damaged(path, 'it has no version');
+  if (topicId !== owner.topicId || partition !== owner.partition)
+    throw damaged(path, 'it is of another partition');
   if (!Array.isArray(gaps) || !gaps.every(isGap)) throw damaged(path, 'it does not list gaps');
   return gaps.sort((a, b) => a.firstOffset - b.firstOffset);
 }
 
-export function gapsFile(partitionDir: string, gaps: readonly OffsetGap[]): FileContent {
-  return { path: gapsPath(partitionDir), buffers: [encodeJsonFile({ version: GAPS_VERSION, gaps })] };
+export function gapsFile(
+  partitionDir: string,
+  { topicId, partition }: PartitionIdentity,
+  gaps: readonly OffsetGap[],
+): FileContent {
+  const file = { version: GAPS_VERSION, topicId, partition, gaps };
+  return { path: gapsPath(partitionDir), buffers: [encodeJsonFile(file)] };
 }
 
 /** The end of the recorded gaps that `offset` lies in, one behind the other; `offset` itself when it lies in none. */

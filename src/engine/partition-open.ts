@@ -60,9 +60,11 @@ async function openState(request: OpenRequest): Promise<PartitionState> {
 async function readGapsOrDamage({
   context,
   directory,
+  topic,
+  partition,
 }: OpenRequest): Promise<{ gaps: OffsetGap[]; damage?: string }> {
   try {
-    return { gaps: await readGaps(context.fileSystem, directory) };
+    return { gaps: await readGaps(context.fileSystem, directory, { topicId: topic.id, partition }) };
   } catch (error) {
     if (!isSeglogError(error, 'CORRUPT_MESSAGE')) throw error;
     context.observer.failed?.('corruption');

@@ -13,9 +13,9 @@ import { emptyStats, findSegment, IndexWriter, LogSegment, type SegmentStats } f
 import type { EngineContext, PartitionState, TopicIdentity } from './partition-log.ts';
 import {
   damagedHeaders,
+  damageForReaders,
   keepDamaged,
   misplacedFile,
-  misplacedFiles,
   missingEnd,
   missingStart,
   suspectEnd,
@@ -53,7 +53,7 @@ export type SettledLog = Pick<PartitionState, 'segments' | 'fenced'>;
 
 export async function recoverPartition(request: RecoveryRequest): Promise<PartitionState> {
   const { context, directory, topic, partition, gaps } = request;
-  const checkpoint = await readCheckpoint(context.fileSystem, directory);
+  const checkpoint = await readCheckpoint(context.fileSystem, directory, { topicId: topic.id, partition });
   const ends = knownEnds(request.bases, gaps, checkpoint, request.clean);
   const { logStartOffset } = ends;
   const segments = await listSegments(context.fileSystem, directory, request.bases);
@@ -81,8 +81,7 @@ export async function recoverPartition(request: RecoveryRequest): Promise<Partit
   const lost = [
     ...missingStart(segments, logStartOffset, gaps),
     ...sealedDamage,
-    ...scan.damaged,
-    ...misplacedFiles(scan),
+    ...damageForReaders(scan, segments, gaps),
     ...suspectEnd(suspects, segments, scan.endOffset),
   ];
   if (suspects.length > 0 || hasAnyOf(request, lost)) request.keepJournal();
@@ -224,6 +223,8 @@ async function settleTail(
   await replaceFiles(context.fileSystem, [
     ...(active.exists && indexes !== undefined ? indexFiles(directory, indexes, active.stats) : []),
     checkpointFile(directory, {
+      topicId: topic.id,
+      partition,
       recoveryPoint: scan.endOffset,
       logStartOffset,
       active: last?.stats ?? active.stats,

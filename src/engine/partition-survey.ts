@@ -71,8 +71,8 @@ export async function surveyPartition(request: SurveyRequest): Promise<Partition
   const { fileSystem, directory, clean, topicId, partition, journal } = request;
   const missing = (await fileSystem.status(directory)) === undefined;
   const names = missing ? [] : (await fileSystem.list(directory)).sort();
-  const { gaps, gapsFault } = await readGapsOrFault(fileSystem, directory);
-  const checkpoint = await readCheckpoint(fileSystem, directory);
+  const { gaps, gapsFault } = await readGapsOrFault(request);
+  const checkpoint = await readCheckpoint(fileSystem, directory, request);
   const files = await listSegments(fileSystem, directory, segmentBases(names));
   const ends = knownEnds(segmentBases(names), gaps, checkpoint, clean);
   const { recoveryPoint, logStartOffset } = await knownLog(fileSystem, directory, files, gaps, ends);
@@ -110,11 +110,10 @@ export async function surveyPartition(request: SurveyRequest): Promise<Partition
 }
 
 export async function readGapsOrFault(
-  fileSystem: FileSystem,
-  directory: string,
+  request: Pick<SurveyRequest, 'fileSystem' | 'directory' | 'topicId' | 'partition'>,
 ): Promise<Pick<PartitionSurvey, 'gaps' | 'gapsFault'>> {
   try {
-    return { gaps: await readGaps(fileSystem, directory), gapsFault: undefined };
+    return { gaps: await readGaps(request.fileSystem, request.directory, request), gapsFault: undefined };
   } catch (error) {
     if (!isSeglogError(error, 'CORRUPT_MESSAGE')) throw error;
     return { gaps: [], gapsFault: error.message };

@@ -5,7 +5,7 @@
 import { createSynced, writeFully } from './file-operations.ts';
 import { endOfGaps } from './gaps.ts';
 import type { JournalDamage } from './journal-recovery.ts';
-import { emptyStats, IndexWriter, LogSegment, type SegmentStats } from './log-segment.ts';
+import { emptyStats, findSegment, IndexWriter, LogSegment, type SegmentStats } from './log-segment.ts';
 import type { RecoveryRequest, SettledLog } from './partition-recovery.ts';
 import type { JournaledBatch } from './recovery-evidence.ts';
 import type { RecoveredRun, ScanResult } from './recovery-scan.ts';
@@ -62,6 +62,24 @@ export function misplacedFiles(scan: ScanResult): DamagedRange[] {
 }
 
 /** Damaged headers that had been synced: one above the recovery point may never have reached the disk, as its batches. */
+/** What the scan found, for readers: of a misplaced file they get nothing, not even what the journal has instead. */
+export function damageForReaders(
+  scan: ScanResult,
+  segments: readonly LogSegment[],
+  gaps: readonly OffsetGap[],
+): DamagedRange[] {
+  const misplaced = scan.faulty.filter(({ fault }) => fault.kind === 'misplaced');
+  const bases = new Set(misplaced.map(({ segment }) => segment.baseOffset));
+  return [
+    ...scan.damaged.filter(({ segment }) => !bases.has(segment)),
+    ...misplaced.map(({ segment: { baseOffset, stats }, fault: { reason } }) => {
+      const next = segments[findSegment(segments, baseOffset) + 1];
+      const range = misplacedFile(baseOffset, next?.baseOffset ?? scan.endOffset, stats.bytes, reason);
+      return { ...range, firstOffset: Math.min(range.endOffset, endOfGaps(gaps, baseOffset)) };
+    }),
+  ];
+}
+
 export function damagedHeaders(scan: ScanResult, recoveryPoint: number): DamagedRange[] {
   return scan.faulty
     .filter(({ fault, segment }) => fault.kind === 'header' && segment.baseOffset < recoveryPoint)

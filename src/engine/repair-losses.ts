@@ -22,6 +22,8 @@ export interface PartitionRepair extends SegmentWriterTarget {
   done(path: string, message: string): void;
 }
 
+export const identityOf = ({ topic, partition }: PartitionRepair) => ({ topicId: topic.id, partition });
+
 /** Whether something cannot be read any more, or is not known to be all there. */
 export function losesData({
   lost,
@@ -107,7 +109,9 @@ export async function settleGaps(
   const path = gapsPath(directory);
   const damaged = survey.gapsFault === undefined ? undefined : await fileSystem.status(path);
   if (damaged !== undefined) await store.keepBytes(path, 0, damaged.size, `${shortName(repair)}-gaps.json`);
-  await replaceFiles(fileSystem, [gapsFile(directory, allGaps(survey, losses, repairedAt))]);
+  await replaceFiles(fileSystem, [
+    gapsFile(directory, identityOf(repair), allGaps(survey, losses, repairedAt)),
+  ]);
   const what = losses.length === 1 ? '1 gap' : `${losses.length} gaps`;
   repair.done(path, damaged ? `replaced the damaged file and recorded ${what}` : `recorded ${what}`);
 }

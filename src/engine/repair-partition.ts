@@ -29,6 +29,7 @@ import { damageOf, type PartitionSurvey } from './partition-survey.ts';
 import {
   allGaps,
   giveUp,
+  identityOf,
   isMisplaced,
   losesData,
   lossesOf,
@@ -174,13 +175,10 @@ async function removeOrphans(repair: PartitionRepair, survey: PartitionSurvey): 
 }
 
 /** Says up to where the log was synced and nothing else, so that what is below is read again. */
-function plainCheckpoint(
-  { directory }: PartitionRepair,
-  survey: PartitionSurvey,
-  gaps: readonly OffsetGap[],
-) {
+function plainCheckpoint(repair: PartitionRepair, survey: PartitionSurvey, gaps: readonly OffsetGap[]) {
   const { segments, recoveryPoint, logStartOffset } = survey;
-  return checkpointFile(directory, {
+  return checkpointFile(repair.directory, {
+    ...identityOf(repair),
     recoveryPoint: Math.max(recoveryPoint, lastGapEnd(gaps)),
     logStartOffset,
     active: emptyStats(segments.at(-1)?.segment.baseOffset ?? logStartOffset),
@@ -211,7 +209,10 @@ async function makeDirectory(
     const runs = survey.scan.runs.filter((run) => run.segment === segment);
     if (runs.length > 0) await writeSegment(aside, runs[0]!.firstOffset, runs);
   }
-  await replaceFiles(fileSystem, [gapsFile(aside.directory, gaps), plainCheckpoint(aside, survey, gaps)]);
+  await replaceFiles(fileSystem, [
+    gapsFile(aside.directory, identityOf(repair), gaps),
+    plainCheckpoint(aside, survey, gaps),
+  ]);
   await fileSystem.rename(aside.directory, directory);
   await fileSystem.syncDirectory(dirname(directory));
   repair.done(directory, 'made the directory of the partition');

@@ -30,7 +30,7 @@ export async function surveySealed(request: SurveyRequest): Promise<SealedSurvey
   const { fileSystem, directory } = request;
   const bases = segmentBases(await fileSystem.list(directory));
   const segments = await listSegments(fileSystem, directory, bases);
-  const { gaps, gapsFault } = await readGapsOrFault(fileSystem, directory);
+  const { gaps, gapsFault } = await readGapsOrFault(request);
   const runs: SealedRun[] = [];
   let skipped = 0;
   let previous: SealedRun | undefined;

@@ -9,11 +9,15 @@ import type { FileHandle } from './file-system.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from './segment-header.ts';
 import type { DamagedRange } from './types.ts';
 
-/** Where a segment's file belongs. */
-export interface SegmentIdentity {
+/** The partition that a file belongs to. */
+export interface PartitionIdentity {
   /** 32 hexadecimal digits. */
   topicId: string;
   partition: number;
+}
+
+/** Where a segment's file belongs. */
+export interface SegmentIdentity extends PartitionIdentity {
   baseOffset: number;
 }
 

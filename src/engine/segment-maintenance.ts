@@ -120,6 +120,8 @@ export class SegmentMaintenance {
     await replaceFiles(fileSystem, [
       ...(indexes === undefined ? [] : indexFiles(partition.directory, indexes, state.stats)),
       checkpointFile(partition.directory, {
+        topicId: partition.topic.id,
+        partition: partition.partition,
         recoveryPoint: state.offset,
         logStartOffset: partition.logStartOffset,
         active: state.stats,

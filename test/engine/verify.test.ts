@@ -129,6 +129,15 @@ const CASES: [name: string, spoil: (log: SampleLog) => void, found: Partial<Veri
     { severity: 'derived', file: 'checkpoint' },
   ],
   [
+    'the checkpoint of another partition',
+    (log) =>
+      fs.copyFileSync(
+        join(log.partitionDirectory(1), 'checkpoint'),
+        join(log.partitionDirectory(0), 'checkpoint'),
+      ),
+    { severity: 'derived', partition: 0, file: 'checkpoint' },
+  ],
+  [
     'a damaged clean marker',
     (log) => flipByte(join(log.directory, 'clean-shutdown'), 20),
     { severity: 'derived', topic: null, file: 'clean-shutdown' },
@@ -186,10 +195,10 @@ const CASES: [name: string, spoil: (log: SampleLog) => void, found: Partial<Veri
       const active = { baseOffset: 0, endOffset: 4, bytes: 99, records: 4, batches: 1 };
       const times = { firstTimestamp: 1, minTimestamp: 1, maxTimestamp: 1, firstAppendAt: 1 };
       const checkpoint = { recoveryPoint: 4, logStartOffset: 0, active: { ...active, ...times } };
-      fs.writeFileSync(
-        join(log.partitionDirectory(0), 'checkpoint'),
-        encodeSidecar('checkpoint', checkpoint),
-      );
+      const topic = fs.readFileSync(join(log.directory, 'topics', TOPIC, 'topic.json'), 'utf8');
+      const owner = { topicId: JSON.parse(topic).id, partition: 0 };
+      const path = join(log.partitionDirectory(0), 'checkpoint');
+      fs.writeFileSync(path, encodeSidecar('checkpoint', { ...owner, ...checkpoint }));
     },
     { severity: 'damage', file: 'checkpoint' },
   ],
