@@ -149,8 +149,9 @@ async function lock(path: string): Promise<DirectoryLock> {
   let database: InstanceType<typeof DatabaseSync> | undefined;
   try {
     database = new DatabaseSync(path, { timeout: 0 });
-    // No rollback journal: there is nothing to roll back, and it would be a second file in the directory.
-    database.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE');
+    // There is nothing to roll back, and a journal on disk would be a second file in the directory. (node:sqlite opens
+    // databases in defensive mode, where OFF is ignored.)
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (error) {
     database?.close();
     const code = error instanceof Error && 'errcode' in error ? error.errcode : undefined;

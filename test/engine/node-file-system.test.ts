@@ -39,6 +39,7 @@ t.test('the lock', async (t) => {
   t.test('is refused to a second taker in the same process, with advice', async (t) => {
     const directory = t.testdir();
     const lock = await files.lock(join(directory, 'seglog.lock'));
+    t.same(readdirSync(directory), ['seglog.lock'], 'held, it is one file');
     const error = await files.lock(join(directory, 'seglog.lock')).catch((error: unknown) => error);
     t.ok(isSeglogError(error, 'DIRECTORY_LOCKED'));
     t.match((error as Error).message, directory);
