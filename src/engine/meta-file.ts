@@ -52,7 +52,8 @@ export async function createMeta(fileSystem: FileSystem, data: string, now: numb
 /** Makes a directory and those above it; durable when it resolves. */
 export async function makeDataDirectory(fileSystem: FileSystem, path: string): Promise<void> {
   try {
-    if (!(await makeDirectoryIfMissing(fileSystem, path))) return;
+    // Synced also when it is there: who made it may have died before its name was safe.
+    await makeDirectoryIfMissing(fileSystem, path);
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
     await makeDataDirectory(fileSystem, dirname(path));

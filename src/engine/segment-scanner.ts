@@ -46,7 +46,7 @@ export class SegmentScanner {
   /** Where the next batch is expected. */
   position: number;
   readonly #file: FileHandle;
-  readonly #end: number;
+  #end: number;
   #window: Buffer = NO_BYTES;
   #windowStart = 0;
   /** What the window is a part of, and the memory of the one before it: two take turns. */
@@ -147,6 +147,8 @@ export class SegmentScanner {
     this.#idle = this.#memory;
     this.#memory = memory;
     this.#window = buffer.subarray(0, kept + read);
+    // A file that is shorter than it should be ends here: looking behind would never come to an end.
+    if (kept + read < wanted) this.#end = position + kept + read;
     this.#windowStart = position;
   }
 }
