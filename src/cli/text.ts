@@ -6,6 +6,11 @@ export function count(number: number, noun: string, plural = `${noun}s`): string
   return `${number} ${number === 1 ? noun : plural}`;
 }
 
+/** "4521–8835": first and last, from a range whose end is exclusive; an empty one is the place where it stands. */
+export function range(first: number, end: number): string {
+  return `${first}–${Math.max(first, end - 1)}`;
+}
+
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
 /** "512 B", "1.5 MiB". */

@@ -56,7 +56,7 @@ export function* dumpSidecar(kind: SidecarKind, bytes: Buffer): Generator<DumpIt
   for (const [topicId, partition] of marker.partitions()) {
     const state = marker.get(topicId, partition)!;
     const { logStartOffset, logEndOffset, segments } = state;
-    const line = `topic id ${topicId}, partition ${partition}: offsets ${logStartOffset} to ${logEndOffset}, ${segments.length} segments`;
+    const line = `topic id ${topicId}, partition ${partition}: log start offset ${logStartOffset}, log end offset ${logEndOffset}, segments: ${segments.length}`;
     yield dumpItem('entry', line, { topicId, partition, ...state });
   }
 }

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import t from 'tap';
-import { bytesFor, count, humanBytes, humanDuration, jsonText, table } from '../../src/cli/text.ts';
+import { bytesFor, count, humanBytes, humanDuration, jsonText, range, table } from '../../src/cli/text.ts';
 
 const terminal = Object.assign(new PassThrough(), { isTTY: true });
 const pipe = new PassThrough();
@@ -45,4 +45,10 @@ t.test('columns of numbers stand to the right', async (t) => {
     ],
   );
   t.equal(text, 'NAME     N    BYTES\na        1  1.5 MiB\nlong  1000     12 B\n');
+});
+
+t.test('a range names its first and its last', async (t) => {
+  t.equal(range(4521, 8836), '4521–8835');
+  t.equal(range(7, 8), '7–7');
+  t.equal(range(7, 7), '7–7', 'an empty one is a place');
 });

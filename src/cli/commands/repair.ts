@@ -5,7 +5,7 @@ import { createProgress } from '../byte-progress.ts';
 import { ReportedFailure } from '../errors.ts';
 import type { Io } from '../io.ts';
 import { jsonOption } from '../options.ts';
-import { jsonText } from '../text.ts';
+import { count, jsonText, range } from '../text.ts';
 import { findingText } from './verify.ts';
 
 interface RepairFlags {
@@ -56,7 +56,7 @@ function lossText(loss: RepairLoss): string {
   const what = loss.accepted ? 'gave up' : 'lost   ';
   const kept = loss.keptAs === null ? '' : `, kept as ${loss.keptAs}`;
   const where = `${loss.topic} partition ${loss.partition}`;
-  return `${what} ${where} offsets ${loss.firstOffset}–${loss.endOffset} (${loss.bytes} bytes): ${loss.reason}${kept}`;
+  return `${what} ${where} offsets ${range(loss.firstOffset, loss.endOffset)} (${count(loss.bytes, 'byte')}): ${loss.reason}${kept}`;
 }
 
 function verdict(report: RepairReport): string {

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { HttpClient } from '../http-client.ts';
 import type { Io } from '../io.ts';
 import { collectPairs, jsonOption, parsePositiveNumber, type ServerFlag, serverOption } from '../options.ts';
-import { bytesFor, count, jsonText, table } from '../text.ts';
+import { bytesFor, count, jsonText, range, table } from '../text.ts';
 import { describeTopic, listSegments, listTopics, type TopicInfo, topicPath } from '../topics-client.ts';
 
 interface OutputFlags extends ServerFlag {
@@ -129,11 +129,11 @@ function troubleOf(info: TopicInfo): string {
   let text = '';
   for (const each of info.partitions) {
     if (each.fenced !== null) text += `partition ${each.partition} takes no records: ${each.fenced}\n`;
-    for (const range of each.damaged) {
-      text += `partition ${each.partition} is damaged at offsets ${range.firstOffset}–${range.endOffset}: ${range.reason}\n`;
+    for (const { firstOffset, endOffset, reason } of each.damaged) {
+      text += `partition ${each.partition} is damaged at offsets ${range(firstOffset, endOffset)}: ${reason}\n`;
     }
     for (const gap of each.gaps) {
-      text += `partition ${each.partition} lost offsets ${gap.firstOffset}–${gap.endOffset} to a repair on ${gap.repairedAt}: ${gap.reason}\n`;
+      text += `partition ${each.partition} lost offsets ${range(gap.firstOffset, gap.endOffset)} to a repair on ${gap.repairedAt}: ${gap.reason}\n`;
     }
   }
   return text === '' ? '' : `\n${text}`;

@@ -5,7 +5,7 @@ import { createProgress } from '../byte-progress.ts';
 import { ReportedFailure } from '../errors.ts';
 import type { Io } from '../io.ts';
 import { jsonOption } from '../options.ts';
-import { count, humanBytes, jsonText } from '../text.ts';
+import { count, humanBytes, jsonText, range } from '../text.ts';
 
 export function verifyCommand(io: Io): Command {
   return new Command('verify')
@@ -68,10 +68,10 @@ function verdict(report: VerifyReport): string {
   return report.findings.length === 0 ? 'ok' : 'ok: no acknowledged record is damaged';
 }
 
-/** "damage  topics/a/0/00…0.log bytes 64–1200, offsets 0–10: checksum". */
+/** "damage  topics/a/0/00…0.log bytes 64–1199, offsets 0–9: checksum". */
 export function findingText(finding: VerifyFinding): string {
-  const bytes =
-    finding.startPosition === null ? '' : ` bytes ${finding.startPosition}–${finding.endPosition}`;
-  const offsets = finding.firstOffset === null ? '' : `, offsets ${finding.firstOffset}–${finding.endOffset}`;
+  const { startPosition, firstOffset } = finding;
+  const bytes = startPosition === null ? '' : ` bytes ${range(startPosition, finding.endPosition!)}`;
+  const offsets = firstOffset === null ? '' : `, offsets ${range(firstOffset, finding.endOffset!)}`;
   return `${finding.severity.padEnd(7)} ${finding.file}${bytes}${offsets}: ${finding.message}`;
 }

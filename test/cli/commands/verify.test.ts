@@ -38,7 +38,7 @@ t.test('damage is shown with its place, and told by the exit code', async (t) =>
   damage(data, 'value 4');
   const { code, stdout } = await runCli(['verify', data]);
   t.equal(code, 1);
-  t.match(stdout.toString(), /^damage +topics\/a\/0\/0+\.log bytes \d+–\d+, offsets 4–5: /m);
+  t.match(stdout.toString(), /^damage +topics\/a\/0\/0+\.log bytes \d+–\d+, offsets 4–4: /m);
   t.match(stdout.toString(), `DAMAGED: 1 finding; see \`seglog repair ${data}\`\n`);
 });
 
