@@ -15,7 +15,7 @@ export function verifyCommand(io: Io): Command {
     .addHelpText(
       'after',
       `
-While a daemon has the directory open its sealed segments are checked. Nothing is changed.
+While a daemon has the directory open only its sealed segments are checked. Nothing is changed.
 The exit code is 1 when there is damage; \`seglog repair\` tells what can be done about it.
 
 Examples:
@@ -55,9 +55,6 @@ function reportText(report: VerifyReport): string {
     humanBytes(counts.bytes),
   ];
   lines.push(`checked ${checked.join(', ')} in ${report.directory}: ${STATES[report.state]}`);
-  if (report.segmentsSkipped > 0) {
-    lines.push(`left out ${count(report.segmentsSkipped, 'segment')} that may still change`);
-  }
   lines.push(verdict(report));
   return `${lines.join('\n')}\n`;
 }
@@ -65,7 +62,15 @@ function reportText(report: VerifyReport): string {
 function verdict(report: VerifyReport): string {
   const damage = report.findings.filter((each) => each.severity === 'damage').length;
   if (!report.ok) return `DAMAGED: ${count(damage, 'finding')}; see \`seglog repair ${report.directory}\``;
+  if (report.segmentsSkipped > 0) return partialVerdict(report);
   return report.findings.length === 0 ? 'ok' : 'ok: no acknowledged record is damaged';
+}
+
+/** A process has the directory open: what it may still write to was left out. */
+function partialVerdict({ counts, segmentsSkipped }: VerifyReport): string {
+  const [were, them] = segmentsSkipped === 1 ? ['was', 'it'] : ['were', 'them'];
+  const soFar = counts.segments === 0 ? 'nothing to judge by yet' : 'ok so far';
+  return `${soFar}: ${count(segmentsSkipped, 'active segment')} ${were} not checked; stop the daemon to check ${them}`;
 }
 
 /** "damage  topics/a/0/00…0.log bytes 64–1199, offsets 0–9: checksum". */
