@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
-import { nearestName, parseSetting, SeglogError, type SettingValue } from '../engine/index.ts';
+import { errnoOf, nearestName, parseSetting, SeglogError, type SettingValue } from '../engine/index.ts';
 import {
   allSettings,
   type KnownSetting,
@@ -110,7 +110,7 @@ function parseValue({ name, setting }: KnownSetting, value: unknown, origin: str
 function parseText(name: string, setting: TextSetting, value: unknown, origin: string): string {
   const text = typeof value === 'string' ? value : '';
   if (!setting.pattern.test(text))
-    throw invalid(name, `setting "${name}" takes ${setting.description} (${origin})`);
+    throw invalid(name, `${name} takes ${setting.takes}, not ${JSON.stringify(value)} (${origin})`);
   if (name === 'listen' && parseListenAddress(text).port > 65_535) {
     throw invalid(
       name,
@@ -174,6 +174,19 @@ function givenByFile(path: string, names: ReadonlyMap<string, KnownSetting>): Gi
   return given;
 }
 
+function readErrorText(error: unknown): string {
+  switch (errnoOf(error)) {
+    case 'ENOENT':
+      return 'there is no such file; give another with --config or SEGLOG_CONFIG, or go without';
+    case 'EISDIR':
+      return 'it is a directory; name the file in it';
+    case 'EACCES':
+      return 'no permission; make it readable for the user that runs seglog';
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}
+
 function parseFile(path: string): unknown {
   let text: string;
   try {
@@ -181,7 +194,7 @@ function parseFile(path: string): unknown {
   } catch (error) {
     throw new SeglogError(
       'INVALID_CONFIG',
-      `cannot read the configuration file ${path}: ${String(error)}`,
+      `cannot read the configuration file ${path}: ${readErrorText(error)}`,
       {},
       { cause: error },
     );

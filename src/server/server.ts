@@ -16,6 +16,7 @@ import type { ServerConfig } from './config.ts';
 import { RequestsInFlight } from './http-limits.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { ServerMetrics } from './metrics.ts';
+import { explainOpenError } from './open-error.ts';
 import { parseListenAddress } from './settings.ts';
 
 export interface StartOptions {
@@ -109,8 +110,9 @@ export class RunningServer {
       const ms = Math.round(performance.now() - startedAt);
       logger.info({ url: this.url, data: config.settings.data, ms }, 'the log is open');
     } catch (error) {
-      logger.error({ err: error }, 'the log cannot be opened');
-      await this.#stop('open_failure', error instanceof Error ? error.message : String(error));
+      const reason = explainOpenError(error, config.settings.data);
+      logger.error(reason === undefined ? { err: error } : { reason }, 'the log cannot be opened');
+      await this.#stop('open_failure', reason ?? (error instanceof Error ? error.message : String(error)));
       throw error;
     }
   }

@@ -13,6 +13,8 @@ export interface TextSetting {
   readonly type: 'text';
   readonly default: string;
   readonly pattern: RegExp;
+  /** What it takes, for whoever gave something else. */
+  readonly takes: string;
   readonly description: string;
 }
 
@@ -37,11 +39,18 @@ const integer = (value: number, min: number, max: number, description: string): 
 });
 
 export const SERVER_SETTINGS = {
-  data: { type: 'text', default: './data', pattern: /^[^\0]+$/, description: 'The data directory.' },
+  data: {
+    type: 'text',
+    default: './data',
+    pattern: /^[^\0]+$/,
+    takes: 'a path',
+    description: 'The data directory.',
+  },
   listen: {
     type: 'text',
     default: '127.0.0.1:7070',
     pattern: /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]*):\d{1,5}$/,
+    takes: 'host:port, such as 127.0.0.1:7070',
     description: 'Address and port to listen on; port 0 takes a free one, an empty address means all.',
   },
   'log.level': {

@@ -38,7 +38,8 @@ t.test('what is no setting is refused with the nearest, and nothing is started',
     [['--segment.byte', '1m'], {}, /unknown setting "segment\.byte" .*did you mean "segment\.bytes"\?/],
     [['--flush', 'sometimes'], {}, /flush.* takes one of sync, interval, os, not "sometimes"/],
     [[], { SEGLOG_FLSH: 'os' }, /SEGLOG_FLSH names no setting; did you mean SEGLOG_FLUSH\?/],
-    [['--config', `${data}.yaml`], {}, /cannot read the configuration file/],
+    [['--config', `${data}.yaml`], {}, /cannot read the configuration file \S+: there is no such file; /],
+    [['--listen', '7070'], {}, /: listen takes host:port, such as 127\.0\.0\.1:7070, not "7070"/],
   ] as const) {
     const { code, stderr } = await runCli(['serve', '--data', data, ...args], { env });
     t.equal(code, 2);
@@ -54,6 +55,20 @@ t.test('SIGTERM and Ctrl-C end it with 0, and the log is closed cleanly', async 
     const { code, stdout } = await daemon.kill(signal);
     t.equal(code, 0, signal);
     t.equal(stdout.length, 0, 'what it has to say goes to standard error');
+  }
+});
+
+t.test('a data directory that cannot be made is told in one sentence, without a stack', async (t) => {
+  const dir = t.testdir({ file: '' });
+  const args = ['serve', '--listen', '127.0.0.1:0', '--data'];
+  for (const data of [`${dir}/file`, `${dir}/file/data`]) {
+    const { code, stderr } = await runCli([...args, data]);
+    t.equal(code, 1);
+    t.match(
+      stderr,
+      /^seglog: cannot make the data directory \S+: .* is .*; put that right, or give another /m,
+    );
+    t.notMatch(stderr, /"stack"|\n +at /);
   }
 });
 
