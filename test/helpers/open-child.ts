@@ -1,0 +1,42 @@
+/**
+ * A process that opens the data directory it is given, reads a little of every segment of topic "a", and tells what that
+ * took: started by tests that measure memory, which needs a process of its own.
+ */
+import { Engine } from '../../src/engine/engine.ts';
+import { decodeRecords } from '../../src/engine/record-batch-reader.ts';
+
+export interface OpenReport {
+  segments: number;
+  records: number;
+  openFiles: number;
+  /** Resident when it is open. */
+  openMib: number;
+  /** In use after the reads, beyond what the process had before: the heap and what hangs on it. */
+  heapMib: number;
+}
+
+const MIB = 1024 * 1024;
+
+function heapMib(): number {
+  // Started with --expose-gc.
+  gc!();
+  const { heapUsed, external } = process.memoryUsage();
+  return (heapUsed + external) / MIB;
+}
+
+const [directory] = process.argv.slice(2);
+const heapBeforeMib = heapMib();
+const engine = await Engine.open({ directory: directory!, settings: { 'max.open.files': 64 } });
+const openMib = process.memoryUsage.rss() / MIB;
+let records = 0;
+const { partitions } = await engine.describeTopic('a');
+for (const { partition } of partitions) {
+  for (const { baseOffset } of await engine.listSegments('a', partition)) {
+    const { chunks } = await engine.read('a', partition, { offset: baseOffset, maxBytes: 1 });
+    records += decodeRecords(chunks, baseOffset).length;
+  }
+}
+const { segments, openFiles } = engine.stats();
+const report: OpenReport = { segments, records, openFiles, openMib, heapMib: heapMib() - heapBeforeMib };
+await engine.close();
+process.stdout.write(JSON.stringify(report));
