@@ -8,8 +8,10 @@
  */
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { readCheckpoint } from '../src/engine/checkpoint.ts';
+import type { Checkpoint } from '../src/engine/checkpoint.ts';
 import { Engine, type FileSystem, nodeFileSystem } from '../src/engine/index.ts';
+import { checkpointPath } from '../src/engine/log-file-names.ts';
+import { decodeSidecar } from '../src/engine/sidecar.ts';
 import { Child } from './child.ts';
 import { type Bench, below, benchmark, type Row, rowOf } from './harness.ts';
 import type { OpenArgs, Opened } from './open-child.ts';
@@ -67,7 +69,7 @@ async function openKilled(bench: Bench): Promise<void> {
   const opens: Opened[] = [];
   let tailBytes = 0;
   for (let round = 0; round < ROUNDS; round++) {
-    const pieces = await unsyncedPieces(directory);
+    const pieces = unsyncedPieces(directory);
     tailBytes = pieces.reduce((sum, { from, to }) => sum + to - from, 0);
     readings.push(timed(() => readPieces(pieces)));
     opens.push(await loadAndKill(directory, 256));
@@ -142,17 +144,18 @@ interface Piece {
 }
 
 /** What a recovery must read, whatever it does: the journal, and what lies behind each partition's checkpoint. */
-async function unsyncedPieces(directory: string): Promise<Piece[]> {
+function unsyncedPieces(directory: string): Piece[] {
   const pieces = fs
     .readdirSync(join(directory, 'journal'))
     .map((name) => wholeFile(directory, 'journal', name));
   for (let partition = 0; partition < KILLED_PARTITIONS; partition++) {
     const path = join(directory, 'topics', 'bench', String(partition));
-    const checkpoint = await readCheckpoint(nodeFileSystem, path);
+    const active = fs.existsSync(checkpointPath(path))
+      ? decodeSidecar<Checkpoint>('checkpoint', fs.readFileSync(checkpointPath(path)))?.active
+      : undefined;
     for (const name of fs.readdirSync(path).filter((name) => name.endsWith('.log'))) {
       const base = Number.parseInt(name, 10);
       const piece = wholeFile(path, name);
-      const active = typeof checkpoint === 'object' ? checkpoint.active : undefined;
       if (active?.baseOffset === base) piece.from = active.bytes;
       if (active === undefined || base >= active.baseOffset) pieces.push(piece);
     }
