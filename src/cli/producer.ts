@@ -7,7 +7,8 @@
  */
 import { type BatchPacker, RecordPacker, TextPacker } from './batch-packer.ts';
 import { createProgress } from './byte-progress.ts';
-import { ReportedFailure, UsageError } from './errors.ts';
+import { compressedFileNote } from './compressed-file.ts';
+import { ReportedFailure, ServerError, UsageError } from './errors.ts';
 import { HttpClient } from './http-client.ts';
 import type { Io } from './io.ts';
 import { LineJoiner } from './line-joiner.ts';
@@ -17,6 +18,7 @@ import type { ProduceBatch } from './produce-batch.ts';
 import { openInputs, type ProduceInput } from './produce-inputs.ts';
 import { ProduceLane } from './produce-lane.ts';
 import { type PartitionAck, ProduceReport } from './produce-report.ts';
+import { count } from './text.ts';
 import { describeTopic, isUnknownTopic, recordsPath, type TopicInfo, topicPath } from './topics-client.ts';
 
 export interface ProduceOptions {
@@ -31,6 +33,8 @@ export interface ProduceOptions {
   compression?: string;
   batchBytes: number;
   createTopic?: boolean;
+  /** Of a topic that is made. */
+  partitions?: number;
   deliveryTimeoutMs: number;
   quiet?: boolean;
 }
@@ -46,11 +50,15 @@ export async function produce(
   options: ProduceOptions,
   io: Io,
 ): Promise<void> {
+  if (options.partitions !== undefined && !options.createTopic) {
+    throw new UsageError('--partitions counts for a topic that is made: give --create-topic, too');
+  }
   const client = new HttpClient(options.server, io.env);
   const interruption = io.interruption();
   const inputs = await openInputs(files, io, options.batchBytes);
   const info = await findTopic(client, topic, options, interruption);
   checkPartition(info, options.partition);
+  await noteCompressed(inputs, topic, io);
   if (!options.quiet && io.stdin.isTTY && inputs.some((each) => each.isStandardInput)) {
     io.stderr.write('reading lines from the terminal; Ctrl-D ends\n');
   }
@@ -76,6 +84,14 @@ export async function produce(
   if (interruption.aborted && inputs.some((each) => !each.isStandardInput)) throw new ReportedFailure();
 }
 
+async function noteCompressed(inputs: readonly ProduceInput[], topic: string, io: Io): Promise<void> {
+  for (const { name, bytes } of inputs) {
+    // Only of regular files is the size known; the first bytes of anything else are not there a second time.
+    const note = bytes === undefined ? undefined : await compressedFileNote(name, topic);
+    if (note !== undefined) io.stderr.write(`seglog: ${note}\n`);
+  }
+}
+
 async function findTopic(
   client: HttpClient,
   topic: string,
@@ -86,7 +102,10 @@ async function findTopic(
     return await describeTopic(client, topic, { signal });
   } catch (error) {
     if (!options.createTopic || !(error instanceof Error && isUnknownTopic(error.cause))) throw error;
-    return client.json<TopicInfo>('PUT', topicPath(topic), { body: {}, signal });
+    return client.json<TopicInfo>('PUT', topicPath(topic), {
+      body: { partitions: options.partitions },
+      signal,
+    });
   }
 }
 
@@ -94,6 +113,15 @@ function checkPartition(info: TopicInfo, partition: number | undefined): void {
   if (partition === undefined || partition < info.partitions.length) return;
   throw new UsageError(
     `topic "${info.name}" has partitions 0 to ${info.partitions.length - 1}, not ${partition}`,
+  );
+}
+
+/** Records may name partitions, as those do that `consume --json` printed; the topic may have fewer. */
+function explainPartition(error: unknown, { name, partitions }: TopicInfo): unknown {
+  if (!(error instanceof ServerError && error.code === 'unknown_partition')) return error;
+  return new Error(
+    `${error.message}: it has ${count(partitions.length, 'partition')}; give it more with \`seglog topics alter ${name} --partitions N\`, or make a new one with --create-topic --partitions N`,
+    { cause: error },
   );
 }
 
@@ -218,7 +246,9 @@ class Producer {
     };
     const answer = await patiently(patience, () =>
       client.json<{ partitions: PartitionAck[] }>('POST', recordsPath(info.name), request),
-    );
+    ).catch((error: unknown) => {
+      throw options.json ? explainPartition(error, info) : error;
+    });
     report.acknowledge(input.name, batch, answer.partitions);
     acknowledged();
   }

@@ -13,6 +13,8 @@ Examples:
   tail -F app.log | seglog produce app                   as it grows
   seglog produce orders --key-separator '\\t' orders.tsv  the key before the first tab, the value after it
   seglog produce copy --json < records.ndjson            what \`seglog consume --json\` printed
+  seglog produce copy --json --create-topic --partitions 4 < records.ndjson
+  zcat access.log.gz | seglog produce access             compressed files
   seglog produce access --acks 1 --compression zstd *.log`;
 
 export function produceCommand(io: Io): Command {
@@ -46,7 +48,8 @@ export function produceCommand(io: Io): Command {
       ).choices(['none', 'gzip', 'snappy', 'lz4', 'zstd']),
     )
     .option('--batch-bytes <size>', 'send at most so much at a time', parseSize, 1024 * 1024)
-    .option('--create-topic', 'make the topic with its defaults if it does not exist')
+    .option('--create-topic', 'make the topic if it does not exist')
+    .option('--partitions <n>', 'with --create-topic: how many it then gets', parsePositiveNumber)
     .option('--delivery-timeout-ms <ms>', 'how long to retry what is refused', parsePositiveNumber, 120_000)
     .option('-q, --quiet', 'print errors only')
     .addOption(serverOption())

@@ -210,3 +210,38 @@ t.test('a file that is cut short by Ctrl-C is not done', async (t) => {
   t.same(stored, numbers(0, stored.length), 'what is stored is the start of the file');
   t.match(stderr, new RegExp(`x is stored up to line ${stored.length}\n`));
 });
+
+t.test(
+  'a topic that is made gets the partitions asked for, and the error for too few names the ways out',
+  async (t) => {
+    const line = '{"value":"x","partition":1}\n';
+    const made = await produce(['copy', '--json', '--create-topic', '--partitions', '2'], line);
+    t.equal(made.code, 0);
+    t.same(daemon.values('copy', 1), ['x']);
+    t.match(await produce(['copy', '--partitions', '2'], ''), {
+      code: 2,
+      stderr: /give --create-topic, too/,
+    });
+    daemon.intercept = (request, response) =>
+      request.method === 'POST' &&
+      sendProblem(response, 404, 'unknown_partition', 'topic "a" has no partition 1');
+    const { code, stderr } = await produce(['a', '--json'], line);
+    t.equal(code, 1);
+    t.match(
+      stderr,
+      /has no partition 1: it has 1 partition; .* alter a --partitions N`, .*--create-topic --partitions N$/m,
+    );
+  },
+);
+
+t.test('a compressed file is sent as it is, and how to send its lines is told', async (t) => {
+  const dir = t.testdir({
+    'x.gz': Buffer.from([0x1f, 0x8b, 8, 0]),
+    'x.zst': Buffer.from([0x28, 0xb5, 0x2f, 0xfd]),
+    x: 'x',
+  });
+  const { code, stderr } = await produce(['a', `${dir}/x.gz`, `${dir}/x.zst`, `${dir}/x`]);
+  t.equal(code, 0);
+  t.match(stderr, /x\.gz is gzip .*: zcat \S+x\.gz \| seglog produce a\n.*x\.zst is zstd/);
+  t.equal(daemon.values('a').length, 3);
+});
