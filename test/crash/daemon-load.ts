@@ -109,9 +109,20 @@ export class DaemonLoad {
   }
 
   async createTopics(client: HttpClient): Promise<void> {
-    for (const { name, partitions, config } of LOAD_TOPICS) {
-      await client.json('PUT', `/api/topics/${name}`, { partitions, config });
+    for (const topic of LOAD_TOPICS) await createTopic(client, topic);
+  }
+
+  /** Deletes topics that have grown past `bytes`, and makes them anew; nothing is under way. How many it were. */
+  async recreateTopics(client: HttpClient, bytes: number): Promise<number> {
+    const { topics } = await client.json<{ topics: { name: string; bytes: number }[] }>('GET', '/api/topics');
+    const large = topics.filter((topic) => topic.bytes > bytes);
+    for (const { name } of large) {
+      const answer = await client.ask('DELETE', `/api/topics/${name}`);
+      if (answer.status !== 204) throw new Error(`deleting ${name}: ${answer.status} ${answer.body}`);
+      await createTopic(client, LOAD_TOPICS.find((topic) => topic.name === name)!);
+      for (const ledger of this.ledgers) if (ledger.topic === name) ledger.reset();
     }
+    return large.length;
   }
 
   /** Runs until `stop`, or until the daemon is gone. Rejects when the daemon refuses anything. */
@@ -266,6 +277,9 @@ export class DaemonLoad {
     for (const ledger of this.ledgers) ledger.checkAgain((await readFrom(client, ledger, 0)).records);
   }
 }
+
+const createTopic = (client: HttpClient, { name, partitions, config }: LoadTopic) =>
+  client.json('PUT', `/api/topics/${name}`, { partitions, config });
 
 const pathOf = ({ topic, partition }: PartitionLedger) =>
   `/api/topics/${topic}/partitions/${partition}/records`;

@@ -52,6 +52,16 @@ export class PartitionLedger {
     return `${this.topic}-${this.partition}`;
   }
 
+  /** The topic is another one from now on. */
+  reset(): void {
+    this.checkedEnd = 0;
+    this.#digest = createHash('sha256');
+    this.#sent.clear();
+    this.#seen.clear();
+    this.#highWatermark = 0;
+    this.#lastNumbers.clear();
+  }
+
   sending(producer: number, number: number, count: number): void {
     this.#sent.set(`${producer}.${number}`, { count, baseOffset: undefined });
   }
