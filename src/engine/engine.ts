@@ -19,7 +19,7 @@ import {
   type QueuedBatch,
   unknownPartition,
 } from './partition-log.ts';
-import { readPartition, unlessDeleted } from './partition-reader.ts';
+import { readPartition } from './partition-reader.ts';
 import { StickyRoundRobin } from './partitioner.ts';
 import { type AppendTarget, encodedBytes, PendingAppend, tooLarge } from './pending-append.ts';
 import type { EncodedBatch } from './record-batch.ts';
@@ -29,7 +29,6 @@ import { SpaceMonitor } from './space-monitor.ts';
 import { offsetForTimestamp } from './timestamp-lookup.ts';
 import { TopicAdmin } from './topic-admin.ts';
 import type {
-  Acks,
   AppendOptions,
   EngineHealth,
   EngineStats,
@@ -178,8 +177,7 @@ export class Engine {
 
   /** Reads whole batches from `options.offset` on. Throws OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE. */
   async read(topic: string, partition: number, options: ReadOptions): Promise<ReadResult> {
-    const log = this.#partition(topic, partition);
-    const result = await unlessDeleted(log, () => readPartition(log, options));
+    const result = await readPartition(this.#partition(topic, partition), options);
     this.#context.observer.fetched?.(topic, result.bytes);
     return result;
   }
@@ -197,8 +195,7 @@ export class Engine {
 
   /** The offset of the first record with a timestamp of at least `timestamp` (ms); the high watermark when there is none. */
   async offsetForTimestamp(topic: string, partition: number, timestamp: number): Promise<number> {
-    const log = this.#partition(topic, partition);
-    return unlessDeleted(log, () => offsetForTimestamp(log, timestamp));
+    return offsetForTimestamp(this.#partition(topic, partition), timestamp);
   }
 
   offsets(
@@ -295,33 +292,39 @@ export class Engine {
     else this.#context.logger.warn({}, 'closed without the clean marker: the next open recovers');
   }
 
-  readonly #submit = (
-    partition: PartitionLog,
-    batch: EncodedBatch,
-    acks: Acks,
-    signal?: AbortSignal,
-  ): Promise<number> => {
-    const refusal = this.#refusal(partition, batch);
-    if (refusal !== undefined) return Promise.reject(refusal);
-    const { budget } = this.#context;
-    const bytes = batch.bytes.length;
-    if (budget.tryTake(partition, bytes)) return this.#enqueue(partition, batch, acks);
-    return budget.take(partition, bytes, signal).then(() => {
-      const late = this.#refusal(partition, batch);
-      if (late === undefined) return this.#enqueue(partition, batch, acks);
-      budget.give(partition, bytes);
-      throw late;
-    });
+  readonly #submit = (partition: PartitionLog, queued: QueuedBatch, signal?: AbortSignal): void => {
+    const refusal = this.#refusal(partition, queued.batch);
+    if (refusal !== undefined) queued.refuse(refusal);
+    else if (this.#context.budget.tryTake(partition, queued.batch.bytes.length))
+      this.#enqueue(partition, queued);
+    else void this.#submitLater(partition, queued, signal);
   };
 
-  #enqueue(partition: PartitionLog, batch: EncodedBatch, acks: Acks): Promise<number> {
-    if (acks === 0) {
-      this.#committer.enqueue(partition, unacknowledged(partition, batch));
-      return Promise.resolve(-1);
+  async #submitLater(partition: PartitionLog, queued: QueuedBatch, signal?: AbortSignal): Promise<void> {
+    const { budget } = this.#context;
+    const bytes = queued.batch.bytes.length;
+    try {
+      await budget.take(partition, bytes, signal);
+    } catch (error) {
+      queued.refuse(error as SeglogError);
+      return;
     }
-    return new Promise((acknowledge, refuse) => {
-      this.#committer.enqueue(partition, { batch, acks, acknowledge, refuse });
-    });
+    const refusal = this.#refusal(partition, queued.batch);
+    if (refusal === undefined) {
+      this.#enqueue(partition, queued);
+    } else {
+      budget.give(partition, bytes);
+      queued.refuse(refusal);
+    }
+  }
+
+  #enqueue(partition: PartitionLog, queued: QueuedBatch): void {
+    if (queued.acks === 0) {
+      this.#committer.enqueue(partition, unacknowledged(partition, queued.batch));
+      queued.acknowledge(-1);
+    } else {
+      this.#committer.enqueue(partition, queued);
+    }
   }
 
   #refusal(partition: PartitionLog, batch: EncodedBatch): SeglogError | undefined {

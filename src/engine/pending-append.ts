@@ -3,7 +3,7 @@
  * hands the batches to the group commit. Not to be used again after `commit`.
  */
 import { SeglogError } from './errors.ts';
-import type { PartitionLog } from './partition-log.ts';
+import type { PartitionLog, QueuedBatch } from './partition-log.ts';
 import { unknownPartition } from './partition-log.ts';
 import { partitionForKey } from './partitioner.ts';
 import { BATCH_HEADER_BYTES, type EncodedBatch } from './record-batch.ts';
@@ -25,8 +25,82 @@ export interface AppendTarget {
   readonly settings: TopicSettings;
   /** The partition of records without a key and without a partition: the same for one append. */
   stickyPartition(): number;
-  /** Queues a batch; resolves with its base offset. */
-  submit(partition: PartitionLog, batch: EncodedBatch, acks: Acks, signal?: AbortSignal): Promise<number>;
+  /** Queues a batch for the group commit, which answers it. */
+  submit(partition: PartitionLog, queued: QueuedBatch, signal?: AbortSignal): void;
+}
+
+/**
+ * The answer to a whole append: given once all its shares have theirs, so that no failure goes unseen. One promise for all
+ * of them: promises cost more than anything else that is done for a small batch.
+ */
+class AppendOutcome {
+  readonly promise: Promise<PartitionAppend[]>;
+  readonly #appends: PartitionAppend[];
+  #left: number;
+  #failure: SeglogError | undefined;
+  #resolve!: (appends: PartitionAppend[]) => void;
+  #reject!: (error: SeglogError) => void;
+
+  constructor(shares: number) {
+    this.#appends = new Array(shares);
+    this.#left = shares;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  succeeded(place: number, append: PartitionAppend): void {
+    this.#appends[place] = append;
+    this.#countDown();
+  }
+
+  failed(error: SeglogError): void {
+    this.#failure ??= error;
+    this.#countDown();
+  }
+
+  #countDown(): void {
+    this.#left--;
+    if (this.#left > 0) return;
+    if (this.#failure === undefined) this.#resolve(this.#appends);
+    else this.#reject(this.#failure);
+  }
+}
+
+/** What of an append goes to one partition. Of several answers the first one counts. */
+class AppendShare implements QueuedBatch {
+  readonly batch: EncodedBatch;
+  readonly acks: Acks;
+  readonly #partition: number;
+  /** Where its answer stands among those of the append. */
+  readonly #place: number;
+  #outcome: AppendOutcome | undefined;
+
+  constructor(batch: EncodedBatch, acks: Acks, partition: number, outcome: AppendOutcome, place: number) {
+    this.batch = batch;
+    this.acks = acks;
+    this.#partition = partition;
+    this.#outcome = outcome;
+    this.#place = place;
+  }
+
+  acknowledge(baseOffset: number): void {
+    const { recordCount: count, maxTimestamp: timestamp } = this.batch;
+    const lastOffset = baseOffset < 0 ? -1 : baseOffset + count - 1;
+    const append = { partition: this.#partition, baseOffset, lastOffset, count, timestamp };
+    this.#takeOutcome()?.succeeded(this.#place, append);
+  }
+
+  refuse(error: SeglogError): void {
+    this.#takeOutcome()?.failed(error);
+  }
+
+  #takeOutcome(): AppendOutcome | undefined {
+    const outcome = this.#outcome;
+    this.#outcome = undefined;
+    return outcome;
+  }
 }
 
 export class PendingAppend {
@@ -76,35 +150,21 @@ export class PendingAppend {
 
   /** Appends what was added: in each partition all of it or nothing. */
   commit(): Promise<PartitionAppend[]> {
-    if (this.#builders === undefined) {
-      if (this.#builder === undefined) return Promise.resolve([]);
-      return this.#submit(this.#partition, this.#builder).then((append) => [append]);
-    }
-    return this.#commitAll([...this.#builders]);
+    if (this.#builder === undefined) return Promise.resolve([]);
+    const outcome = new AppendOutcome(this.#builders?.size ?? 1);
+    if (this.#builders === undefined) this.#submit(this.#partition, this.#builder, outcome, 0);
+    let place = 0;
+    for (const [partition, builder] of this.#builders ?? [])
+      this.#submit(partition, builder, outcome, place++);
+    return outcome.promise;
   }
 
-  async #commitAll(builders: [number, RecordBatchBuilder][]): Promise<PartitionAppend[]> {
-    // All come to their end before the outcome counts, so that no failure goes unseen.
-    const outcomes = await Promise.allSettled(
-      builders.map(([partition, builder]) => this.#submit(partition, builder)),
-    );
-    return outcomes.map((outcome) => {
-      if (outcome.status === 'rejected') throw outcome.reason as SeglogError;
-      return outcome.value;
-    });
-  }
-
-  #submit(partition: number, builder: RecordBatchBuilder): Promise<PartitionAppend> {
+  #submit(partition: number, builder: RecordBatchBuilder, outcome: AppendOutcome, place: number): void {
     const { acks = 'all', signal, compression = 'none' } = this.#options;
-    const configured = this.#target.settings['compression.type'];
+    const { settings, partitions, submit } = this.#target;
+    const configured = settings['compression.type'];
     const batch = builder.finish(configured === 'producer' ? compression : configured);
-    const { recordCount: count, maxTimestamp: timestamp } = batch;
-    return this.#target
-      .submit(this.#target.partitions[partition]!, batch, acks, signal)
-      .then((baseOffset) => {
-        const lastOffset = baseOffset < 0 ? -1 : baseOffset + count - 1;
-        return { partition, baseOffset, lastOffset, count, timestamp };
-      });
+    submit(partitions[partition]!, new AppendShare(batch, acks, partition, outcome, place), signal);
   }
 
   #add(
