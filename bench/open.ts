@@ -14,8 +14,14 @@ import { checkpointPath } from '../src/engine/log-file-names.ts';
 import { decodeSidecar } from '../src/engine/sidecar.ts';
 import { Child } from './child.ts';
 import { type Bench, below, benchmark, type Row, rowOf } from './harness.ts';
-import type { OpenArgs, Opened } from './open-child.ts';
 import { KIB, MIB, values } from './workload.ts';
+
+/** What the child tells, see open-child.js. */
+interface Opened {
+  ms: number;
+  rssMib: number;
+  peakMib: number;
+}
 
 const ROUNDS = 5;
 const CLEAN_PARTITIONS = 100;
@@ -47,7 +53,7 @@ async function openClean(bench: Bench): Promise<void> {
         if (partition !== 'topic.json') fs.readdirSync(join(topic, partition));
       }
     });
-    const child = new Child('open-child.ts', { directory } satisfies OpenArgs);
+    const child = new Child('open-child.js', { directory });
     const opened = await child.next<Opened>();
     await child.ended();
     if (round < 0) continue;
@@ -115,7 +121,7 @@ function timed(work: () => void): number {
 }
 
 async function loadAndKill(directory: string, loadMib: number): Promise<Opened> {
-  const child = new Child('open-child.ts', { directory, loadMib } satisfies OpenArgs);
+  const child = new Child('open-child.js', { directory, loadMib });
   const opened = await child.next<Opened>();
   await child.next();
   await child.end('SIGKILL');
