@@ -1,5 +1,6 @@
 /** `seglog topics`: makes, shows, changes and removes the topics of a running daemon. */
 import { Command } from 'commander';
+import { ServerError, UsageError } from '../errors.ts';
 import { HttpClient } from '../http-client.ts';
 import type { Io } from '../io.ts';
 import { collectPairs, jsonOption, parsePositiveNumber, type ServerFlag, serverOption } from '../options.ts';
@@ -26,11 +27,23 @@ Examples:
   seglog topics alter access --config segment.bytes=64m --unset compression.type
   seglog topics list --json`,
   );
-  const add = (name: string, description: string) =>
-    topics.command(name).description(description).addOption(serverOption()).addOption(jsonOption());
+  const add = (name: string, description: string, ...examples: string[]) =>
+    topics
+      .command(name)
+      .description(description)
+      .addOption(serverOption())
+      .addOption(jsonOption())
+      .addHelpText('after', ['\nExamples:', ...examples].join('\n  '));
 
-  add('list', 'show all topics').action((flags: OutputFlags) => list(flags, io));
-  add('create', 'make a topic; the same again is no error')
+  add('list', 'show all topics', 'seglog topics list', 'seglog topics list --json | jq .topics').action(
+    (flags: OutputFlags) => list(flags, io),
+  );
+  add(
+    'create',
+    'make a topic; the same again is no error',
+    'seglog topics create access',
+    'seglog topics create orders --partitions 4 --config segment.bytes=64m',
+  )
     .argument('<topic>', 'its name: letters, digits, ".", "_" and "-"')
     .option(
       '-p, --partitions <n>',
@@ -39,17 +52,27 @@ Examples:
     )
     .option('-c, --config <name=value>', 'a setting of the topic; may be given again', collectPairs)
     .action((topic: string, flags: SpecFlags) => create(topic, flags, io));
-  add('describe', "show a topic's partitions and settings")
+  add(
+    'describe',
+    "show a topic's partitions and settings",
+    'seglog topics describe access',
+    'seglog topics describe access --segments',
+  )
     .argument('<topic>')
     .option('--segments', 'also the segments of each partition')
     .action((topic: string, flags: OutputFlags & { segments?: boolean }) => describe(topic, flags, io));
-  add('alter', 'change settings of a topic, or give it more partitions')
+  add(
+    'alter',
+    'change settings of a topic, or give it more partitions',
+    'seglog topics alter access --partitions 8',
+    'seglog topics alter access --config segment.bytes=64m --unset compression.type',
+  )
     .argument('<topic>')
     .option('-p, --partitions <n>', 'how many partitions it shall have: more than now', parsePositiveNumber)
     .option('-c, --config <name=value>', 'a new value for a setting; may be given again', collectPairs)
     .option('-u, --unset <names...>', 'settings that go back to their defaults')
     .action((topic: string, flags: SpecFlags & { unset?: string[] }) => alter(topic, flags, io));
-  add('delete', 'remove a topic with all its records')
+  add('delete', 'remove a topic with all its records', 'seglog topics delete access')
     .argument('<topic>')
     .action((topic: string, flags: OutputFlags) => remove(topic, flags, io));
   return topics;
@@ -169,9 +192,16 @@ async function alter(topic: string, flags: SpecFlags & { unset?: string[] }, io:
     ...(flags.config ?? []),
     ...(flags.unset ?? []).map((name): [string, null] => [name, null]),
   ]);
+  if (flags.partitions === undefined && Object.keys(config).length === 0) {
+    throw new UsageError('nothing to change: give --partitions N, --config NAME=VALUE or --unset NAME');
+  }
   const client = new HttpClient(flags.server, io.env);
-  const info = await client.json<TopicInfo>('PATCH', topicPath(topic), {
-    body: { partitions: flags.partitions, config },
+  const body = { partitions: flags.partitions, config };
+  const info = await client.json<TopicInfo>('PATCH', topicPath(topic), { body }).catch((error: unknown) => {
+    if (!(error instanceof ServerError && error.code === 'invalid_partitions')) throw error;
+    throw new UsageError(
+      `topic "${topic}" cannot have ${count(flags.partitions ?? 0, 'partition')}: ${error.message}`,
+    );
   });
   if (flags.json) io.stdout.write(jsonText(io.stdout, info));
   else io.stderr.write(`changed topic ${topic}; \`seglog topics describe ${topic}\` shows it\n`);

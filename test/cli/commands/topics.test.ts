@@ -98,6 +98,20 @@ t.test('alter sends what is to change, and nulls for what is unset', async (t) =
   t.same(lastBody(), { partitions: 4, config: { flush: 'sync', 'segment.ms': null, 'flush.ms': null } });
 });
 
+t.test(
+  'alter without a change is a misuse, and partitions that are refused are told with the topic',
+  async (t) => {
+    daemon.addTopic('a');
+    t.match(await topics('alter', 'a'), { code: 2, stderr: /nothing to change: give --partitions N/ });
+    t.equal(daemon.requests.length, 0);
+    daemon.intercept = (_request, response) => sendProblem(response, 400, 'invalid_partitions', 'it has 3');
+    t.match(await topics('alter', 'a', '-p', '2'), {
+      code: 2,
+      stderr: 'seglog: topic "a" cannot have 2 partitions: it has 3\n',
+    });
+  },
+);
+
 t.test('delete removes', async (t) => {
   daemon.addTopic('a');
   t.match(await topics('delete', 'a'), { code: 0, stderr: 'removed topic a\n' });
