@@ -7,6 +7,7 @@
  */
 import type { Argument, Command, Option } from 'commander';
 import { HttpClient } from './http-client.ts';
+import { count } from './text.ts';
 import { listTopics } from './topics-client.ts';
 
 export const FILES = ':files';
@@ -111,7 +112,7 @@ async function valuesOfArgument(
   if (argument.name() !== 'topic') return [];
   try {
     const topics = await listTopics(new HttpClient(server, env), { timeoutMs: TOPICS_TIMEOUT_MS });
-    return topics.map((each) => ({ value: each.name, description: `${each.records} records` }));
+    return topics.map((each) => ({ value: each.name, description: count(each.records, 'record') }));
   } catch {
     // Without a daemon there are no names; an error would be printed over the command line.
     return [];

@@ -1,5 +1,5 @@
 /** The tree of commands. Each command lives in a file of its own and loads what it needs when it runs. */
-import { Command } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { completeCommand, completionCommand } from './commands/completion.ts';
 import { consumeCommand } from './commands/consume.ts';
 import { dumpCommand } from './commands/dump.ts';
@@ -9,6 +9,7 @@ import { repairCommand } from './commands/repair.ts';
 import { serveCommand } from './commands/serve.ts';
 import { topicsCommand } from './commands/topics.ts';
 import { verifyCommand } from './commands/verify.ts';
+import { EXIT_CODES } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { readVersion } from './version.ts';
 
@@ -16,6 +17,7 @@ export function buildProgram(io: Io): Command {
   const program = new Command('seglog')
     .description('A durable, partitioned, append-only log and the search over it.')
     .version(`seglog ${readVersion()}`, '-V, --version', 'print the version')
+    .addOption(new Option('-v').hideHelp())
     .addCommand(serveCommand(io))
     .addCommand(topicsCommand(io))
     .addCommand(produceCommand(io))
@@ -38,6 +40,11 @@ Start here:
 
 Exit codes: 0 done, 1 failed, 2 misused. Results go to standard output, all else to standard error.`,
   );
+  // Many programs know it by this letter.
+  program.on('option:v', () => {
+    io.stdout.write(`seglog ${readVersion()}\n`);
+    throw new CommanderError(EXIT_CODES.done, 'commander.version', readVersion());
+  });
   settle(program, io);
   return program;
 }

@@ -30,6 +30,13 @@ t.test('every command has a description and help with examples', async (t) => {
   }
 });
 
+t.test('so has every command of topics', async (t) => {
+  for (const name of ['list', 'create', 'describe', 'alter', 'delete']) {
+    const { stdout } = await runCli(['topics', name, '--help']);
+    t.match(stdout.toString(), new RegExp(`\\nExamples:\\n {2}seglog topics ${name}`));
+  }
+});
+
 t.test('a command that talks to a daemon takes --server', async (t) => {
   const topics = program.commands.find((each) => each.name() === 'topics')!;
   const talking = [
@@ -45,9 +52,11 @@ t.test('a command that talks to a daemon takes --server', async (t) => {
 });
 
 t.test('the version', async (t) => {
-  const { code, stdout } = await runCli(['--version']);
-  t.equal(code, 0);
-  t.match(stdout.toString(), /^seglog \d+\.\d+\.\d+\n$/);
+  for (const flag of ['--version', '-V', '-v']) {
+    const { code, stdout } = await runCli([flag]);
+    t.equal(code, 0);
+    t.match(stdout.toString(), /^seglog \d+\.\d+\.\d+\n$/);
+  }
 });
 
 t.test('misuse is told with the nearest name, on standard error, and with exit code 2', async (t) => {

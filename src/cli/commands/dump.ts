@@ -24,7 +24,8 @@ The exit code is 1 when something in the file fails its checks; what follows it 
 
 Examples:
   seglog dump data/topics/access/0/00000000000000000000.log
-  seglog dump --records --json data/topics/access/0/00000000000000000000.log | jq .value
+  seglog dump --records --json data/topics/access/0/00000000000000000000.log |
+    jq 'select(.kind == "record").value'
   seglog dump data/topics/access/0/00000000000000000000.timeindex`,
     )
     .action((file: string, flags: DumpFlags) => dump(file, flags, io));
