@@ -98,10 +98,11 @@ async function findTopic(
   options: ProduceOptions,
   signal: AbortSignal,
 ): Promise<TopicInfo> {
+  if (!options.createTopic) return describeTopic(client, topic, { signal });
   try {
-    return await describeTopic(client, topic, { signal });
+    return await client.json<TopicInfo>('GET', topicPath(topic), { signal });
   } catch (error) {
-    if (!options.createTopic || !(error instanceof Error && isUnknownTopic(error.cause))) throw error;
+    if (!isUnknownTopic(error)) throw error;
     return client.json<TopicInfo>('PUT', topicPath(topic), {
       body: { partitions: options.partitions },
       signal,

@@ -52,7 +52,7 @@ export async function listTopics(client: HttpClient, options?: RequestOptions): 
   return (await client.json<{ topics: TopicListing[] }>('GET', '/api/topics', options)).topics;
 }
 
-/** Throws an Error that tells how to make the topic when it does not exist. */
+/** Throws an Error that tells of a topic with a similar name, and how to make this one, when it does not exist. */
 export async function describeTopic(
   client: HttpClient,
   topic: string,
@@ -62,9 +62,32 @@ export async function describeTopic(
     return await client.json<TopicInfo>('GET', topicPath(topic), options);
   } catch (error) {
     if (!isUnknownTopic(error)) throw error;
-    throw new Error(`there is no topic "${topic}": make it with \`seglog topics create ${topic}\``, {
+    const near = await similarTopic(client, topic, options);
+    const hint = near === undefined ? '' : `did you mean "${near}"? If not, `;
+    throw new Error(`there is no topic "${topic}": ${hint}make it with \`seglog topics create ${topic}\``, {
       cause: error,
     });
+  }
+}
+
+/** For a hint only: what fails here is not worth a word. */
+async function similarTopic(
+  client: HttpClient,
+  topic: string,
+  options?: RequestOptions,
+): Promise<string | undefined> {
+  try {
+    // The engine is loaded for this alone: most commands do without it, and start the sooner.
+    const [{ nearestName }, topics] = await Promise.all([
+      import('../engine/index.ts'),
+      listTopics(client, options),
+    ]);
+    return nearestName(
+      topic,
+      topics.map((each) => each.name),
+    );
+  } catch {
+    return undefined;
   }
 }
 

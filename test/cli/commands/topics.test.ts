@@ -89,6 +89,16 @@ t.test('an unknown topic comes with the command that makes it', async (t) => {
   });
 });
 
+t.test('an unknown topic that is nearly a known one is taken for a slip', async (t) => {
+  daemon.addTopic('web');
+  t.match(await topics('describe', 'webb'), {
+    code: 1,
+    stderr:
+      /^seglog: there is no topic "webb": did you mean "web"\? If not, make it with `seglog topics create webb`/,
+  });
+  t.notMatch((await topics('describe', 'orders')).stderr, /did you mean/);
+});
+
 t.test('alter sends what is to change, and nulls for what is unset', async (t) => {
   daemon.addTopic('a');
   t.match(await topics('alter', 'a', '-p', '4', '-c', 'flush=sync', '--unset', 'segment.ms', 'flush.ms'), {
