@@ -84,7 +84,16 @@ t.test('with NO_COLOR there are no colours on a terminal either', { skip }, asyn
   const inTerminal = (more: Record<string, string>) =>
     ended(
       spawn('script', ['-qec', `"${process.execPath}" "${MAIN}" topics describe nope`, '/dev/null'], {
-        env: { ...process.env, ...env, TERM: 'xterm', NO_COLOR: undefined, FORCE_COLOR: undefined, ...more },
+        // CI counts as a terminal without colours.
+        env: {
+          ...process.env,
+          ...env,
+          TERM: 'xterm',
+          CI: undefined,
+          NO_COLOR: undefined,
+          FORCE_COLOR: undefined,
+          ...more,
+        },
         stdio: ['ignore', 'pipe', 'pipe'],
       }),
     );

@@ -3,6 +3,7 @@ import t from 'tap';
 import { Engine } from '../../../src/engine/index.ts';
 import { runCli } from '../../helpers/cli.ts';
 import { Daemon } from '../../helpers/daemon.ts';
+import { until } from '../../helpers/until.ts';
 
 async function dataDirectory(parent: string): Promise<string> {
   const data = `${parent}/data`;
@@ -59,6 +60,11 @@ t.test('while a daemon runs on it, what is sealed is checked and the rest is nam
   const engine = await Engine.open({ directory: data, topicDefaults: { 'segment.bytes': 16_384 } });
   await engine.createTopic('a');
   for (let i = 0; i < 4; i++) await engine.append('a', [{ value: 'x'.repeat(8000) }]);
+  // Sealing goes on behind the appends, and the last one is in memory until it is drained.
+  await until('all but the last segment are sealed', async () => {
+    const segments = await engine.listSegments('a', 0);
+    return segments.slice(0, -1).every(({ sealed }) => sealed);
+  });
   const { code, stdout } = await runCli(['verify', data]);
   await engine.close();
   t.equal(code, 0);
