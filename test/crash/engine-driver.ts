@@ -191,14 +191,7 @@ export class EngineDriver {
       const { chunks, nextOffset } = await this.engine.read(topic, partition, { offset, maxBytes: 4096 });
       if (nextOffset <= offset)
         throw new Violation(`reading ${topic}-${partition} at ${offset} goes nowhere`);
-      for (const { timestamp, key, value, ...record } of decodeRecords(chunks, offset)) {
-        records.push({
-          offset: record.offset,
-          timestamp,
-          key: key?.toString() ?? null,
-          value: String(value),
-        });
-      }
+      records.push(...decodeObserved(chunks, offset));
       offset = nextOffset;
       if (offset > this.engine.offsets(topic, partition).highWatermark) {
         throw new Violation(`a read of ${topic}-${partition} passed the high watermark`);
@@ -275,4 +268,11 @@ export class EngineDriver {
       if (!this.#world.faulty || error instanceof Violation) throw error;
     }
   }
+}
+
+/** Records as the oracle compares them. */
+export function decodeObserved(chunks: readonly Buffer[], offset: number): ObservedRecord[] {
+  return decodeRecords(chunks, offset).map(({ timestamp, key, value, ...record }) => {
+    return { offset: record.offset, timestamp, key: key?.toString() ?? null, value: String(value) };
+  });
 }

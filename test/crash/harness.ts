@@ -6,6 +6,7 @@
  * ended it. An attempt is a plain JSON value; `replay` runs it again by itself.
  */
 import type { FileSystem } from '../../src/engine/file-system.ts';
+import type { Damage } from './damage.ts';
 import { LogOracle, Violation } from './oracle.ts';
 import type { SourcePatch } from './patched-engine.ts';
 import { runToEnd } from './run-to-end.ts';
@@ -65,6 +66,8 @@ export interface Crash {
 export interface Attempt {
   readonly seed: number;
   readonly lives: readonly { readonly fault?: InjectedFault; readonly crash?: Crash }[];
+  /** What happened to the disk between the last two lives. */
+  readonly damage?: Damage;
 }
 
 export interface FoundViolation {
@@ -95,10 +98,9 @@ export interface SweepOptions {
 }
 
 /** A life that ran: its disk can be crashed at any of its operations. */
-interface Lived {
+export interface Lived extends Pick<Attempt, 'lives' | 'damage'> {
   readonly disk: SimFileSystem;
   readonly oracle: LogOracle;
-  readonly lives: Attempt['lives'];
   broken?: boolean;
 }
 
@@ -121,7 +123,9 @@ export class Sweep {
   get stopped(): boolean {
     const found = this.report.violations;
     return (
-      found.some(({ attempt }) => attempt.lives.every(({ fault, crash }) => !fault && !crash)) ||
+      found.some(
+        ({ attempt }) => !attempt.damage && attempt.lives.every(({ fault, crash }) => !fault && !crash),
+      ) ||
       (this.#options.stopAtFirst === true && found.length > 0)
     );
   }
@@ -136,7 +140,7 @@ export class Sweep {
   firstLife(fault?: InjectedFault): Promise<Lived> {
     const disk = new SimFileSystem({ seed: this.seed, ...this.#scenario.timing });
     const oracle = new LogOracle(() => disk.operations.length);
-    return this.#live({ disk, oracle, lives: [{ fault }] }, fault, (world) => this.#scenario.run(world));
+    return this.live({ disk, oracle, lives: [{ fault }] }, fault, (world) => this.#scenario.run(world));
   }
 
   /** Opens what the crash of an earlier life leaves. */
@@ -145,16 +149,16 @@ export class Sweep {
     const disk = before.disk.crashImage(crash);
     const oracle = before.oracle.afterCrash(crash.at, crash.variant, () => disk.operations.length);
     const lives = [...before.lives.slice(0, -1), { ...before.lives.at(-1), crash }, { fault }];
-    return this.#live({ disk, oracle, lives }, fault, (world) => this.#scenario.recover(world));
+    return this.live({ disk, oracle, lives }, fault, (world) => this.#scenario.recover(world));
   }
 
   /** Notes a broken promise in the report. */
-  async #live(
+  async live(
     lived: Lived,
     fault: InjectedFault | undefined,
     act: (world: World) => Promise<void>,
   ): Promise<Lived> {
-    const { disk, oracle, lives } = lived;
+    const { disk, oracle, lives, damage } = lived;
     if (fault) disk.failAt(fault);
     const clock = new SimClock();
     const { bug } = this.#options;
@@ -167,7 +171,10 @@ export class Sweep {
       // A log that refuses to work with a failing disk keeps its promises.
       if (fault === undefined || error instanceof Violation) {
         lived.broken = true;
-        this.report.violations.push({ attempt: { seed: this.seed, lives }, message: messageOf(error) });
+        this.report.violations.push({
+          attempt: { seed: this.seed, lives, damage },
+          message: messageOf(error),
+        });
       }
     } finally {
       disk.abandon();

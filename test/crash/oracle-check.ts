@@ -138,7 +138,7 @@ function readBatches(oracle: LogOracle, log: string, found: ObservedPartition): 
   return present;
 }
 
-function isSame(record: OracleRecord, expected: OracleRecord): boolean {
+export function isSame(record: OracleRecord, expected: OracleRecord): boolean {
   return (
     record.value === expected.value && record.key === expected.key && record.timestamp === expected.timestamp
   );
