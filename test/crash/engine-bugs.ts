@@ -2,6 +2,7 @@
  * The mistakes that the crash tests must notice, each with the run and the sweep that show it. Those that can be made
  * at the seam to the disk are in planted-bugs.ts; the others change a few words of the engine's source.
  */
+import { sweepDamage } from './damage-sweep.ts';
 import {
   directScenario,
   fullDiskScenario,
@@ -59,6 +60,12 @@ const inSource = (name: string, file: string, find: string, replace: string): Pl
   return { name, patches };
 };
 
+/** A mistake that takes several places. */
+const inPlaces = (name: string, ...places: [file: string, find: string, replace: string][]): PlantedBug => ({
+  name,
+  patches: places.map(([file, find, replace]) => ({ file, find, replace })),
+});
+
 const AT_THE_SEAM: Row[] = [
   [withoutSyncOf('acknowledged before the journal is synced', /\.journal/), journalScenario, sweepCrashes],
   [withoutSyncOf('acknowledged before the segment is synced', /\.log/), directScenario, sweepCrashes],
@@ -82,7 +89,11 @@ const AT_THE_SEAM: Row[] = [
   [trustShortWrites, directScenario, sweepErrorsOf('write')],
   [ignoreFullDisk, fullDiskScenario, sweepCrashes],
   [truncateTooMuch, directScenario, sweepCrashes],
-  [withoutRemovalOf('the clean marker stays', /clean-shutdown$/), journalScenario, sweepCrashes],
+  [
+    withoutRemovalOf('the clean marker stays', /clean-shutdown$/),
+    journalScenario,
+    sweepCrashesOf('only what was synced'),
+  ],
 ];
 
 const IN_THE_SOURCE: Row[] = [
@@ -147,6 +158,31 @@ const IN_THE_SOURCE: Row[] = [
     sweepCrashes,
   ],
   [
+    inPlaces(
+      'the journal is replayed twice',
+      [
+        'journal-recovery.ts',
+        'export class JournalReplay {',
+        "import { stampBatch } from './record-batch.ts';\nexport class JournalReplay {",
+      ],
+      [
+        'journal-recovery.ts',
+        'batches.set(facts.baseOffset, { facts, read });',
+        `batches.set(facts.baseOffset, { facts, read });
+         const baseOffset = facts.nextOffset;
+         const again = { ...facts, baseOffset, nextOffset: baseOffset + facts.records };
+         const readAgain = async () => {
+           const bytes = Buffer.from(await read());
+           stampBatch(bytes, baseOffset, 0);
+           return bytes;
+         };
+         batches.set(baseOffset, { facts: again, read: readAgain });`,
+      ],
+    ),
+    journalScenario,
+    sweepCrashes,
+  ],
+  [
     inSource('a recovered tail is not synced', 'segment-writer.ts', 'await file.sync();', ''),
     journalScenario,
     sweepKills,
@@ -163,8 +199,50 @@ const IN_THE_SOURCE: Row[] = [
   ],
 ];
 
-export const ENGINE_BUGS: EngineBug[] = [...AT_THE_SEAM, ...IN_THE_SOURCE].map(([bug, scenario, sweep]) => ({
-  bug,
-  scenario,
-  sweep,
-}));
+const AT_REST: Row[] = [
+  [
+    inPlaces(
+      'damage counts as the end of the log',
+      [
+        'recovery-evidence.ts',
+        'if (offset < this.#source.recoveryPoint || offset < this.floor) return true;',
+        'if (offset >= 0) return false;',
+      ],
+      [
+        'recovery-scan.ts',
+        'const known = Math.max(this.#request.recoveryPoint, this.#evidence.floor);',
+        'const known = 0;',
+      ],
+    ),
+    directScenario,
+    sweepDamage,
+  ],
+  [
+    inSource(
+      'checksums are not compared',
+      'record-batch.ts',
+      'if (!checksumMatches(buffer.subarray(at + CHECKED_FROM, at + size), buffer, at + CHECKSUM_AT))',
+      'if (size < 0)',
+    ),
+    directScenario,
+    sweepDamage,
+  ],
+  [
+    inSource(
+      'a file of another place is taken for its own',
+      'segment-identity.ts',
+      'if (same) return null;',
+      'return null;',
+    ),
+    directScenario,
+    sweepDamage,
+  ],
+];
+
+export const ENGINE_BUGS: EngineBug[] = [...AT_THE_SEAM, ...IN_THE_SOURCE, ...AT_REST].map(
+  ([bug, scenario, sweep]) => ({
+    bug,
+    scenario,
+    sweep,
+  }),
+);
