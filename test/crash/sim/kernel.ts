@@ -123,6 +123,9 @@ export class Kernel {
 
   /** The disk after a crash that came after the first `at` operations. */
   diskAfterCrash(at: number, variant: CrashVariant, seed: number): Disk {
+    if (at > this.operations.length) {
+      throw new RangeError(`no crash after ${at} operations: this run had ${this.operations.length}`);
+    }
     if (at === this.operations.length) return crashDisk(this.disk, variant, seed);
     if (this.#replayed.operations > at) this.#replayed = { disk: this.#first.clone(), operations: 0 };
     const { disk } = this.#replayed;
