@@ -5,7 +5,7 @@
 import { CleanMarker } from './clean-marker.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { DescriptorCache } from './descriptor-cache.ts';
-import { makeDirectoryIfMissing, removeIfExists } from './file-operations.ts';
+import { isOutOfSpace, makeDirectoryIfMissing, removeIfExists } from './file-operations.ts';
 import type { DirectoryLock, FileSystem } from './file-system.ts';
 import { InFlightBudget } from './in-flight-budget.ts';
 import { IndexCache } from './index-cache.ts';
@@ -159,8 +159,26 @@ async function openTopics(
       });
     }
   }
-  await runParallel(jobs, context.settings['recovery.parallel.partitions']);
+  await openAll(jobs, context.settings['recovery.parallel.partitions']);
   return { topics, keepJournal };
+}
+
+/**
+ * Recovering a partition writes its end anew before the old one goes. Where there is no space for several of them at a
+ * time, there may be for one after the other.
+ */
+async function openAll(jobs: readonly (() => Promise<void>)[], width: number): Promise<void> {
+  const outOfSpace: (() => Promise<void>)[] = [];
+  const tries = jobs.map((job) => async () => {
+    try {
+      await job();
+    } catch (error) {
+      if (!isOutOfSpace(error)) throw error;
+      outOfSpace.push(job);
+    }
+  });
+  await runParallel(tries, width);
+  for (const job of outOfSpace) await job();
 }
 
 async function readJournal(context: EngineContext, sequences: readonly number[]): Promise<JournalReplay> {

@@ -92,7 +92,7 @@ export class Engine {
       fileBytes: settings['journal.file.bytes'],
       maxFiles: settings['journal.files'],
       nextSequence: (opened.journalFiles.at(-1) ?? -1) + 1,
-      hasRoom: (bytes) => this.#space.hasRoom(bytes),
+      takeRoom: (bytes) => this.#space.takeRoom(bytes),
       syncTo: async (partition, offset) => {
         while (partition.syncedOffset < offset && !partition.deleted) await backgroundSync.request(partition);
       },

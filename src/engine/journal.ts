@@ -40,8 +40,8 @@ export interface JournalOptions<Client> {
   readonly maxFiles: number;
   /** The first sequence to use; above those of all files there are. */
   readonly nextSequence: number;
-  /** Whether there is room on the disk for so many bytes more. */
-  hasRoom(bytes: number): boolean;
+  /** Whether there is room on the disk for so many bytes more; they count as written then. */
+  takeRoom(bytes: number): boolean;
   /** Resolves once the log of `client` below `offset` is synced in its segments. */
   syncTo(client: Client, offset: number): Promise<void>;
 }
@@ -187,8 +187,8 @@ export class Journal<Client> {
   }
 
   async #create(): Promise<JournalFile<Client> | undefined> {
-    const { directory, fileSystem, fileBytes, hasRoom } = this.#options;
-    if (!hasRoom(fileBytes)) {
+    const { directory, fileSystem, fileBytes, takeRoom } = this.#options;
+    if (!takeRoom(fileBytes)) {
       this.#retryAt = this.#options.clock.now() + RETRY_MS;
       return undefined;
     }

@@ -44,6 +44,10 @@ export async function writeSegment(
     await writeFully(file, [header], 0);
     for (const run of runs) await copyRun(target, run, file, segment);
     await file.sync();
+  } catch (error) {
+    // Its space may be what others lack.
+    await removeIfExists(fileSystem, temporary).catch(() => {});
+    throw error;
   } finally {
     await file.close();
   }

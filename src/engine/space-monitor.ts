@@ -45,6 +45,13 @@ export class SpaceMonitor {
     return !this.#full && this.freeBytes - bytes >= this.#reserveBytes;
   }
 
+  /** As `hasRoom`, and when there is, the bytes count as written. */
+  takeRoom(bytes: number): boolean {
+    const room = this.hasRoom(bytes);
+    if (room) this.noteWritten(bytes);
+    return room;
+  }
+
   noteWritten(bytes: number): void {
     this.#writtenSince += bytes;
   }

@@ -35,7 +35,7 @@ async function setUp(options: Partial<JournalOptions<string>> = {}): Promise<Set
     fileBytes: FILE_BYTES,
     maxFiles: 2,
     nextSequence: 0,
-    hasRoom: () => true,
+    takeRoom: () => true,
     syncTo: async (client, offset) => void asked.push([client, offset]),
     ...options,
   });
@@ -146,7 +146,7 @@ t.test('what cannot be synced now is asked for again later', async (t) => {
 
 t.test('while the disk is full no file is made', async (t) => {
   let room = false;
-  const setup = await setUp({ hasRoom: () => room });
+  const setup = await setUp({ takeRoom: () => room });
   t.equal(await appendMany(setup, 5), 0);
   t.same(journalFiles(setup), []);
   room = true;
@@ -169,7 +169,7 @@ t.test('files of an earlier life are used again; those of another size go', asyn
     fileBytes: FILE_BYTES,
     maxFiles: 2,
     nextSequence: 8,
-    hasRoom: () => true,
+    takeRoom: () => true,
     syncTo: async () => {},
   });
   for (const sequence of [0, 1, 7]) await journal.adopt(sequence);
