@@ -19,7 +19,7 @@ import {
   type QueuedBatch,
   unknownPartition,
 } from './partition-log.ts';
-import { readPartition } from './partition-reader.ts';
+import { readPartition, unlessDeleted } from './partition-reader.ts';
 import { StickyRoundRobin } from './partitioner.ts';
 import { type AppendTarget, encodedBytes, PendingAppend, tooLarge } from './pending-append.ts';
 import type { EncodedBatch } from './record-batch.ts';
@@ -177,7 +177,8 @@ export class Engine {
 
   /** Reads whole batches from `options.offset` on. Throws OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE. */
   async read(topic: string, partition: number, options: ReadOptions): Promise<ReadResult> {
-    const result = await readPartition(this.#partition(topic, partition), options);
+    const log = this.#partition(topic, partition);
+    const result = await unlessDeleted(log, () => readPartition(log, options));
     this.#context.observer.fetched?.(topic, result.bytes);
     return result;
   }
@@ -195,7 +196,8 @@ export class Engine {
 
   /** The offset of the first record with a timestamp of at least `timestamp` (ms); the high watermark when there is none. */
   async offsetForTimestamp(topic: string, partition: number, timestamp: number): Promise<number> {
-    return offsetForTimestamp(this.#partition(topic, partition), timestamp);
+    const log = this.#partition(topic, partition);
+    return unlessDeleted(log, () => offsetForTimestamp(log, timestamp));
   }
 
   offsets(

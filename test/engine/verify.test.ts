@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { basename, join } from 'node:path';
 import t from 'tap';
-import { Engine, verifyDirectory } from '../../src/engine/index.ts';
+import { Engine, nodeFileSystem, verifyDirectory } from '../../src/engine/index.ts';
 import { encodeJsonFile } from '../../src/engine/json-file.ts';
 import { OffsetIndex } from '../../src/engine/offset-index.ts';
 import { batchSize } from '../../src/engine/record-batch.ts';
@@ -291,8 +291,8 @@ t.test('the lock is held meanwhile', async (t) => {
   await verifyDirectory({
     directory: log.directory,
     onProgress: () => {
-      refused ??= Engine.open({ directory: log.directory }).then(
-        (engine) => engine.close(),
+      refused ??= nodeFileSystem.lock(join(log.directory, 'seglog.lock')).then(
+        (lock) => lock.release(),
         (error) => error,
       );
     },
