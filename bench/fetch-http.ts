@@ -73,7 +73,7 @@ await benchmark('fetch-http', async (bench) => {
 });
 
 async function fill(port: number, topic: string, bytes: number): Promise<void> {
-  const perBody = 1000;
+  const perBody = 100;
   for (let first = 0; first * bytes < PAGES * MIB; first += perBody) {
     const response = await fetch(`http://127.0.0.1:${port}/api/topics/${topic}/records?acks=1`, {
       method: 'POST',
