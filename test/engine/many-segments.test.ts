@@ -12,7 +12,6 @@ import {
   encodeSegmentHeader,
   type SegmentHeader,
 } from '../../src/engine/segment-header.ts';
-import { verifyDirectory } from '../../src/engine/verify.ts';
 import { ended } from '../helpers/cli.ts';
 import type { OpenReport } from '../helpers/open-child.ts';
 
@@ -46,8 +45,8 @@ async function build(directory: string): Promise<void> {
   await marker.write(nodeFileSystem, directory);
 }
 
-async function openInChild(directory: string): Promise<OpenReport> {
-  const child = spawn(process.execPath, ['--expose-gc', CHILD, directory], {
+async function openInChild(...args: string[]): Promise<OpenReport> {
+  const child = spawn(process.execPath, ['--expose-gc', CHILD, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const { code, stdout, stderr } = await ended(child);
@@ -60,16 +59,15 @@ t.test('10,000 segments', async (t) => {
   await build(directory);
   for (const clean of [true, false]) {
     if (!clean) rmSync(join(directory, 'clean-shutdown'));
-    const { openMib, heapMib, ...report } = await openInChild(directory);
+    const { openMib, heapMib, ...report } = await openInChild(directory, ...(clean ? [] : ['verify']));
     const all = PARTITIONS * SEGMENTS;
     t.match(
       report,
-      { segments: all, records: all },
+      { segments: all, records: all, ok: clean ? undefined : true },
       clean ? 'after a clean stop' : 'without the clean marker',
     );
     t.ok(report.openFiles <= 64, `${report.openFiles} files are open`);
     if (clean) t.ok(openMib < LIMIT_MIB, `${Math.round(openMib)} MiB are resident when it is open`);
     t.ok(heapMib < 30, `${Math.round(heapMib)} MiB are in use after a read of every segment`);
   }
-  t.match(await verifyDirectory({ directory }), { ok: true, state: 'clean' });
 });
