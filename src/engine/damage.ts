@@ -127,7 +127,7 @@ async function measureDamage(
   if (here !== null && here.fault === null && batchBaseOffset(here.buffer, here.at) > offset) {
     return {
       ...range,
-      endOffset: batchBaseOffset(here.buffer, here.at),
+      endOffset: Math.min(range.endOffset, batchBaseOffset(here.buffer, here.at)),
       endPosition: position,
       reason: 'records are missing',
     };

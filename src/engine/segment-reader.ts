@@ -102,10 +102,12 @@ async function readBatches(
   let want = Math.max(maxBytes, BATCH_HEADER_BYTES);
   for (;;) {
     const end = segment.stats.bytes;
-    if (position < end) {
+    let atEnd = position >= end;
+    if (!atEnd) {
       const length = Math.min(want, end - position);
       const buffer = await readPiece(file, position, length, into);
-      const walked = walk(partition, buffer, expected, offset, maxBytes);
+      const limit = Math.min(partition.highWatermark, endOfSegment(partition, segment));
+      const walked = walk(partition, buffer, expected, offset, maxBytes, limit);
       if (walked.end > walked.start) {
         remember(partition, { offset: walked.expected, segment, position: position + walked.end });
         return { chunk: buffer.subarray(walked.start, walked.end), nextOffset: walked.expected };
@@ -114,9 +116,11 @@ async function readBatches(
       expected = walked.expected;
       want = Math.max(want, walked.needed);
       // A file that ends before what was written to it has been cut: there is nothing to wait for.
-      const whole = !walked.bad && buffer.length === length;
-      if (whole && (position >= end || position + walked.needed <= end)) continue;
-    } else {
+      const cut = buffer.length < length;
+      if (walked.stop === 'buffer' && !cut && (position >= end || position + walked.needed <= end)) continue;
+      atEnd = walked.stop === 'limit';
+    }
+    if (atEnd) {
       const beyond = passEnd(partition, segment, expected, offset);
       if (beyond !== 'damaged') return beyond;
     }
@@ -166,24 +170,31 @@ interface WalkedRange {
   expected: number;
   /** Bytes the batch at `end` needs, when the buffer's end is why the walk ended. */
   needed: number;
-  /** The batch at `end` is bad, or not the one that is expected. */
-  bad: boolean;
+  /** The batch at `end`: needs more of the file, is bad or not the one that is expected, is behind the limit, or too much. */
+  stop: 'buffer' | 'bad' | 'limit' | 'enough';
 }
 
-/** Passes over batches before `offset`, then takes whole valid ones up to `maxBytes` and the high watermark. */
+/** Passes over batches before `offset`, then takes whole valid ones up to `maxBytes` and `limit`. */
 function walk(
   partition: PartitionLog,
   buffer: Buffer,
   from: number,
   offset: number,
   maxBytes: number,
+  limit: number,
 ): WalkedRange {
-  const walked: WalkedRange = { start: 0, end: 0, expected: from, needed: BATCH_HEADER_BYTES, bad: false };
+  const walked: WalkedRange = {
+    start: 0,
+    end: 0,
+    expected: from,
+    needed: BATCH_HEADER_BYTES,
+    stop: 'buffer',
+  };
   while (walked.end + BATCH_HEADER_BYTES <= buffer.length) {
     const at = walked.end;
     const fault = checkBatch(buffer, at, buffer.length);
     if (fault !== null) {
-      walked.bad = fault !== 'truncated';
+      if (fault !== 'truncated') walked.stop = 'bad';
       walked.needed = batchSize(buffer, at);
       break;
     }
@@ -191,11 +202,19 @@ function walk(
     const base = batchBaseOffset(buffer, at);
     const next = batchNextOffset(buffer, at);
     if (base !== walked.expected && (at > walked.start || !continuesAt(partition, walked.expected, base))) {
-      walked.bad = at === walked.start;
+      walked.stop = at === walked.start ? 'bad' : 'enough';
+      break;
+    }
+    if (next > limit) {
+      // No batch that a reader may see reaches past the end of its segment or the high watermark.
+      walked.stop = base < limit ? 'bad' : 'limit';
       break;
     }
     if (next > offset) {
-      if (next > partition.highWatermark || (at > walked.start && end - walked.start > maxBytes)) break;
+      if (at > walked.start && end - walked.start > maxBytes) {
+        walked.stop = 'enough';
+        break;
+      }
     } else {
       walked.start = end;
     }
