@@ -61,6 +61,10 @@ export class CleanMarker {
     };
   }
 
+  delete(topicId: string, partition: number): void {
+    delete this.#body.partitions[key(topicId, partition)];
+  }
+
   get(topicId: string, partition: number): CleanPartition | undefined {
     const name = key(topicId, partition);
     if (!Object.hasOwn(this.#body.partitions, name)) return undefined;

@@ -110,6 +110,15 @@ async function surveyTopic(fileSystem: FileSystem, data: string, name: string): 
   }
 }
 
+/** What the clean marker tells of and no topic has: their directories are gone. */
+export function unknownPartitions(
+  marker: CleanMarker,
+  topics: readonly TopicSurvey[],
+): [topicId: string, partition: number][] {
+  const known = new Map(topics.map(({ file }) => [file?.id, file?.partitions ?? 0]));
+  return [...marker.partitions()].filter(([topicId, partition]) => !(partition < (known.get(topicId) ?? 0)));
+}
+
 /** Bytes of the segments of a topic; with `onlySealed` of those that have a summary. */
 export async function segmentBytes(
   fileSystem: FileSystem,

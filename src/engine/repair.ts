@@ -7,11 +7,17 @@ import { relative } from 'node:path';
 import type { CleanMarker } from './clean-marker.ts';
 import { systemClock } from './clock.ts';
 import { DescriptorCache } from './descriptor-cache.ts';
-import { type DirectorySurvey, segmentBytes, surveyDirectory, type TopicSurvey } from './directory-survey.ts';
+import {
+  type DirectorySurvey,
+  segmentBytes,
+  surveyDirectory,
+  type TopicSurvey,
+  unknownPartitions,
+} from './directory-survey.ts';
 import { Engine } from './engine.ts';
 import type { DirectoryLock, FileSystem } from './file-system.ts';
 import { Findings } from './findings.ts';
-import { lockPath, metaPath, partitionDirectory, topicFilePath } from './log-file-names.ts';
+import { cleanMarkerPath, lockPath, metaPath, partitionDirectory, topicFilePath } from './log-file-names.ts';
 import { silentLogger } from './logger.ts';
 import { createMeta } from './meta-file.ts';
 import { nodeFileSystem } from './node-file-system.ts';
@@ -81,6 +87,7 @@ class Repair {
       if (survey.metaFault !== undefined) await this.#replaceMeta();
       for (const topic of survey.topics) this.#meter.expect(await segmentBytes(this.#fileSystem, topic));
       for (const topic of survey.topics) await this.#repairTopic(survey, topic);
+      await this.#forgetTopics(survey);
     } finally {
       await this.#files.close();
     }
@@ -142,6 +149,24 @@ class Repair {
       if ((await this.#fileSystem.list(path)).length === 0) continue;
       const message = `topic.json knows ${file.partitions} partitions, and this is none of them: restore the right topic.json, or move the directory away`;
       this.#remaining.add('damage', path, message, { topic: file.name, partition });
+    }
+  }
+
+  /** The marker may tell of topics whose directories are gone: nothing is left of them to be repaired. */
+  async #forgetTopics({ topics }: DirectorySurvey): Promise<void> {
+    const { directory, acceptLoss } = this.#options;
+    const marker = this.#marker;
+    if (marker === undefined || topics.some(({ file }) => file === undefined)) return;
+    const path = cleanMarkerPath(directory);
+    for (const [topicId, partition] of unknownPartitions(marker, topics)) {
+      const what = `partition ${partition} of a topic with id ${topicId}, which is not there`;
+      if (!acceptLoss) {
+        this.#remaining.add('damage', path, `the clean marker tells of ${what}`);
+        continue;
+      }
+      marker.delete(topicId, partition);
+      await marker.write(this.#fileSystem, directory);
+      this.#done(path, `removed what it told of ${what}`);
     }
   }
 

@@ -6,7 +6,13 @@
  * sealed segments are checked.
  */
 import { DescriptorCache } from './descriptor-cache.ts';
-import { type DirectorySurvey, segmentBytes, surveyDirectory, type TopicSurvey } from './directory-survey.ts';
+import {
+  type DirectorySurvey,
+  segmentBytes,
+  surveyDirectory,
+  type TopicSurvey,
+  unknownPartitions,
+} from './directory-survey.ts';
 import { errnoOf, isSeglogError } from './errors.ts';
 import type { DirectoryLock, FileSystem } from './file-system.ts';
 import { Findings } from './findings.ts';
@@ -140,10 +146,8 @@ class Verification {
       const bytes = { startPosition: position, endPosition: end };
       findings.add('note', journalPath(directory, sequence), message, { bytes });
     }
-    if (typeof marker !== 'object') return;
-    const known = new Map(topics.map(({ file }) => [file?.id, file?.partitions ?? 0]));
-    for (const [topicId, partition] of marker.partitions()) {
-      if (topics.some(({ file }) => file === undefined) || partition < (known.get(topicId) ?? 0)) continue;
+    if (typeof marker !== 'object' || topics.some(({ file }) => file === undefined)) return;
+    for (const [topicId, partition] of unknownPartitions(marker, topics)) {
       const message = `the clean marker tells of partition ${partition} of a topic with id ${topicId}, which is not there`;
       findings.add('damage', cleanMarkerPath(directory), message);
     }

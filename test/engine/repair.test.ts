@@ -341,6 +341,19 @@ t.test('topic.json is made anew with consent, but for the settings', async (t) =
   await checkRepaired(t, log, {});
 });
 
+t.test('a topic whose directory is gone is forgotten with consent', async (t) => {
+  const log = await sampleLog(t);
+  fs.rmSync(join(log.directory, 'topics', TOPIC), { recursive: true });
+  t.match(await verifyDirectory({ directory: log.directory }), {
+    ok: false,
+    findings: [{ file: 'clean-shutdown' }, {}],
+  });
+  const asked = await repairDirectory({ directory: log.directory, acceptLoss: false });
+  t.match(asked, { ok: false, actions: [], remaining: [{ file: 'clean-shutdown' }, {}] });
+  t.match(await repairDirectory({ directory: log.directory, acceptLoss: true }), { ok: true, remaining: [] });
+  t.match(await verifyDirectory({ directory: log.directory }), { ok: true, findings: [] });
+});
+
 t.test('a partition that topic.json does not know is for people to decide', async (t) => {
   const log = await sampleLog(t);
   fs.cpSync(log.partitionDirectory(1), log.partitionDirectory(2), { recursive: true });

@@ -3,6 +3,7 @@
  * entry each 256 bytes, batches of several codecs. Stopped cleanly, or copied while it was open, as after a crash of the process.
  */
 import fs from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { type CompressionType, decodeRecords, Engine, isSeglogError } from '../../src/engine/index.ts';
@@ -10,13 +11,13 @@ import { segmentBases, segmentPath } from '../../src/engine/log-file-names.ts';
 import { Random } from '../crash/sim/random.ts';
 
 export const TOPIC = 'sample';
+const PARTITIONS = 2;
+/** For each partition. */
+const BATCHES = 24;
+const RECORDS_OF_BATCH = 4;
 const CODECS: CompressionType[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
 
 export interface SampleOptions {
-  partitions?: number;
-  /** For each partition. */
-  batches?: number;
-  recordsOfBatch?: number;
   /** False: as a process that was killed left it. */
   clean?: boolean;
   /** Whether the journal has most of the batches as well. */
@@ -38,47 +39,70 @@ export function sampleValue(partition: number, offset: number): string {
   return `partition ${partition} offset ${offset} ${noise}`;
 }
 
+/** A copy of its own for each test; the records are appended once. */
 export async function sampleLog(t: Pick<Test, 'testdir'>, options: SampleOptions = {}): Promise<SampleLog> {
-  const { partitions = 2, batches = 24, recordsOfBatch = 4, clean = true, journal = false } = options;
-  const root = t.testdir();
-  const live = join(root, 'live');
-  const settings = { 'journal.file.bytes': 65536, 'journal.files': journal ? 4 : 0 };
-  const engine = await Engine.open({ directory: live, settings });
-  const config = { 'segment.bytes': 4096, 'index.interval.bytes': 256 };
-  await engine.createTopic(TOPIC, { partitions, config });
-  const values = new Map<number, string[]>();
-  for (let partition = 0; partition < partitions; partition++) values.set(partition, []);
-  for (let batch = 0; batch < batches; batch++) {
-    const appends = [...values].map(([partition, list]) => {
-      const records = Array.from({ length: recordsOfBatch }, (_, i) => {
-        const offset = list.length + i;
-        return {
-          key: `key ${offset % 7}`,
-          value: sampleValue(partition, offset),
-          timestamp: 1_000_000 + offset,
-        };
-      });
-      list.push(...records.map(({ value }) => value));
-      return engine.append(TOPIC, records, { partition, compression: CODECS[batch % CODECS.length]! });
-    });
-    await Promise.all(appends);
-  }
-  let directory = live;
-  if (!clean) {
-    directory = join(root, 'killed');
-    fs.cpSync(live, directory, { recursive: true, filter: (path) => !path.endsWith('.lock') });
-  }
-  await engine.close();
+  const { clean = true, journal = false } = options;
+  const directory = join(t.testdir(), 'data');
+  const sample = await madeOnce(journal);
+  fs.cpSync(clean ? sample.closed : sample.killed, directory, { recursive: true });
   const partitionDirectory = (partition: number) => join(directory, 'topics', TOPIC, String(partition));
   return {
     directory,
     partitionDirectory,
-    values,
+    values: sample.values,
     segments: (partition) => {
       const path = partitionDirectory(partition);
       return segmentBases(fs.readdirSync(path)).map((base) => segmentPath(path, base));
     },
   };
+}
+
+interface MadeSample {
+  /** Directories as a clean stop and as a killed process leave them. */
+  closed: string;
+  killed: string;
+  values: Map<number, string[]>;
+}
+
+const made = new Map<boolean, Promise<MadeSample>>();
+
+function madeOnce(journal: boolean): Promise<MadeSample> {
+  const sample = made.get(journal) ?? makeSample(journal);
+  made.set(journal, sample);
+  return sample;
+}
+
+async function makeSample(journal: boolean): Promise<MadeSample> {
+  const root = fs.mkdtempSync(join(tmpdir(), 'seglog-sample-'));
+  process.once('exit', () => fs.rmSync(root, { recursive: true, force: true }));
+  const closed = join(root, 'closed');
+  const killed = join(root, 'killed');
+  const settings = { 'journal.file.bytes': 65536, 'journal.files': journal ? 4 : 0 };
+  const engine = await Engine.open({ directory: closed, settings });
+  const config = { 'segment.bytes': 4096, 'index.interval.bytes': 256 };
+  await engine.createTopic(TOPIC, { partitions: PARTITIONS, config });
+  const values = new Map<number, string[]>();
+  for (let partition = 0; partition < PARTITIONS; partition++) values.set(partition, []);
+  for (let batch = 0; batch < BATCHES; batch++) {
+    const compression = CODECS[batch % CODECS.length]!;
+    const appends = [...values].map(([partition, list]) => {
+      const records = nextRecords(partition, list);
+      return engine.append(TOPIC, records, { partition, compression });
+    });
+    await Promise.all(appends);
+  }
+  fs.cpSync(closed, killed, { recursive: true, filter: (path) => !path.endsWith('.lock') });
+  await engine.close();
+  return { closed, killed, values };
+}
+
+function nextRecords(partition: number, values: string[]) {
+  const records = Array.from({ length: RECORDS_OF_BATCH }, (_, i) => {
+    const offset = values.length + i;
+    return { key: `key ${offset % 7}`, value: sampleValue(partition, offset), timestamp: 1_000_000 + offset };
+  });
+  values.push(...records.map(({ value }) => value));
+  return records;
 }
 
 export interface ReadBack {
