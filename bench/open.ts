@@ -8,10 +8,10 @@
  */
 import fs from 'node:fs';
 import { join } from 'node:path';
-import type { Checkpoint } from '../src/engine/checkpoint.ts';
+import { checkpointPath } from '../src/engine/files/log-file-names.ts';
+import { decodeSidecar } from '../src/engine/format/sidecar.ts';
 import { Engine, type FileSystem, nodeFileSystem } from '../src/engine/index.ts';
-import { checkpointPath } from '../src/engine/log-file-names.ts';
-import { decodeSidecar } from '../src/engine/sidecar.ts';
+import type { Checkpoint } from '../src/engine/partition/checkpoint.ts';
 import { Child } from './child.ts';
 import { type Bench, below, benchmark, type Row, rowOf } from './harness.ts';
 import { KIB, MIB, values } from './workload.ts';

@@ -12,6 +12,19 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** Lowest first: a layer imports those before it, through their doors. */
 const LAYERS = ['engine', 'query', 'server', 'cli'];
+/** The engine's folders, lowest first; its own files come last, and of these only the inspection's tools make use. */
+const ENGINE_FOLDERS = [
+  'common',
+  'files',
+  'format',
+  'segment',
+  'partition',
+  'directory',
+  'commit',
+  'recovery',
+  '.',
+  'inspection',
+];
 const ENGINE_PACKAGES = ['xxhash-addon', '@msgpack/msgpack', 'lru-cache', 'snappy', 'lz4-napi'];
 const MAX_LINES = 400;
 
@@ -105,6 +118,20 @@ t.test('imports lead to the same layer, or through the door of a lower one', asy
     }
   }
   t.pass('no import leads elsewhere');
+});
+
+t.test("the engine's folders import those before them", async (t) => {
+  const rank = (path: string) => ENGINE_FOLDERS.indexOf(dirname(relative('engine', path)));
+  for (const source of sources.filter(
+    ({ layer, path }) => layer === 'engine' && path !== 'engine/index.ts',
+  )) {
+    t.ok(rank(source.path) >= 0, `${source.path} lies in a folder that has a place`);
+    for (const each of source.imports) {
+      const target = targetOf(source, each);
+      if (target !== undefined && rank(target) > rank(source.path))
+        t.fail(`${source.path} must not import ${target}`);
+    }
+  }
 });
 
 t.test('the engine needs nothing but Node and its own few packages', async (t) => {

@@ -2,14 +2,17 @@
  * Opening a data directory: lock, meta file, topics, then every partition; after a crash with what the journal holds.
  * Nothing is written to a partition before all of them are open, and the clean marker is removed before that.
  */
-import { CleanMarker } from './clean-marker.ts';
-import { type Clock, systemClock } from './clock.ts';
-import { DescriptorCache } from './descriptor-cache.ts';
-import { isOutOfSpace, makeDirectoryIfMissing, removeIfExists } from './file-operations.ts';
-import type { DirectoryLock, FileSystem } from './file-system.ts';
-import { InFlightBudget } from './in-flight-budget.ts';
-import { IndexCache } from './index-cache.ts';
-import { JournalReplay, listJournal } from './journal-recovery.ts';
+
+import { type Clock, systemClock } from './common/clock.ts';
+import { type Logger, silentLogger } from './common/logger.ts';
+import { ENGINE_SETTINGS, resolveSettings, type SettingValue } from './common/settings.ts';
+import type { EngineObserver } from './common/types.ts';
+import { CleanMarker } from './directory/clean-marker.ts';
+import { createMeta, makeDataDirectory, readMeta } from './directory/meta-file.ts';
+import { parseTopicConfig, type TopicFile, TopicStore, topicIdentity } from './directory/topic.ts';
+import { DescriptorCache } from './files/descriptor-cache.ts';
+import { isOutOfSpace, makeDirectoryIfMissing, removeIfExists } from './files/file-operations.ts';
+import type { DirectoryLock, FileSystem } from './files/file-system.ts';
 import {
   journalDirectory,
   journalPath,
@@ -18,15 +21,13 @@ import {
   spareJournalPath,
   topicDirectory,
   topicsDirectory,
-} from './log-file-names.ts';
-import { type Logger, silentLogger } from './logger.ts';
-import { createMeta, makeDataDirectory, readMeta } from './meta-file.ts';
-import { nodeFileSystem } from './node-file-system.ts';
-import { type EngineContext, type PartitionLog, Tails } from './partition-log.ts';
-import { openPartition } from './partition-open.ts';
-import { ENGINE_SETTINGS, resolveSettings, type SettingValue } from './settings.ts';
-import { parseTopicConfig, type TopicFile, TopicStore, topicIdentity } from './topic.ts';
-import type { EngineObserver } from './types.ts';
+} from './files/log-file-names.ts';
+import { nodeFileSystem } from './files/node-file-system.ts';
+import { InFlightBudget } from './partition/in-flight-budget.ts';
+import { type EngineContext, type PartitionLog, Tails } from './partition/partition-log.ts';
+import { JournalReplay, listJournal } from './recovery/journal-recovery.ts';
+import { openPartition } from './recovery/partition-open.ts';
+import { IndexCache } from './segment/index-cache.ts';
 
 export interface EngineOptions {
   /** The data directory; made if there is none. */

@@ -4,30 +4,14 @@
  *
  * One engine per data directory and process (a lock sees to it). All methods may be called at any time and concurrently.
  */
-import { BackgroundSync } from './background-sync.ts';
-import { CleanMarker } from './clean-marker.ts';
-import { Committer } from './committer.ts';
-import { type EngineOptions, type OpenedDirectory, type OpenTopic, openDirectory } from './engine-open.ts';
-import { SeglogError } from './errors.ts';
-import { orStorageFull } from './file-operations.ts';
-import type { DirectoryLock } from './file-system.ts';
-import { Housekeeping } from './housekeeping.ts';
-import { Journal } from './journal.ts';
-import {
-  type EngineContext,
-  type PartitionLog,
-  type QueuedBatch,
-  unknownPartition,
-} from './partition-log.ts';
-import { readPartition, unlessDeleted } from './partition-reader.ts';
-import { StickyRoundRobin } from './partitioner.ts';
-import { type AppendTarget, encodedBytes, PendingAppend, tooLarge } from './pending-append.ts';
-import type { EncodedBatch } from './record-batch.ts';
-import { SegmentMaintenance } from './segment-maintenance.ts';
-import type { EngineSettings } from './settings.ts';
-import { SpaceMonitor } from './space-monitor.ts';
-import { offsetForTimestamp } from './timestamp-lookup.ts';
-import { TopicAdmin } from './topic-admin.ts';
+import { BackgroundSync } from './commit/background-sync.ts';
+import { Committer } from './commit/committer.ts';
+import { Journal } from './commit/journal.ts';
+import { StickyRoundRobin } from './commit/partitioner.ts';
+import { type AppendTarget, encodedBytes, PendingAppend, tooLarge } from './commit/pending-append.ts';
+import { SpaceMonitor } from './commit/space-monitor.ts';
+import { SeglogError } from './common/errors.ts';
+import type { EngineSettings } from './common/settings.ts';
 import type {
   AppendOptions,
   EngineHealth,
@@ -41,7 +25,23 @@ import type {
   TopicDescription,
   TopicListing,
   TopicSpec,
-} from './types.ts';
+} from './common/types.ts';
+import { CleanMarker } from './directory/clean-marker.ts';
+import { type EngineOptions, type OpenedDirectory, type OpenTopic, openDirectory } from './engine-open.ts';
+import { orStorageFull } from './files/file-operations.ts';
+import type { DirectoryLock } from './files/file-system.ts';
+import type { EncodedBatch } from './format/record-batch.ts';
+import { Housekeeping } from './housekeeping.ts';
+import {
+  type EngineContext,
+  type PartitionLog,
+  type QueuedBatch,
+  unknownPartition,
+} from './partition/partition-log.ts';
+import { readPartition, unlessDeleted } from './partition/partition-reader.ts';
+import { SegmentMaintenance } from './partition/segment-maintenance.ts';
+import { offsetForTimestamp } from './partition/timestamp-lookup.ts';
+import { TopicAdmin } from './topic-admin.ts';
 
 export class Engine {
   readonly settings: EngineSettings;

@@ -2,13 +2,13 @@
  * What no event brings about: segments of idle partitions that time has come to seal, journaled batches of partitions
  * that have gone quiet, what could not be done before, and space that others free or use up. One timer for all of it.
  */
-import type { BackgroundSync } from './background-sync.ts';
-import type { Committer } from './committer.ts';
+import type { BackgroundSync } from './commit/background-sync.ts';
+import type { Committer } from './commit/committer.ts';
+import type { SpaceMonitor } from './commit/space-monitor.ts';
 import type { OpenTopic } from './engine-open.ts';
-import type { EngineContext, PartitionLog } from './partition-log.ts';
-import { mustRollIdle } from './roll-policy.ts';
-import type { SegmentMaintenance } from './segment-maintenance.ts';
-import type { SpaceMonitor } from './space-monitor.ts';
+import type { EngineContext, PartitionLog } from './partition/partition-log.ts';
+import type { SegmentMaintenance } from './partition/segment-maintenance.ts';
+import { mustRollIdle } from './segment/roll-policy.ts';
 
 export class Housekeeping {
   readonly #context: EngineContext;

@@ -1,9 +1,8 @@
 /** The engine's door: what other folders, and programs that embed seglog, may use. */
-export { type Clock, systemClock } from './clock.ts';
-export { dumpFile } from './dump.ts';
-export type { DumpItem, DumpOptions } from './dump-item.ts';
-export { Engine } from './engine.ts';
-export type { EngineOptions } from './engine-open.ts';
+
+export { murmur2, partitionForKey } from './commit/partitioner.ts';
+export { PendingAppend } from './commit/pending-append.ts';
+export { type Clock, systemClock } from './common/clock.ts';
 export {
   ERROR_CODES,
   type ErrorCode,
@@ -11,23 +10,8 @@ export {
   errnoOf,
   isSeglogError,
   SeglogError,
-} from './errors.ts';
-export type {
-  DirectoryLock,
-  FileHandle,
-  FileStatus,
-  FileSystem,
-  OpenMode,
-  SpaceStatus,
-} from './file-system.ts';
-export { type Logger, silentLogger } from './logger.ts';
-export { FORMAT_VERSION } from './meta-file.ts';
-export { nodeFileSystem } from './node-file-system.ts';
-export { murmur2, partitionForKey } from './partitioner.ts';
-export { PendingAppend } from './pending-append.ts';
-export { decodeHeaders, decodeRecords, type RecordVisitor, visitRecords } from './record-batch-reader.ts';
-export { repairDirectory } from './repair.ts';
-export type { RepairAction, RepairLoss, RepairOptions, RepairReport } from './repair-report.ts';
+} from './common/errors.ts';
+export { type Logger, silentLogger } from './common/logger.ts';
 export {
   ENGINE_SETTINGS,
   type EngineSettings,
@@ -39,10 +23,32 @@ export {
   type SettingValue,
   TOPIC_SETTINGS,
   type TopicSettings,
-} from './settings.ts';
-export { checkTopicName } from './topic.ts';
-export type * from './types.ts';
-export { verifyDirectory } from './verify.ts';
+} from './common/settings.ts';
+export type * from './common/types.ts';
+export { FORMAT_VERSION } from './directory/meta-file.ts';
+export { checkTopicName } from './directory/topic.ts';
+export { Engine } from './engine.ts';
+export type { EngineOptions } from './engine-open.ts';
+export type {
+  DirectoryLock,
+  FileHandle,
+  FileStatus,
+  FileSystem,
+  OpenMode,
+  SpaceStatus,
+} from './files/file-system.ts';
+export { nodeFileSystem } from './files/node-file-system.ts';
+export {
+  decodeHeaders,
+  decodeRecords,
+  type RecordVisitor,
+  visitRecords,
+} from './format/record-batch-reader.ts';
+export { dumpFile } from './inspection/dump.ts';
+export type { DumpItem, DumpOptions } from './inspection/dump-item.ts';
+export { repairDirectory } from './inspection/repair.ts';
+export type { RepairAction, RepairLoss, RepairOptions, RepairReport } from './inspection/repair-report.ts';
+export { verifyDirectory } from './inspection/verify.ts';
 export type {
   FindingSeverity,
   InspectionProgress,
@@ -50,4 +56,4 @@ export type {
   VerifyFinding,
   VerifyOptions,
   VerifyReport,
-} from './verify-report.ts';
+} from './inspection/verify-report.ts';

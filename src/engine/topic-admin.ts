@@ -1,16 +1,22 @@
 /** Making, describing, changing and deleting topics of an open engine; changes one at a time. */
-import type { Committer } from './committer.ts';
+import type { Committer } from './commit/committer.ts';
+import { SeglogError } from './common/errors.ts';
+import { Mutex } from './common/mutex.ts';
+import { nearestName, parseSetting, type SettingValue, TOPIC_SETTINGS } from './common/settings.ts';
+import type { TopicChange, TopicDescription, TopicListing, TopicSpec } from './common/types.ts';
+import {
+  checkTopicName,
+  parseTopicConfig,
+  type TopicFile,
+  type TopicStore,
+  topicIdentity,
+} from './directory/topic.ts';
 import type { OpenedDirectory, OpenTopic } from './engine-open.ts';
-import { SeglogError } from './errors.ts';
-import { orStorageFull } from './file-operations.ts';
-import { partitionDirectory, topicDirectory } from './log-file-names.ts';
-import { Mutex } from './mutex.ts';
-import { type EngineContext, unknownPartition } from './partition-log.ts';
-import { newPartition } from './partition-open.ts';
-import type { SegmentMaintenance } from './segment-maintenance.ts';
-import { nearestName, parseSetting, type SettingValue, TOPIC_SETTINGS } from './settings.ts';
-import { checkTopicName, parseTopicConfig, type TopicFile, type TopicStore, topicIdentity } from './topic.ts';
-import type { TopicChange, TopicDescription, TopicListing, TopicSpec } from './types.ts';
+import { orStorageFull } from './files/file-operations.ts';
+import { partitionDirectory, topicDirectory } from './files/log-file-names.ts';
+import { type EngineContext, unknownPartition } from './partition/partition-log.ts';
+import type { SegmentMaintenance } from './partition/segment-maintenance.ts';
+import { newPartition } from './recovery/partition-open.ts';
 
 /** Nothing of a change took effect. */
 const NO_SPACE = 'the disk is full: free space or add some';

@@ -2,7 +2,7 @@
  * Damage at rest, below everything that was acknowledged: a log that was closed is damaged in one file, and opened.
  * Each record must come back as it was or be named as damaged; what the damage cannot touch must be whole.
  */
-import { isSeglogError, SeglogError } from '../../src/engine/errors.ts';
+import { isSeglogError, SeglogError } from '../../src/engine/common/errors.ts';
 import { DAMAGE_KINDS, type Damage, inflict } from './damage.ts';
 import { decodeObserved, EngineDriver } from './engine-driver.ts';
 import {

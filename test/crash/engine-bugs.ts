@@ -100,7 +100,7 @@ const IN_THE_SOURCE: Row[] = [
   [
     inSource(
       'readers see what is not durable',
-      'partition-log.ts',
+      'partition/partition-log.ts',
       "flush === 'sync' ? this.durableOffset : Math.max",
       'Math.max',
     ),
@@ -110,7 +110,7 @@ const IN_THE_SOURCE: Row[] = [
   [
     inSource(
       'a journal file is used again before its batches are synced in their segments',
-      'journal.ts',
+      'commit/journal.ts',
       'this.#options.syncTo(client, end)',
       'client',
     ),
@@ -120,7 +120,7 @@ const IN_THE_SOURCE: Row[] = [
   [
     inSource(
       'a clean stop does not sync',
-      'segment-maintenance.ts',
+      'partition/segment-maintenance.ts',
       'async finish(partition: PartitionLog): Promise<void> {',
       'async finish(_: PartitionLog): Promise<void> {} async #never(partition: PartitionLog): Promise<void> {',
     ),
@@ -130,7 +130,7 @@ const IN_THE_SOURCE: Row[] = [
   [
     inSource(
       'a failed sync fences nothing',
-      'partition-writer.ts',
+      'partition/partition-writer.ts',
       "failed?.('sync');",
       "failed?.('sync'); return error as never;",
     ),
@@ -140,7 +140,7 @@ const IN_THE_SOURCE: Row[] = [
   [
     inSource(
       'what did not fit stays in the file',
-      'partition-writer.ts',
+      'partition/partition-writer.ts',
       'await cutBack(file!, position)',
       'true',
     ),
@@ -150,7 +150,7 @@ const IN_THE_SOURCE: Row[] = [
   [
     inSource(
       'the journal is not replayed',
-      'partition-recovery.ts',
+      'recovery/partition-recovery.ts',
       'journaled: request.journal.batchesOf(topic.id, partition),',
       'journaled: new Map(),',
     ),
@@ -161,12 +161,12 @@ const IN_THE_SOURCE: Row[] = [
     inPlaces(
       'the journal is replayed twice',
       [
-        'journal-recovery.ts',
+        'recovery/journal-recovery.ts',
         'export class JournalReplay {',
-        "import { stampBatch } from './record-batch.ts';\nexport class JournalReplay {",
+        "import { stampBatch } from '../format/record-batch.ts';\nexport class JournalReplay {",
       ],
       [
-        'journal-recovery.ts',
+        'recovery/journal-recovery.ts',
         'batches.set(facts.baseOffset, { facts, read });',
         `batches.set(facts.baseOffset, { facts, read });
          const baseOffset = facts.nextOffset;
@@ -183,14 +183,14 @@ const IN_THE_SOURCE: Row[] = [
     sweepCrashes,
   ],
   [
-    inSource('a recovered tail is not synced', 'segment-writer.ts', 'await file.sync();', ''),
+    inSource('a recovered tail is not synced', 'recovery/segment-writer.ts', 'await file.sync();', ''),
     journalScenario,
     sweepKills,
   ],
   [
     inSource(
       'a topic is deleted file by file',
-      'topic.ts',
+      'directory/topic.ts',
       'await this.#fileSystem.rename(\n      topicDirectory(this.#data, topic.name),\n      deletedTopicDirectory(this.#data, topic.id),\n    );',
       'await removeTree(this.#fileSystem, topicDirectory(this.#data, topic.name));',
     ),
@@ -204,12 +204,12 @@ const AT_REST: Row[] = [
     inPlaces(
       'damage counts as the end of the log',
       [
-        'recovery-evidence.ts',
+        'recovery/recovery-evidence.ts',
         'if (offset < this.#source.recoveryPoint || offset < this.floor) return true;',
         'if (offset >= 0) return false;',
       ],
       [
-        'recovery-scan.ts',
+        'recovery/recovery-scan.ts',
         'const known = Math.max(this.#request.recoveryPoint, this.#evidence.floor);',
         'const known = 0;',
       ],
@@ -220,7 +220,7 @@ const AT_REST: Row[] = [
   [
     inSource(
       'checksums are not compared',
-      'record-batch.ts',
+      'format/record-batch.ts',
       'if (!checksumMatches(buffer.subarray(at + CHECKED_FROM, at + size), buffer, at + CHECKSUM_AT))',
       'if (size < 0)',
     ),
@@ -230,7 +230,7 @@ const AT_REST: Row[] = [
   [
     inSource(
       'a file of another place is taken for its own',
-      'segment-identity.ts',
+      'segment/segment-identity.ts',
       'if (same) return null;',
       'return null;',
     ),

@@ -6,10 +6,10 @@
  * the call, and what was acknowledged must stay readable.
  */
 
+import { type ErrorCode, isSeglogError, SeglogError } from '../../src/engine/common/errors.ts';
+import type { Acks, TopicChange } from '../../src/engine/common/types.ts';
 import { Engine } from '../../src/engine/engine.ts';
-import { type ErrorCode, isSeglogError, SeglogError } from '../../src/engine/errors.ts';
-import { decodeRecords } from '../../src/engine/record-batch-reader.ts';
-import type { Acks, TopicChange } from '../../src/engine/types.ts';
+import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
 import type { World } from './harness.ts';
 import { type OracleRecord, type TopicState, Violation } from './oracle.ts';
 import {

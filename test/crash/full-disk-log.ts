@@ -2,11 +2,11 @@
 import assert from 'node:assert';
 import { join } from 'node:path';
 import type { Test } from 'tap';
+import { SeglogError } from '../../src/engine/common/errors.ts';
+import type { Acks } from '../../src/engine/common/types.ts';
 import { Engine } from '../../src/engine/engine.ts';
-import { SeglogError } from '../../src/engine/errors.ts';
-import { decodeRecords } from '../../src/engine/record-batch-reader.ts';
-import type { Acks } from '../../src/engine/types.ts';
-import { verifyDirectory } from '../../src/engine/verify.ts';
+import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
+import { verifyDirectory } from '../../src/engine/inspection/verify.ts';
 import type { Tmpfs } from '../helpers/tmpfs.ts';
 import { until } from '../helpers/until.ts';
 

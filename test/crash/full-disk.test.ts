@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { errnoOf } from '../../src/engine/errors.ts';
+import { errnoOf } from '../../src/engine/common/errors.ts';
 import { Daemon } from '../helpers/daemon.ts';
 import { Tmpfs } from '../helpers/tmpfs.ts';
 import { until } from '../helpers/until.ts';

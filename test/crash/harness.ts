@@ -5,7 +5,7 @@
  * What a sweep tries is an attempt: a seed, and for each life of the log the fault it lived with and the crash that
  * ended it. An attempt is a plain JSON value; `replay` runs it again by itself.
  */
-import type { FileSystem } from '../../src/engine/file-system.ts';
+import type { FileSystem } from '../../src/engine/files/file-system.ts';
 import type { Damage } from './damage.ts';
 import { LogOracle, Violation } from './oracle.ts';
 import type { SourcePatch } from './patched-engine.ts';

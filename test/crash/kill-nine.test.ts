@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { verifyDirectory } from '../../src/engine/verify.ts';
+import { verifyDirectory } from '../../src/engine/inspection/verify.ts';
 import { startCli } from '../helpers/cli.ts';
 import { Daemon } from '../helpers/daemon.ts';
 import { testSeed, testSize } from '../helpers/test-size.ts';

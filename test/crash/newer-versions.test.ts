@@ -1,9 +1,9 @@
 /** A directory with anything in it that a newer program wrote is refused, and left byte for byte as it was. */
 import t, { type Test } from 'tap';
-import { checksumInto } from '../../src/engine/checksum.ts';
 import { Engine } from '../../src/engine/engine.ts';
-import { decodeJsonFile, encodeJsonFile } from '../../src/engine/json-file.ts';
-import { SEGMENT_HEADER_BYTES } from '../../src/engine/segment-header.ts';
+import { checksumInto } from '../../src/engine/format/checksum.ts';
+import { decodeJsonFile, encodeJsonFile } from '../../src/engine/format/json-file.ts';
+import { SEGMENT_HEADER_BYTES } from '../../src/engine/format/segment-header.ts';
 import { SimClock, settled } from './sim-clock.ts';
 import { SimFileSystem } from './sim-file-system.ts';
 

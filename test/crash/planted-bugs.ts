@@ -2,7 +2,7 @@
  * Deliberate mistakes at the seam between the log and the disk, by name. Each is a log that forgets one of the things
  * that durability rests on; a harness that does not notice it proves nothing.
  */
-import { errnoOf } from '../../src/engine/errors.ts';
+import { errnoOf } from '../../src/engine/common/errors.ts';
 import { overlay, withHandles } from '../helpers/overlay.ts';
 import type { PlantedBug } from './harness.ts';
 import { settled } from './sim-clock.ts';

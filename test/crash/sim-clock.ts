@@ -3,7 +3,7 @@
  * `soon` runs after a fixed number of microtask turns, so that a run is the same each time; with a seed the
  * number varies, so that different work is grouped.
  */
-import type { Clock } from '../../src/engine/clock.ts';
+import type { Clock } from '../../src/engine/common/clock.ts';
 import { Random } from './sim/random.ts';
 
 interface Timer {

@@ -1,6 +1,6 @@
 /** The simulated disk loses what a crash may lose, and nothing else: each loss shown alone. */
 import t from 'tap';
-import { createSynced, writeFully } from '../../src/engine/file-operations.ts';
+import { createSynced, writeFully } from '../../src/engine/files/file-operations.ts';
 import { CRASH_VARIANTS } from './sim/crash-image.ts';
 import { Random } from './sim/random.ts';
 import { diskWithFile, fill, outcomes, SEEDS } from './sim/small-disk.ts';

@@ -1,7 +1,7 @@
 /** The simulated disk fails as it is told to: each fault shown alone. */
 import t from 'tap';
-import { createSynced, writeFully } from '../../src/engine/file-operations.ts';
-import type { FileHandle } from '../../src/engine/file-system.ts';
+import { createSynced, writeFully } from '../../src/engine/files/file-operations.ts';
+import type { FileHandle } from '../../src/engine/files/file-system.ts';
 import { CRASH_VARIANTS } from './sim/crash-image.ts';
 import { diskWithFile, errno, fill, outcomes } from './sim/small-disk.ts';
 import { SimFileSystem } from './sim-file-system.ts';

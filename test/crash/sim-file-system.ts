@@ -14,7 +14,7 @@ import type {
   FileSystem,
   OpenMode,
   SpaceStatus,
-} from '../../src/engine/file-system.ts';
+} from '../../src/engine/files/file-system.ts';
 import type { CrashVariant } from './sim/crash-image.ts';
 import { type Change, Disk, namesOf } from './sim/disk.ts';
 import type { FaultRule } from './sim/faults.ts';

@@ -3,11 +3,11 @@
  * again; reads go on; nothing is called clean; and the next start makes durable what it serves.
  */
 import t, { type Test } from 'tap';
+import { SeglogError } from '../../src/engine/common/errors.ts';
+import type { AppendOptions, TopicSpec } from '../../src/engine/common/types.ts';
 import { Engine } from '../../src/engine/engine.ts';
-import { SeglogError } from '../../src/engine/errors.ts';
-import { decodeRecords } from '../../src/engine/record-batch-reader.ts';
-import type { AppendOptions, TopicSpec } from '../../src/engine/types.ts';
-import { verifyDirectory } from '../../src/engine/verify.ts';
+import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
+import { verifyDirectory } from '../../src/engine/inspection/verify.ts';
 import type { FaultRule } from './sim/faults.ts';
 import { SimClock, settled } from './sim-clock.ts';
 import { SimFileSystem } from './sim-file-system.ts';

@@ -5,6 +5,14 @@
  */
 import t from 'tap';
 import {
+  batchBaseOffset,
+  batchNextOffset,
+  batchSize,
+  checkBatch,
+  findBatch,
+} from '../../src/engine/format/record-batch.ts';
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from '../../src/engine/format/segment-header.ts';
+import {
   type Clock,
   decodeRecords,
   Engine,
@@ -12,16 +20,8 @@ import {
   isSeglogError,
   verifyDirectory,
 } from '../../src/engine/index.ts';
-import { emptyStats, LogSegment } from '../../src/engine/log-segment.ts';
-import {
-  batchBaseOffset,
-  batchNextOffset,
-  batchSize,
-  checkBatch,
-  findBatch,
-} from '../../src/engine/record-batch.ts';
-import { scanTail } from '../../src/engine/recovery-scan.ts';
-import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from '../../src/engine/segment-header.ts';
+import { scanTail } from '../../src/engine/recovery/recovery-scan.ts';
+import { emptyStats, LogSegment } from '../../src/engine/segment/log-segment.ts';
 import { Random } from '../crash/sim/random.ts';
 import { SimFileSystem } from '../crash/sim-file-system.ts';
 import { sampleValue } from '../helpers/sample-log.ts';

@@ -1,7 +1,7 @@
 /** The engine as a whole: limits on memory, stopping, what it reports. */
 import t from 'tap';
+import type { CommitReport } from '../../src/engine/common/types.ts';
 import { Engine } from '../../src/engine/engine.ts';
-import type { CommitReport } from '../../src/engine/types.ts';
 import { SimClock } from '../crash/sim-clock.ts';
 import { SimFileSystem } from '../crash/sim-file-system.ts';
 import { SimEngine } from '../helpers/sim-engine.ts';

@@ -1,14 +1,18 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { BATCH_HEADER_BYTES, COMPRESSION_TYPES, MAX_BATCH_BYTES } from '../../src/engine/record-batch.ts';
-import { SEGMENT_HEADER_BYTES } from '../../src/engine/segment-header.ts';
+import {
+  BATCH_HEADER_BYTES,
+  COMPRESSION_TYPES,
+  MAX_BATCH_BYTES,
+} from '../../src/engine/format/record-batch.ts';
+import { SEGMENT_HEADER_BYTES } from '../../src/engine/format/segment-header.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const page = read('docs/format.md');
 
 /** The diagrams over a codec: the lines of its first comment that are set in by four spaces or more. */
 function diagramOf(module: string): string[] {
-  const [comment] = read(`src/engine/${module}.ts`).split('*/');
+  const [comment] = read(`src/engine/format/${module}.ts`).split('*/');
   return comment!
     .split('\n')
     .map((line) => line.replace(/^ \* ?/, ''))

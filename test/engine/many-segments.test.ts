@@ -4,14 +4,14 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { CleanMarker } from '../../src/engine/clean-marker.ts';
+import { CleanMarker } from '../../src/engine/directory/clean-marker.ts';
 import { Engine } from '../../src/engine/engine.ts';
-import { nodeFileSystem } from '../../src/engine/node-file-system.ts';
+import { nodeFileSystem } from '../../src/engine/files/node-file-system.ts';
 import {
   decodeSegmentHeader,
   encodeSegmentHeader,
   type SegmentHeader,
-} from '../../src/engine/segment-header.ts';
+} from '../../src/engine/format/segment-header.ts';
 import { ended } from '../helpers/cli.ts';
 import type { OpenReport } from '../helpers/open-child.ts';
 

@@ -1,6 +1,6 @@
 /** Reading by offset: whole batches, in bounds, across segments, from files and from memory. */
 import t from 'tap';
-import { decodeRecords } from '../../src/engine/record-batch-reader.ts';
+import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
 import { SimEngine } from '../helpers/sim-engine.ts';
 
 const CONFIG = { 'segment.bytes': 4096, 'index.interval.bytes': 256 };

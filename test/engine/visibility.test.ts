@@ -1,6 +1,6 @@
 /** When a record is acknowledged, when it becomes readable, and who is woken then. */
 import t from 'tap';
-import type { Acks } from '../../src/engine/types.ts';
+import type { Acks } from '../../src/engine/common/types.ts';
 import { SimEngine } from '../helpers/sim-engine.ts';
 
 const SEGMENT = /\.log$/;

@@ -3,8 +3,8 @@
  * took: started by tests that measure memory, which needs a process of its own.
  */
 import { Engine } from '../../src/engine/engine.ts';
-import { decodeRecords } from '../../src/engine/record-batch-reader.ts';
-import { verifyDirectory } from '../../src/engine/verify.ts';
+import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
+import { verifyDirectory } from '../../src/engine/inspection/verify.ts';
 
 export interface OpenReport {
   segments: number;

@@ -1,5 +1,5 @@
 /** File systems of which some methods are other ones than those of the file system below. */
-import type { FileHandle, FileSystem } from '../../src/engine/file-system.ts';
+import type { FileHandle, FileSystem } from '../../src/engine/files/file-system.ts';
 
 /** Some methods of an object, to be put in the place of its own. */
 export type Methods<T> = { [K in keyof T]?: T[K] };

@@ -6,8 +6,8 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
+import { segmentBases, segmentPath } from '../../src/engine/files/log-file-names.ts';
 import { type CompressionType, decodeRecords, Engine, isSeglogError } from '../../src/engine/index.ts';
-import { segmentBases, segmentPath } from '../../src/engine/log-file-names.ts';
 import { Random } from '../crash/sim/random.ts';
 
 export const TOPIC = 'sample';

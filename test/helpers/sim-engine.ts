@@ -1,8 +1,14 @@
 /** An engine on a simulated disk with a simulated clock, and short ways to append and read text. */
+
+import type { SettingValue } from '../../src/engine/common/settings.ts';
+import type {
+  AppendOptions,
+  LogRecord,
+  PartitionAppend,
+  ProduceRecord,
+} from '../../src/engine/common/types.ts';
 import { Engine } from '../../src/engine/engine.ts';
-import { decodeRecords } from '../../src/engine/record-batch-reader.ts';
-import type { SettingValue } from '../../src/engine/settings.ts';
-import type { AppendOptions, LogRecord, PartitionAppend, ProduceRecord } from '../../src/engine/types.ts';
+import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
 import { SimClock, settled } from '../crash/sim-clock.ts';
 import { SimFileSystem } from '../crash/sim-file-system.ts';
 import { SyncGate } from './sync-gate.ts';

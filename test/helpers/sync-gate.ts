@@ -1,5 +1,5 @@
 /** A file system whose syncs wait for a test's word, so that it sees what is and is not there before they are done. */
-import type { FileSystem } from '../../src/engine/file-system.ts';
+import type { FileSystem } from '../../src/engine/files/file-system.ts';
 import { withHandles } from './overlay.ts';
 
 export class SyncGate {

@@ -9,7 +9,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { verifyDirectory } from '../../src/engine/verify.ts';
+import { verifyDirectory } from '../../src/engine/inspection/verify.ts';
 import { DaemonLoad, HttpClient, LOAD_SETTINGS } from '../crash/daemon-load.ts';
 import { Random } from '../crash/sim/random.ts';
 import { Daemon } from '../helpers/daemon.ts';

@@ -4,8 +4,8 @@
  * crash between any two operations has its own answer to what must be there.
  */
 import assert from 'node:assert';
-import { partitionForKey } from '../../src/engine/partitioner.ts';
-import type { LogRecord } from '../../src/engine/types.ts';
+import { partitionForKey } from '../../src/engine/commit/partitioner.ts';
+import type { LogRecord } from '../../src/engine/common/types.ts';
 
 export type ModelRecord = Omit<LogRecord, 'offset'>;
 

@@ -1,11 +1,11 @@
 /** The real log of a model run: an engine on a simulated disk that can be crashed between any two operations. */
 import assert from 'node:assert';
 import { isDeepStrictEqual } from 'node:util';
+import type { SettingValue } from '../../src/engine/common/settings.ts';
+import type { LogRecord } from '../../src/engine/common/types.ts';
 import { Engine } from '../../src/engine/engine.ts';
-import { decodeRecords } from '../../src/engine/record-batch-reader.ts';
-import type { SettingValue } from '../../src/engine/settings.ts';
-import type { LogRecord } from '../../src/engine/types.ts';
-import { verifyDirectory } from '../../src/engine/verify.ts';
+import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
+import { verifyDirectory } from '../../src/engine/inspection/verify.ts';
 import { runToEnd } from '../crash/run-to-end.ts';
 import type { CrashVariant } from '../crash/sim/crash-image.ts';
 import { SimClock } from '../crash/sim-clock.ts';

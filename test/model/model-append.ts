@@ -1,7 +1,7 @@
 /** One append of the model test: made from its plan, given to the log, and taken over to the arrays. */
 import assert from 'node:assert';
-import { isSeglogError } from '../../src/engine/errors.ts';
-import type { PartitionAppend, ProduceRecord } from '../../src/engine/types.ts';
+import { isSeglogError } from '../../src/engine/common/errors.ts';
+import type { PartitionAppend, ProduceRecord } from '../../src/engine/common/types.ts';
 import { Random } from '../crash/sim/random.ts';
 import { type ModelRecord, type ModelTopic, partitionOfKey } from './log-model.ts';
 import type { LogUnderTest } from './log-under-test.ts';

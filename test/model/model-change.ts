@@ -1,6 +1,6 @@
 /** One change of a topic in the model test: creating, altering or deleting it. */
 import assert from 'node:assert';
-import { isSeglogError } from '../../src/engine/errors.ts';
+import { isSeglogError } from '../../src/engine/common/errors.ts';
 import { isSynchronous, type ModelLog, ModelPartition, type ModelTopic, modelTopic } from './log-model.ts';
 import type { LogUnderTest, TopicChanged } from './log-under-test.ts';
 import type { ChangePlan } from './plans.ts';

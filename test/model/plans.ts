@@ -1,6 +1,6 @@
 /** What fast-check makes up: appends, changes of topics and crashes, as plain values that print well. */
 import fc from 'fast-check';
-import type { Acks, CompressionType } from '../../src/engine/types.ts';
+import type { Acks, CompressionType } from '../../src/engine/common/types.ts';
 import { CRASH_VARIANTS } from '../crash/sim/crash-image.ts';
 import type { CrashPlan, LogSettings } from './log-under-test.ts';
 

@@ -1,8 +1,8 @@
 /** A consumer at the end of a partition: reads what becomes readable at the moment it does, while work goes on. */
 import assert from 'node:assert';
-import { isSeglogError } from '../../src/engine/errors.ts';
-import { decodeRecords } from '../../src/engine/record-batch-reader.ts';
-import type { LogRecord } from '../../src/engine/types.ts';
+import { isSeglogError } from '../../src/engine/common/errors.ts';
+import type { LogRecord } from '../../src/engine/common/types.ts';
+import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
 import type { ModelTopic } from './log-model.ts';
 import { compareRecord, type LogUnderTest } from './log-under-test.ts';
 

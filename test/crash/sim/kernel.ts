@@ -2,7 +2,7 @@
  * What stands between the simulated file system's calls and its disk: it decides when a call completes and
  * whether it fails, keeps the trace of completed operations, and can tell the disk as it was at any of them.
  */
-import { SeglogError } from '../../../src/engine/errors.ts';
+import { SeglogError } from '../../../src/engine/common/errors.ts';
 import { type CrashVariant, crashDisk } from './crash-image.ts';
 import { type Change, type Disk, namesOf, type Place } from './disk.ts';
 import type { DiskDirectory } from './disk-directory.ts';

@@ -1,5 +1,5 @@
 /** An open file of the simulated disk. It goes on reading and writing a file that was removed or replaced. */
-import type { FileHandle, OpenMode } from '../../../src/engine/file-system.ts';
+import type { FileHandle, OpenMode } from '../../../src/engine/files/file-system.ts';
 import type { Change } from './disk.ts';
 import { type DiskFile, PIECE_BYTES } from './disk-file.ts';
 import { failure, type Kernel } from './kernel.ts';

@@ -1,7 +1,7 @@
 /** A small disk for the tests of the simulator itself. */
-import { errnoOf } from '../../../src/engine/errors.ts';
-import { createSynced } from '../../../src/engine/file-operations.ts';
-import type { FileHandle } from '../../../src/engine/file-system.ts';
+import { errnoOf } from '../../../src/engine/common/errors.ts';
+import { createSynced } from '../../../src/engine/files/file-operations.ts';
+import type { FileHandle } from '../../../src/engine/files/file-system.ts';
 import { type CrashPlace, SimFileSystem } from '../sim-file-system.ts';
 import type { CrashVariant } from './crash-image.ts';
 

@@ -1,0 +1,225 @@
+/**
+ * A topic: a name, an id, its settings and its partitions. `topic.json` in its directory says so on disk.
+ *
+ * Creating, altering and deleting are each one step that a crash leaves done or not done: creating builds a directory
+ * aside and renames it, altering replaces topic.json, deleting renames the directory away before anything in it goes.
+ */
+import { randomBytes } from 'node:crypto';
+import { SeglogError } from '../common/errors.ts';
+import {
+  ENGINE_SETTINGS,
+  parseSetting,
+  resolveSettings,
+  type SettingValue,
+  TOPIC_SETTINGS,
+  type TopicSettings,
+} from '../common/settings.ts';
+import { makeDirectoryIfMissing, readWholeFile, removeTree, replaceFile } from '../files/file-operations.ts';
+import type { FileSystem } from '../files/file-system.ts';
+import {
+  deletedTopicDirectory,
+  isUnfinished,
+  newTopicDirectory,
+  partitionDirectory,
+  topicDirectory,
+  topicFilePath,
+  topicsDirectory,
+} from '../files/log-file-names.ts';
+import { checkJsonVersion, decodeJsonFile, encodeJsonFile } from '../format/json-file.ts';
+import type { TopicIdentity } from '../partition/partition-log.ts';
+
+export const TOPIC_VERSION = 1;
+const MAX_NAME_LENGTH = 249;
+
+/** What topic.json holds. */
+export interface TopicFile {
+  version: number;
+  /** 32 hexadecimal digits. */
+  id: string;
+  name: string;
+  partitions: number;
+  /** What was set on the topic itself. */
+  config: Record<string, SettingValue>;
+  /** ISO 8601. */
+  createdAt: string;
+}
+
+/** Throws INVALID_TOPIC_EXCEPTION unless the name is one that Kafka takes too. */
+export function checkTopicName(name: unknown): asserts name is string {
+  const valid =
+    typeof name === 'string' &&
+    name.length <= MAX_NAME_LENGTH &&
+    /^[a-zA-Z0-9._-]+$/.test(name) &&
+    name !== '.' &&
+    name !== '..';
+  if (valid) return;
+  throw new SeglogError(
+    'INVALID_TOPIC_EXCEPTION',
+    `a topic name has 1 to ${MAX_NAME_LENGTH} of the characters a-z A-Z 0-9 . _ - and is not "." or ".."`,
+  );
+}
+
+/** The settings in force: those of the topic over the engine's defaults. */
+function topicSettings(
+  config: Readonly<Record<string, SettingValue>>,
+  defaults: Readonly<Record<string, SettingValue>>,
+): TopicSettings {
+  return resolveSettings(TOPIC_SETTINGS, { ...defaults, ...config });
+}
+
+/** Checks a config as a user gives it. */
+export function parseTopicConfig(given: Readonly<Record<string, unknown>>): Record<string, SettingValue> {
+  return Object.fromEntries(
+    Object.entries(given).map(([name, value]) => [name, parseSetting(TOPIC_SETTINGS, name, value)]),
+  );
+}
+
+/** The topics of a data directory, as files. */
+export class TopicStore {
+  readonly #fileSystem: FileSystem;
+  readonly #data: string;
+
+  constructor(fileSystem: FileSystem, data: string) {
+    this.#fileSystem = fileSystem;
+    this.#data = data;
+  }
+
+  /** All topics; removes what was left half made or half deleted, unless one of them is of a newer version. */
+  async load(): Promise<TopicFile[]> {
+    const directory = topicsDirectory(this.#data);
+    const names = await this.#fileSystem.list(directory);
+    const topics: TopicFile[] = [];
+    for (const name of names) if (!isUnfinished(name)) topics.push(await this.#read(name));
+    for (const name of names) {
+      if (isUnfinished(name)) await removeTree(this.#fileSystem, `${directory}/${name}`);
+    }
+    return topics.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /**
+   * After a crash of the process names may be there that were never synced: before anybody relies on a topic that is or
+   * is not there, that is made durable.
+   */
+  async syncNames(topics: readonly TopicFile[]): Promise<void> {
+    for (const { name } of topics) await this.#fileSystem.syncDirectory(topicDirectory(this.#data, name));
+    await this.#fileSystem.syncDirectory(topicsDirectory(this.#data));
+  }
+
+  async #read(name: string): Promise<TopicFile> {
+    const path = topicFilePath(topicDirectory(this.#data, name));
+    const bytes = await readWholeFile(this.#fileSystem, path);
+    if (bytes === undefined) {
+      throw new SeglogError('CORRUPT_MESSAGE', `${path} is missing: restore it, or move the directory away`);
+    }
+    return decodeTopicFile(bytes, name, path);
+  }
+
+  async create(
+    name: string,
+    partitions: number,
+    config: Record<string, SettingValue>,
+    now: number,
+  ): Promise<TopicFile> {
+    const id = randomBytes(16).toString('hex');
+    const topic: TopicFile = {
+      version: TOPIC_VERSION,
+      id,
+      name,
+      partitions,
+      config,
+      createdAt: new Date(now).toISOString(),
+    };
+    const fresh = newTopicDirectory(this.#data, id);
+    try {
+      await this.#fileSystem.makeDirectory(fresh);
+      await this.#makePartitions(fresh, 0, partitions);
+      await this.#write(fresh, topic);
+      await this.#fileSystem.rename(fresh, topicDirectory(this.#data, name));
+    } catch (error) {
+      await removeTree(this.#fileSystem, fresh).catch(() => {});
+      throw error;
+    }
+    await this.#fileSystem.syncDirectory(topicsDirectory(this.#data));
+    return topic;
+  }
+
+  /** Replaces topic.json, after the directories of new partitions are there. */
+  async alter(before: TopicFile, topic: TopicFile): Promise<void> {
+    const directory = topicDirectory(this.#data, topic.name);
+    if (topic.partitions > before.partitions) {
+      await this.#makePartitions(directory, before.partitions, topic.partitions);
+      await this.#fileSystem.syncDirectory(directory);
+    }
+    await this.#write(directory, topic);
+  }
+
+  /** Gone for good once it resolves. Its files go with `removeDeleted`, or at the next open. */
+  async delete(topic: TopicFile): Promise<void> {
+    await this.#fileSystem.rename(
+      topicDirectory(this.#data, topic.name),
+      deletedTopicDirectory(this.#data, topic.id),
+    );
+    await this.#fileSystem.syncDirectory(topicsDirectory(this.#data));
+  }
+
+  removeDeleted(topic: TopicFile): Promise<void> {
+    return removeTree(this.#fileSystem, deletedTopicDirectory(this.#data, topic.id));
+  }
+
+  async #makePartitions(directory: string, from: number, to: number): Promise<void> {
+    for (let partition = from; partition < to; partition++) {
+      const path = partitionDirectory(directory, partition);
+      await makeDirectoryIfMissing(this.#fileSystem, path);
+    }
+  }
+
+  #write(directory: string, topic: TopicFile): Promise<void> {
+    return replaceFile(this.#fileSystem, topicFilePath(directory), [encodeJsonFile(topic)]);
+  }
+}
+
+/** What topic.json in the directory of topic `name` says; CORRUPT_MESSAGE when it is damaged or of another topic. */
+export function decodeTopicFile(bytes: Buffer, name: string, path: string): TopicFile {
+  const file = decodeJsonFile(bytes);
+  if (typeof file === 'string') throw damaged(path, file);
+  if (!checkJsonVersion(file.version, TOPIC_VERSION, `topic "${name}"`))
+    throw damaged(path, 'it has no version');
+  if (!isTopicFile(file)) throw damaged(path, 'it does not describe a topic');
+  if (file.name === name) return file;
+  throw new SeglogError('CORRUPT_MESSAGE', `${path} does not belong here: it is of the topic "${file.name}"`);
+}
+
+function isTopicFile(file: object): file is TopicFile {
+  const { id, name, partitions, config, createdAt } = file as TopicFile;
+  return (
+    typeof id === 'string' &&
+    /^[0-9a-f]{32}$/.test(id) &&
+    typeof name === 'string' &&
+    Number.isSafeInteger(partitions) &&
+    partitions >= 1 &&
+    partitions <= ENGINE_SETTINGS['max.partitions'].max &&
+    typeof config === 'object' &&
+    config !== null &&
+    typeof createdAt === 'string'
+  );
+}
+
+function damaged(path: string, what: string): SeglogError {
+  return new SeglogError(
+    'CORRUPT_MESSAGE',
+    `${path} is damaged: ${what}; restore it, or run "seglog repair"`,
+  );
+}
+
+/** The topic as its partitions know it. */
+export function topicIdentity(
+  file: TopicFile,
+  defaults: Readonly<Record<string, SettingValue>>,
+): TopicIdentity {
+  return {
+    name: file.name,
+    id: file.id,
+    idBytes: Buffer.from(file.id, 'hex'),
+    settings: topicSettings(file.config, defaults),
+  };
+}

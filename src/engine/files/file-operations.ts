@@ -1,0 +1,183 @@
+/** What the engine does with files again and again, said once, on top of the FileSystem seam. */
+import { dirname } from 'node:path';
+import { errnoOf, SeglogError } from '../common/errors.ts';
+import type { FileHandle, FileSystem } from './file-system.ts';
+
+/** Writes all of `buffers` at `position`, going on after short writes. */
+export async function writeFully(
+  file: FileHandle,
+  buffers: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
+  let rest = buffers;
+  let at = position;
+  for (;;) {
+    let left = 0;
+    for (const buffer of rest) left += buffer.length;
+    if (left === 0) return;
+    const written = await file.write(rest, at);
+    if (written === left) return;
+    if (written <= 0)
+      throw Object.assign(new Error(`write to ${file.path} made no progress`), { code: 'EIO' });
+    at += written;
+    rest = dropBytes(rest, written);
+  }
+}
+
+/** Writes all of `buffers` at `position` and syncs the file. */
+export async function writeAndSync(
+  file: FileHandle,
+  buffers: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
+  if (file.writeAndSync !== undefined) return file.writeAndSync(buffers, position);
+  await writeFully(file, buffers, position);
+  return file.sync();
+}
+
+/** What is left of `buffers` behind their first `count` bytes. */
+export function dropBytes(buffers: readonly Uint8Array[], count: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  let drop = count;
+  for (const buffer of buffers) {
+    if (drop >= buffer.length) {
+      drop -= buffer.length;
+    } else {
+      rest.push(drop === 0 ? buffer : buffer.subarray(drop));
+      drop = 0;
+    }
+  }
+  return rest;
+}
+
+/** Reads `length` bytes at `position`, or fewer when the file ends before. */
+export async function readFully(file: FileHandle, length: number, position: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(length);
+  const count = await readInto(file, buffer, position);
+  return count === length ? buffer : buffer.subarray(0, count);
+}
+
+/** Fills `buffer` from `position`; resolves with the bytes read, fewer than its length only at the end of the file. */
+export async function readInto(file: FileHandle, buffer: Uint8Array, position: number): Promise<number> {
+  let count = 0;
+  while (count < buffer.length) {
+    const read = await file.read(buffer, count, buffer.length - count, position + count);
+    if (read === 0) break;
+    count += read;
+  }
+  return count;
+}
+
+/** A whole small file (metadata, a sidecar), or undefined when there is none. */
+export async function readWholeFile(fileSystem: FileSystem, path: string): Promise<Buffer | undefined> {
+  let file: FileHandle;
+  try {
+    file = await fileSystem.open(path, 'read');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    return await readFully(file, await file.size(), 0);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Creates `path` with the given bytes and syncs it. Replaces a leftover of an earlier try.
+ *  The directory entry is not yet durable: sync the directory. */
+export async function createSynced(
+  fileSystem: FileSystem,
+  path: string,
+  buffers: readonly Uint8Array[],
+): Promise<void> {
+  await removeIfExists(fileSystem, path);
+  const file = await fileSystem.open(path, 'create');
+  try {
+    await writeFully(file, buffers, 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+export interface FileContent {
+  path: string;
+  buffers: readonly Uint8Array[];
+}
+
+/** Replaces `path` as one step: after a crash there is the old content or the new, never a mixture.
+ *  Durable when it resolves. */
+export function replaceFile(
+  fileSystem: FileSystem,
+  path: string,
+  buffers: readonly Uint8Array[],
+): Promise<void> {
+  return replaceFiles(fileSystem, [{ path, buffers }]);
+}
+
+/** Replaces files of one directory, each as one step and in this order; durable when it resolves. */
+export async function replaceFiles(fileSystem: FileSystem, contents: readonly FileContent[]): Promise<void> {
+  for (const { path, buffers } of contents) {
+    const temporary = `${path}~`;
+    try {
+      await createSynced(fileSystem, temporary, buffers);
+      await fileSystem.rename(temporary, path);
+    } catch (error) {
+      await removeIfExists(fileSystem, temporary).catch(() => {});
+      throw error;
+    }
+  }
+  await fileSystem.syncDirectory(dirname(contents[0]!.path));
+}
+
+/** Removes a file; resolves with false when there was none. */
+export async function removeIfExists(fileSystem: FileSystem, path: string): Promise<boolean> {
+  try {
+    await fileSystem.remove(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** Makes a directory unless it exists; resolves with whether it was made. */
+export async function makeDirectoryIfMissing(fileSystem: FileSystem, path: string): Promise<boolean> {
+  try {
+    await fileSystem.makeDirectory(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    const status = await fileSystem.status(path);
+    if (!status?.isDirectory) throw error;
+    return false;
+  }
+}
+
+/** Removes a directory and all in it. */
+export async function removeTree(fileSystem: FileSystem, path: string): Promise<void> {
+  for (const name of await fileSystem.list(path)) {
+    const child = `${path}/${name}`;
+    const status = await fileSystem.status(child);
+    if (status?.isDirectory) await removeTree(fileSystem, child);
+    else if (status) await fileSystem.remove(child);
+  }
+  await fileSystem.removeDirectory(path);
+}
+
+/** True for the errors of a file system, or of a quota on it, that has no space left. */
+export function isOutOfSpace(error: unknown): boolean {
+  const errno = errnoOf(error);
+  return errno === 'ENOSPC' || errno === 'EDQUOT';
+}
+
+/** Runs `work`; where it finds no space, the error is STORAGE_FULL and says `message`. */
+export async function orStorageFull<T>(message: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isOutOfSpace(error)) throw new SeglogError('STORAGE_FULL', message, {}, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * The 16 bytes that segments, indexes and sidecar files begin with, in every version of them:
+ *
+ *     0   4 bytes  magic, four letters: which kind of file this is
+ *     4   u16      version
+ *     6   u16      reserved, zero
+ *     8   u64      checksum: XXH3-64 of all the bytes that it protects, with this field as zero
+ *
+ * The checksum protects the version too: a flipped bit in it is damage, not a newer program's work.
+ */
+
+import { SeglogError } from '../common/errors.ts';
+import { checksumInto, checksumMatches } from './checksum.ts';
+
+export const FILE_HEADER_BYTES = 16;
+const VERSION_AT = 4;
+const RESERVED_AT = 6;
+const CHECKSUM_AT = 8;
+
+export interface FileFormat {
+  /** Four letters. */
+  readonly magic: string;
+  /** The newest version that this program knows, and the one it writes. */
+  readonly version: number;
+  /** For messages: "a segment", "an offset index". */
+  readonly name: string;
+}
+
+export type FileHeaderFault = 'truncated' | 'magic' | 'checksum' | 'fields';
+
+/** Writes the header over the first 16 of `bytes`, which the checksum protects as they are now. */
+export function writeFileHeader(bytes: Buffer, format: FileFormat): void {
+  bytes.write(format.magic, 0, VERSION_AT, 'latin1');
+  bytes.writeUInt16LE(format.version, VERSION_AT);
+  bytes.writeUInt16LE(0, RESERVED_AT);
+  bytes.fill(0, CHECKSUM_AT, FILE_HEADER_BYTES);
+  checksumInto(bytes, bytes, CHECKSUM_AT);
+}
+
+/** What is wrong with the header of `bytes` or with what it protects, null when nothing is. Throws
+ *  UNSUPPORTED_VERSION for a newer version whose checksum is right. */
+export function checkFileHeader(bytes: Buffer, format: FileFormat): FileHeaderFault | null {
+  if (bytes.length < FILE_HEADER_BYTES) return 'truncated';
+  if (bytes.toString('latin1', 0, VERSION_AT) !== format.magic) return 'magic';
+  if (!checksumIsRight(bytes)) return 'checksum';
+  const version = bytes.readUInt16LE(VERSION_AT);
+  if (version > format.version) throw newerVersion(format, version);
+  return version === 0 || bytes.readUInt16LE(RESERVED_AT) !== 0 ? 'fields' : null;
+}
+
+function checksumIsRight(bytes: Buffer): boolean {
+  const stored = Buffer.from(bytes.subarray(CHECKSUM_AT, FILE_HEADER_BYTES));
+  bytes.fill(0, CHECKSUM_AT, FILE_HEADER_BYTES);
+  try {
+    return checksumMatches(bytes, stored, 0);
+  } finally {
+    bytes.set(stored, CHECKSUM_AT);
+  }
+}
+
+function newerVersion(format: FileFormat, version: number): SeglogError {
+  return new SeglogError(
+    'UNSUPPORTED_VERSION',
+    `${format.name} has format version ${version}, and this program knows up to ${format.version}: open the data ` +
+      'with the release of seglog that wrote it, or a later one',
+    { version, supported: format.version },
+  );
+}

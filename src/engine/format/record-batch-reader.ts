@@ -1,0 +1,201 @@
+/**
+ * Decodes the records of batches (their layout stands over record-batch-builder.ts): `visitRecords` hands
+ * out positions and makes no object for a record, `decodeRecords` makes objects of them.
+ *
+ * The batches are those that a read returned: whole, and checked (checkBatch). Nothing is taken on trust
+ * all the same: what does not fit its frame is CORRUPT_MESSAGE, and no claim of a header makes this code
+ * allocate more than the batch is worth.
+ */
+
+import { SeglogError } from '../common/errors.ts';
+import type { LogRecord, RecordHeader } from '../common/types.ts';
+import { decompress } from './compression.ts';
+import {
+  BATCH_HEADER_BYTES,
+  BATCH_MAGIC,
+  batchBaseOffset,
+  batchBaseTimestamp,
+  batchCodec,
+  batchLastOffset,
+  batchLastOffsetDelta,
+  batchRecordCount,
+  batchSize,
+  batchUncompressedBytes,
+  MAX_BATCH_BYTES,
+} from './record-batch.ts';
+import { ByteCursor, readVarint, readVarlong } from './varint.ts';
+
+/**
+ * Called for each record with positions in `chunk`, which is the decompressed records where the batch is
+ * compressed. Start and end are -1 for null. `decodeHeaders(chunk, headersStart)` gives the headers.
+ * Returning false stops the visit.
+ */
+export type RecordVisitor = (
+  offset: number,
+  timestamp: number,
+  chunk: Buffer,
+  keyStart: number,
+  keyEnd: number,
+  valueStart: number,
+  valueEnd: number,
+  headersStart: number,
+) => unknown;
+
+/**
+ * Visits the records from `fromOffset` on of all batches in `chunk`; false when the visitor stopped it.
+ * Batches that end before are neither decompressed nor decoded. Throws CORRUPT_MESSAGE where the bytes
+ * are not batches and records; the records before were visited then.
+ */
+export function visitRecords(chunk: Buffer, fromOffset: number, visit: RecordVisitor): boolean {
+  for (let at = 0; at < chunk.length; at += batchSize(chunk, at)) {
+    checkFrame(chunk, at);
+    // An unsafe offset is NaN: it must not be passed over as if it were before `fromOffset`.
+    if (!(batchLastOffset(chunk, at) < fromOffset) && !visitBatch(chunk, at, fromOffset, visit)) return false;
+  }
+  return true;
+}
+
+/** The records from `fromOffset` on, at most `maxRecords`. Their bytes are views of the chunks. */
+export function decodeRecords(
+  chunks: readonly Buffer[],
+  fromOffset: number,
+  maxRecords = Number.POSITIVE_INFINITY,
+): LogRecord[] {
+  const records: LogRecord[] = [];
+  if (maxRecords <= 0) return records;
+  const collect: RecordVisitor = (
+    offset,
+    timestamp,
+    bytes,
+    keyStart,
+    keyEnd,
+    valueStart,
+    valueEnd,
+    headersStart,
+  ) => {
+    const key = keyStart < 0 ? null : bytes.subarray(keyStart, keyEnd);
+    const value = valueStart < 0 ? null : bytes.subarray(valueStart, valueEnd);
+    records.push({ offset, timestamp, key, value, headers: decodeHeaders(bytes, headersStart) });
+    return records.length < maxRecords;
+  };
+  for (const chunk of chunks) if (!visitRecords(chunk, fromOffset, collect)) break;
+  return records;
+}
+
+/** The headers of a record, in order; `headersStart` is what a visitor was given. */
+export function decodeHeaders(chunk: Buffer, headersStart: number): RecordHeader[] {
+  const headers: RecordHeader[] = [];
+  const cursor = new ByteCursor(chunk, headersStart);
+  const count = readVarint(cursor);
+  for (let i = 0; i < count; i++) {
+    const keyLength = readHeaderKeyLength(cursor);
+    const key = chunk.toString('utf8', cursor.at, cursor.at + keyLength);
+    cursor.at += keyLength;
+    const valueLength = readLength(cursor);
+    const value = valueLength < 0 ? null : chunk.subarray(cursor.at, cursor.at + valueLength);
+    if (value !== null) cursor.at += valueLength;
+    headers.push({ key, value });
+  }
+  return headers;
+}
+
+function checkFrame(chunk: Buffer, at: number): void {
+  const available = chunk.length - at;
+  const size = available < BATCH_HEADER_BYTES ? 0 : batchSize(chunk, at);
+  if (size < BATCH_HEADER_BYTES || size > available || chunk.readUInt32LE(at + 4) !== BATCH_MAGIC) {
+    throw new SeglogError('CORRUPT_MESSAGE', `no whole batch begins at byte ${at} of what was read`, {
+      position: at,
+    });
+  }
+}
+
+function visitBatch(chunk: Buffer, at: number, fromOffset: number, visit: RecordVisitor): boolean {
+  const cursor = openRecords(chunk, at);
+  const { buffer, end } = cursor;
+  const baseOffset = batchBaseOffset(chunk, at);
+  const baseTimestamp = batchBaseTimestamp(chunk, at);
+  const lastOffsetDelta = batchLastOffsetDelta(chunk, at);
+  if (Number.isNaN(baseOffset + baseTimestamp)) throw corrupt(baseOffset, 'its header has unsafe integers');
+  let previousDelta = -1;
+  for (let left = batchRecordCount(chunk, at); left > 0; left--) {
+    const length = readVarint(cursor);
+    const recordEnd = cursor.at + length;
+    if (length < 0 || recordEnd > end) throw corrupt(baseOffset, 'a record passes the end of its batch');
+    cursor.end = recordEnd;
+    // Attributes of a record: none are defined.
+    cursor.at++;
+    const timestamp = baseTimestamp + readVarlong(cursor);
+    if (!Number.isSafeInteger(timestamp)) throw corrupt(baseOffset, 'a timestamp is no safe integer');
+    const delta = readVarint(cursor);
+    if (delta <= previousDelta || delta > lastOffsetDelta)
+      throw corrupt(baseOffset, 'offsets are out of order');
+    previousDelta = delta;
+    const keyLength = readLength(cursor);
+    const keyStart = keyLength < 0 ? -1 : cursor.at;
+    const keyEnd = keyLength < 0 ? -1 : cursor.at + keyLength;
+    if (keyLength > 0) cursor.at = keyEnd;
+    const valueLength = readLength(cursor);
+    const valueStart = valueLength < 0 ? -1 : cursor.at;
+    const valueEnd = valueLength < 0 ? -1 : cursor.at + valueLength;
+    if (valueLength > 0) cursor.at = valueEnd;
+    const headersStart = cursor.at;
+    skipHeaders(cursor);
+    if (cursor.at !== recordEnd) throw corrupt(baseOffset, 'a record is longer than its fields');
+    cursor.end = end;
+    const offset = baseOffset + delta;
+    if (
+      offset >= fromOffset &&
+      visit(offset, timestamp, buffer, keyStart, keyEnd, valueStart, valueEnd, headersStart) === false
+    ) {
+      return false;
+    }
+  }
+  if (cursor.at !== end) throw corrupt(baseOffset, 'there are more bytes than records');
+  return true;
+}
+
+/** A cursor over the records of a batch, decompressed. */
+function openRecords(chunk: Buffer, at: number): ByteCursor {
+  const start = at + BATCH_HEADER_BYTES;
+  const end = at + batchSize(chunk, at);
+  const codec = batchCodec(chunk, at);
+  if (codec === 'none') return new ByteCursor(chunk, start, end);
+  const length = batchUncompressedBytes(chunk, at);
+  if (length > MAX_BATCH_BYTES)
+    throw corrupt(batchBaseOffset(chunk, at), `it claims to hold ${length} bytes`);
+  return new ByteCursor(decompress(codec, chunk.subarray(start, end), length));
+}
+
+/** The length of bytes that follow, all before the cursor's end; -1 for null. */
+function readLength(cursor: ByteCursor): number {
+  const length = readVarint(cursor);
+  if (length < -1 || cursor.at + length > cursor.end) {
+    throw new SeglogError('CORRUPT_MESSAGE', `bytes of length ${length} do not fit into their record`, {
+      length,
+    });
+  }
+  return length;
+}
+
+function skipHeaders(cursor: ByteCursor): void {
+  const count = readVarint(cursor);
+  if (count < 0) throw new SeglogError('CORRUPT_MESSAGE', `a record has ${count} headers`, { count });
+  for (let i = 0; i < count; i++) {
+    const keyLength = readHeaderKeyLength(cursor);
+    cursor.at += keyLength;
+    const valueLength = readLength(cursor);
+    if (valueLength > 0) cursor.at += valueLength;
+  }
+}
+
+function readHeaderKeyLength(cursor: ByteCursor): number {
+  const length = readLength(cursor);
+  if (length < 0) throw new SeglogError('CORRUPT_MESSAGE', 'a header has no key');
+  return length;
+}
+
+function corrupt(baseOffset: number, what: string): SeglogError {
+  return new SeglogError('CORRUPT_MESSAGE', `the batch at offset ${baseOffset} is malformed: ${what}`, {
+    firstOffset: baseOffset,
+  });
+}

@@ -1,0 +1,157 @@
+/**
+ * What a data directory consists of, above its partitions, in whatever state it is: meta file, topics, clean marker and
+ * journal. Reads only. What is damaged is told, not thrown; a newer version is thrown (UNSUPPORTED_VERSION).
+ */
+import { basename } from 'node:path';
+import { errnoOf, isSeglogError, SeglogError } from '../common/errors.ts';
+import { CleanMarker } from '../directory/clean-marker.ts';
+import { readMeta } from '../directory/meta-file.ts';
+import { decodeTopicFile, type TopicFile } from '../directory/topic.ts';
+import { readWholeFile } from '../files/file-operations.ts';
+import type { FileSystem } from '../files/file-system.ts';
+import {
+  cleanMarkerPath,
+  isUnfinished,
+  journalDirectory,
+  parsePartitionName,
+  partitionDirectory,
+  segmentBases,
+  segmentPath,
+  summaryPath,
+  topicDirectory,
+  topicFilePath,
+  topicsDirectory,
+} from '../files/log-file-names.ts';
+import { JournalReplay, listJournal } from '../recovery/journal-recovery.ts';
+
+export interface TopicSurvey {
+  name: string;
+  directory: string;
+  /** Undefined when it cannot be read; `fault` says why. */
+  file: TopicFile | undefined;
+  fault: string | undefined;
+  /** Partitions that have a directory, in order. */
+  partitions: number[];
+}
+
+export interface DirectorySurvey {
+  directory: string;
+  metaFault: string | undefined;
+  topics: TopicSurvey[];
+  /** Paths of work that was left half done. */
+  leftovers: string[];
+  marker: CleanMarker | 'damaged' | undefined;
+  journal: JournalReplay;
+  journalFiles: number[];
+}
+
+/** Throws INVALID_REQUEST when the directory is none of ours. `journal`: whether the journal is to be read. */
+export async function surveyDirectory(
+  fileSystem: FileSystem,
+  directory: string,
+  { journal }: { journal: boolean },
+): Promise<DirectorySurvey> {
+  const metaFault = await readMetaFault(fileSystem, directory);
+  const names = (await listOrNone(fileSystem, topicsDirectory(directory))).sort();
+  const topics: TopicSurvey[] = [];
+  for (const name of names)
+    if (!isUnfinished(name)) topics.push(await surveyTopic(fileSystem, directory, name));
+  const hasJournal = (await fileSystem.status(journalDirectory(directory))) !== undefined;
+  const journalFiles = journal && hasJournal ? await listJournal(fileSystem, directory) : [];
+  return {
+    directory,
+    metaFault,
+    topics,
+    leftovers: names.filter(isUnfinished).map((name) => topicDirectory(directory, name)),
+    marker: await readMarker(fileSystem, directory),
+    journal: await JournalReplay.read(fileSystem, directory, journalFiles),
+    journalFiles,
+  };
+}
+
+async function readMetaFault(fileSystem: FileSystem, directory: string): Promise<string | undefined> {
+  let meta: unknown;
+  try {
+    meta = await readMeta(fileSystem, directory);
+  } catch (error) {
+    if (isSeglogError(error, 'CORRUPT_MESSAGE')) return error.message;
+    throw error;
+  }
+  if (meta !== undefined) return undefined;
+  throw new SeglogError(
+    'INVALID_REQUEST',
+    `${directory} is no data directory: there is no meta.json and there are no topics`,
+  );
+}
+
+async function surveyTopic(fileSystem: FileSystem, data: string, name: string): Promise<TopicSurvey> {
+  const directory = topicDirectory(data, name);
+  const partitions = (await listOrNone(fileSystem, directory))
+    .map(parsePartitionName)
+    .filter((partition) => partition !== undefined)
+    .sort((a, b) => a - b);
+  try {
+    if (!(await fileSystem.status(directory))?.isDirectory) {
+      return {
+        name,
+        directory,
+        file: undefined,
+        fault: `${directory} is no directory: move it away`,
+        partitions,
+      };
+    }
+    const path = topicFilePath(directory);
+    const bytes = await readWholeFile(fileSystem, path);
+    const file = bytes && decodeTopicFile(bytes, name, path);
+    return { name, directory, file, fault: file ? undefined : `${path} is missing`, partitions };
+  } catch (error) {
+    if (!isSeglogError(error, 'CORRUPT_MESSAGE')) throw error;
+    return { name, directory, file: undefined, fault: error.message, partitions };
+  }
+}
+
+/** What the clean marker tells of and no topic has: their directories are gone. */
+export function unknownPartitions(
+  marker: CleanMarker,
+  topics: readonly TopicSurvey[],
+): [topicId: string, partition: number][] {
+  const known = new Map(topics.map(({ file }) => [file?.id, file?.partitions ?? 0]));
+  return [...marker.partitions()].filter(([topicId, partition]) => !(partition < (known.get(topicId) ?? 0)));
+}
+
+/** Bytes of the segments of a topic; with `onlySealed` of those that have a summary. */
+export async function segmentBytes(
+  fileSystem: FileSystem,
+  { directory, partitions }: TopicSurvey,
+  onlySealed = false,
+): Promise<number> {
+  let bytes = 0;
+  for (const partition of partitions) {
+    const path = partitionDirectory(directory, partition);
+    const names = new Set(await listOrNone(fileSystem, path));
+    for (const base of segmentBases([...names])) {
+      if (onlySealed && !names.has(basename(summaryPath(path, base)))) continue;
+      bytes += (await fileSystem.status(segmentPath(path, base)))?.size ?? 0;
+    }
+  }
+  return bytes;
+}
+
+/** The names in a directory, none when there is no such directory. */
+async function listOrNone(fileSystem: FileSystem, directory: string): Promise<string[]> {
+  try {
+    return await fileSystem.list(directory);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'ENOTDIR') return [];
+    throw error;
+  }
+}
+
+async function readMarker(
+  fileSystem: FileSystem,
+  directory: string,
+): Promise<CleanMarker | 'damaged' | undefined> {
+  const bytes = await readWholeFile(fileSystem, cleanMarkerPath(directory));
+  return bytes === undefined ? undefined : (CleanMarker.decode(bytes) ?? 'damaged');
+}

@@ -1,0 +1,315 @@
+/**
+ * One partition: an ordered log of batches in segments, and the state that its writer and its readers share.
+ *
+ * A batch goes through these stages, each an offset that only moves forward (all ends are exclusive):
+ *
+ *     highWatermark ≤ logEndOffset     what readers may see; what was appended
+ *     syncedOffset ≤ durableOffset     synced in segments (the recovery point); synced there or in the journal
+ *     writtenOffset                    written to segment files; later batches are in memory (`tail`)
+ *
+ * Changes happen on the event loop in PartitionWriter only; everybody else reads. The file operations of a partition
+ * are ordered by its two mutexes: `writing` for writes, `syncing` for syncs.
+ */
+
+import type { Clock } from '../common/clock.ts';
+import { SeglogError } from '../common/errors.ts';
+import type { Logger } from '../common/logger.ts';
+import { Mutex } from '../common/mutex.ts';
+import type { EngineSettings, TopicSettings } from '../common/settings.ts';
+import type {
+  Acks,
+  DamagedRange,
+  EngineObserver,
+  OffsetGap,
+  PartitionDescription,
+  SegmentDescription,
+} from '../common/types.ts';
+import type { DescriptorCache } from '../files/descriptor-cache.ts';
+import type { FileSystem } from '../files/file-system.ts';
+import type { EncodedBatch } from '../format/record-batch.ts';
+import type { IndexCache } from '../segment/index-cache.ts';
+import { addBatch, type BatchFacts, type LogSegment, type SegmentStats } from '../segment/log-segment.ts';
+import { newSegment } from '../segment/segment-files.ts';
+import type { InFlightBudget, PartitionFlight } from './in-flight-budget.ts';
+
+/** What the parts of an engine share. */
+export interface EngineContext {
+  readonly directory: string;
+  readonly fileSystem: FileSystem;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly observer: EngineObserver;
+  readonly settings: EngineSettings;
+  readonly files: DescriptorCache;
+  readonly indexCache: IndexCache;
+  readonly tails: Tails;
+  readonly budget: InFlightBudget;
+}
+
+/** The partitions that hold batches in memory which are durable in the journal only, and the bytes of all of them. */
+export class Tails {
+  bytes = 0;
+  readonly partitions = new Set<PartitionLog>();
+}
+
+/** The topic that a partition belongs to, as far as a partition needs to know it. */
+export interface TopicIdentity {
+  readonly name: string;
+  readonly id: string;
+  readonly idBytes: Buffer;
+  /** Replaced when the topic's config is altered. */
+  settings: TopicSettings;
+}
+
+/** A batch that waits for its group commit. */
+export interface QueuedBatch {
+  readonly batch: EncodedBatch;
+  readonly acks: Acks;
+  /** Called with the base offset, once. */
+  acknowledge(baseOffset: number): void;
+  refuse(error: SeglogError): void;
+}
+
+/** A batch that is appended, but not yet written to its segment: readers get it from memory. */
+export interface TailBatch {
+  readonly bytes: Buffer;
+  readonly facts: BatchFacts;
+  readonly segment: LogSegment;
+}
+
+interface OffsetWaiter {
+  offset: number;
+  wake(): void;
+}
+
+/** What recovery or a clean open found. */
+export interface PartitionState {
+  segments: LogSegment[];
+  logStartOffset: number;
+  logEndOffset: number;
+  syncedOffset: number;
+  damaged: DamagedRange[];
+  gaps: OffsetGap[];
+  fenced: string | null;
+}
+
+export class PartitionLog implements PartitionFlight {
+  readonly topic: TopicIdentity;
+  readonly partition: number;
+  readonly directory: string;
+  readonly context: EngineContext;
+  /** In offset order, never empty; the last one is active. */
+  segments: LogSegment[];
+  /** The active segment with the batches in `tail` counted in. */
+  appended: SegmentStats;
+  readonly tail: TailBatch[] = [];
+  tailBytes = 0;
+  queue: QueuedBatch[] = [];
+  logStartOffset: number;
+  logEndOffset: number;
+  highWatermark: number;
+  writtenOffset: number;
+  syncedOffset: number;
+  durableOffset: number;
+  inFlightBytes = 0;
+  /** The next segment's file: there is none, it is being made, ready to be taken, or taken and about to get its name. */
+  nextFile: 'none' | 'making' | 'ready' | 'taken' = 'none';
+  /** Names were added to the directory since it was last synced. */
+  directoryDirty = false;
+  fenced: string | null;
+  deleted = false;
+  damaged: DamagedRange[];
+  gaps: OffsetGap[];
+  readonly writing = new Mutex();
+  readonly syncing = new Mutex();
+  #waiters: OffsetWaiter[] = [];
+
+  constructor(
+    context: EngineContext,
+    topic: TopicIdentity,
+    partition: number,
+    directory: string,
+    state: PartitionState,
+  ) {
+    this.context = context;
+    this.topic = topic;
+    this.partition = partition;
+    this.directory = directory;
+    this.segments = state.segments;
+    this.logStartOffset = state.logStartOffset;
+    this.logEndOffset = state.logEndOffset;
+    this.syncedOffset = state.syncedOffset;
+    this.durableOffset = state.logEndOffset;
+    this.highWatermark = state.logEndOffset;
+    this.writtenOffset = state.logEndOffset;
+    this.appended = { ...this.active.stats };
+    this.damaged = state.damaged;
+    this.gaps = state.gaps;
+    this.fenced = state.fenced;
+  }
+
+  get active(): LogSegment {
+    return this.segments[this.segments.length - 1]!;
+  }
+
+  get name(): string {
+    return `${this.topic.name}-${this.partition}`;
+  }
+
+  /** Opens the next segment, in memory: its file gets its name when the first bytes are written. */
+  roll(): LogSegment {
+    const rolled = this.active;
+    const next = newSegment(this.directory, this.logEndOffset);
+    this.segments.push(next);
+    this.appended = { ...next.stats };
+    this.context.observer.rolled?.(this.topic.name, this.partition);
+    return rolled;
+  }
+
+  pushTail(batch: TailBatch): void {
+    this.tail.push(batch);
+    this.#countTail(batch.bytes.length);
+  }
+
+  /** Takes the first batches out: they are in their segment, or the topic is gone. */
+  dropTail(count: number): void {
+    for (const batch of this.tail.splice(0, count)) this.#countTail(-batch.bytes.length);
+  }
+
+  /** Moves the high watermark to where the flush policy allows, and wakes who waits for it. */
+  advanceHighWatermark(): void {
+    const { flush } = this.topic.settings;
+    const visible = flush === 'sync' ? this.durableOffset : Math.max(this.durableOffset, this.writtenOffset);
+    const end = Math.min(visible, this.logEndOffset);
+    if (end <= this.highWatermark) return;
+    this.highWatermark = end;
+    this.#wakeWaiters();
+  }
+
+  /** Takes no appends from now on; what waits is refused, reads go on. */
+  fence(reason: string): void {
+    if (this.fenced !== null) return;
+    this.fenced = reason;
+    this.context.logger.error(
+      { topic: this.topic.name, partition: this.partition, reason },
+      'partition is fenced',
+    );
+    this.refuseQueued(() => this.fencedError());
+  }
+
+  /** The topic is gone: who waits, waits no more. */
+  markDeleted(): void {
+    this.deleted = true;
+    this.dropTail(this.tail.length);
+    this.refuseQueued(() => unknownPartition(this.topic.name, this.partition));
+    for (const waiter of this.#waiters.splice(0)) waiter.wake();
+  }
+
+  refuseQueued(error: () => SeglogError): void {
+    for (const queued of this.queue.splice(0)) {
+      queued.refuse(error());
+      this.context.budget.give(this, queued.batch.bytes.length);
+    }
+  }
+
+  fencedError(): SeglogError {
+    return new SeglogError(
+      'KAFKA_STORAGE_ERROR',
+      `partition ${this.name} takes no appends: ${this.fenced}; nothing was stored`,
+      { topic: this.topic.name, partition: this.partition },
+    );
+  }
+
+  /** Resolves true once the high watermark is past `offset` or the partition is gone, false when time is up. */
+  waitFor(offset: number, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+    if (this.highWatermark > offset || this.deleted) return Promise.resolve(true);
+    if (timeoutMs <= 0 || signal?.aborted) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const settle = (woken: boolean) => {
+        cancelTimer();
+        signal?.removeEventListener('abort', giveUp);
+        resolve(woken);
+      };
+      const waiter: OffsetWaiter = { offset, wake: () => settle(true) };
+      const giveUp = () => {
+        const at = this.#waiters.indexOf(waiter);
+        if (at >= 0) this.#waiters.splice(at, 1);
+        settle(false);
+      };
+      const cancelTimer = this.context.clock.after(timeoutMs, giveUp);
+      signal?.addEventListener('abort', giveUp, { once: true });
+      this.#waiters.push(waiter);
+    });
+  }
+
+  describe(): PartitionDescription {
+    const filled = this.#stats().filter((stats) => stats.batches > 0);
+    const times = filled.length > 0;
+    return {
+      partition: this.partition,
+      logStartOffset: this.logStartOffset,
+      highWatermark: this.highWatermark,
+      logEndOffset: this.logEndOffset,
+      bytes: this.bytes,
+      segments: this.segments.length,
+      minTimestamp: times
+        ? filled.reduce((least, { minTimestamp }) => Math.min(least, minTimestamp), Infinity)
+        : null,
+      maxTimestamp: times
+        ? filled.reduce((most, { maxTimestamp }) => Math.max(most, maxTimestamp), -Infinity)
+        : null,
+      fenced: this.fenced,
+      damaged: this.damaged.slice(),
+      gaps: this.gaps.slice(),
+    };
+  }
+
+  describeSegments(): SegmentDescription[] {
+    const stats = this.#stats();
+    return this.segments.map((segment, i) => segment.describe(stats[i]!));
+  }
+
+  /** Of each segment, with the batches counted in that are still in memory. */
+  #stats(): SegmentStats[] {
+    const ahead = new Map<LogSegment, SegmentStats>();
+    for (const { segment, facts } of this.tail) {
+      const stats = ahead.get(segment) ?? { ...segment.stats };
+      ahead.set(segment, stats);
+      addBatch(stats, facts, 0);
+    }
+    return this.segments.map((segment) => ahead.get(segment) ?? segment.stats);
+  }
+
+  /** Bytes of all segments, those still in memory included. */
+  get bytes(): number {
+    let bytes = this.tailBytes;
+    for (const segment of this.segments) bytes += segment.stats.bytes;
+    return bytes;
+  }
+
+  #countTail(bytes: number): void {
+    const { tails } = this.context;
+    this.tailBytes += bytes;
+    tails.bytes += bytes;
+    if (this.tailBytes > 0) tails.partitions.add(this);
+    else tails.partitions.delete(this);
+  }
+
+  #wakeWaiters(): void {
+    if (this.#waiters.length === 0) return;
+    const waiting: OffsetWaiter[] = [];
+    const woken: OffsetWaiter[] = [];
+    for (const waiter of this.#waiters) (waiter.offset < this.highWatermark ? woken : waiting).push(waiter);
+    this.#waiters = waiting;
+    for (const waiter of woken) waiter.wake();
+  }
+}
+
+export function unknownPartition(topic: string, partition?: number): SeglogError {
+  return partition === undefined
+    ? new SeglogError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic "${topic}"`, { topic })
+    : new SeglogError('UNKNOWN_TOPIC_OR_PARTITION', `topic "${topic}" has no partition ${partition}`, {
+        topic,
+        partition,
+      });
+}

@@ -1,0 +1,142 @@
+/**
+ * What happens to a partition's files besides appends: sealing a rolled segment (its indexes and its summary), and the
+ * checkpoint that bounds how much is read again after a crash. One at a time per engine, behind the appends.
+ *
+ * All of these files are derived or may lag: a failure is logged, costs time at the next open, and is tried again.
+ */
+
+import { Mutex } from '../common/mutex.ts';
+import { replaceFiles } from '../files/file-operations.ts';
+import type { LogSegment } from '../segment/log-segment.ts';
+import { indexFiles, summaryFile } from '../segment/segment-files.ts';
+import { checkpointFile } from './checkpoint.ts';
+import type { PartitionLog } from './partition-log.ts';
+import { type SyncedState, sync } from './partition-writer.ts';
+
+export class SegmentMaintenance {
+  readonly #jobs = new Mutex();
+  /** Recovery points as they stand in the checkpoint files. */
+  readonly #checkpointed = new WeakMap<PartitionLog, { offset: number; logStartOffset: number }>();
+  readonly #checkpointQueued = new Set<PartitionLog>();
+  /** Segments that are rolled, but have no derived files yet. */
+  readonly #unsealed = new Map<LogSegment, PartitionLog>();
+  #stopped = false;
+
+  /** The checkpoint on disk says this; called when a partition is opened. */
+  noteCheckpoint(partition: PartitionLog, offset: number): void {
+    this.#checkpointed.set(partition, { offset, logStartOffset: partition.logStartOffset });
+  }
+
+  /** Seals a segment that has been rolled. */
+  seal(partition: PartitionLog, segment: LogSegment): void {
+    this.#unsealed.set(segment, partition);
+    void this.#run(partition, () => this.#sealOnce(partition, segment));
+  }
+
+  /** Tries again to seal what could not be sealed. */
+  retry(): void {
+    for (const [segment, partition] of this.#unsealed) {
+      if (this.#jobs.idle) void this.#run(partition, () => this.#sealOnce(partition, segment));
+    }
+  }
+
+  /** Runs `section` while no job runs. */
+  exclusive<T>(section: () => Promise<T>): Promise<T> {
+    return this.#jobs.run(section);
+  }
+
+  /** After a sync: writes the checkpoint once enough of the log has come since the last one. */
+  synced(partition: PartitionLog, state: SyncedState): void {
+    if (this.#checkpointQueued.has(partition)) return;
+    if (this.#bytesSince(partition, state) < partition.context.settings['checkpoint.bytes']) return;
+    this.#checkpointQueued.add(partition);
+    void this.#run(partition, async () => {
+      this.#checkpointQueued.delete(partition);
+      await this.#checkpoint(partition, await sync(partition));
+    });
+  }
+
+  /** Syncs, seals what was rolled, and brings the checkpoint up to the log's end; for closing, after `stop`. */
+  async finish(partition: PartitionLog): Promise<void> {
+    const state = await sync(partition);
+    for (const segment of partition.segments.slice(0, -1)) {
+      await this.#jobs.run(() => this.#sealOnce(partition, segment));
+    }
+    const written = this.#checkpointed.get(partition);
+    if (written?.offset === state.offset && written.logStartOffset === partition.logStartOffset) return;
+    await this.#jobs.run(() => this.#checkpoint(partition, state));
+  }
+
+  /** Starts no more jobs; resolves when the one that runs is done. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#jobs.run(async () => {});
+  }
+
+  #run(partition: PartitionLog, job: () => Promise<void>): Promise<void> {
+    return this.#jobs.run(async () => {
+      if (this.#stopped || partition.fenced !== null) return;
+      if (partition.deleted) return this.#forget(partition);
+      try {
+        await job();
+      } catch (error) {
+        partition.context.logger.warn(
+          { partition: partition.name, err: error },
+          'maintenance failed, to be tried again',
+        );
+      }
+    });
+  }
+
+  #forget(partition: PartitionLog): void {
+    for (const [segment, owner] of this.#unsealed) if (owner === partition) this.#unsealed.delete(segment);
+  }
+
+  async #sealOnce(partition: PartitionLog, segment: LogSegment): Promise<void> {
+    if (segment.exists && !segment.sealed) await this.#seal(partition, segment);
+    this.#unsealed.delete(segment);
+  }
+
+  async #seal(partition: PartitionLog, segment: LogSegment): Promise<void> {
+    const state = await sync(partition);
+    const { fileSystem, indexCache } = partition.context;
+    const indexes =
+      segment.indexWriter?.indexes ??
+      (await indexCache.load(partition.directory, segment, partition.topic.settings['index.interval.bytes']));
+    await replaceFiles(fileSystem, [
+      ...indexFiles(partition.directory, indexes, segment.stats),
+      summaryFile(partition.directory, segment.stats),
+    ]);
+    indexCache.forget(segment);
+    segment.sealed = true;
+    segment.indexWriter = undefined;
+    await this.#checkpoint(partition, state);
+  }
+
+  /** The index goes first: a checkpoint without the index that fits it only costs a longer scan. */
+  async #checkpoint(partition: PartitionLog, state: SyncedState): Promise<void> {
+    const { fileSystem } = partition.context;
+    const active = partition.segments.find((segment) => segment.baseOffset === state.stats.baseOffset);
+    const indexes = active?.indexWriter?.indexes;
+    await replaceFiles(fileSystem, [
+      ...(indexes === undefined ? [] : indexFiles(partition.directory, indexes, state.stats)),
+      checkpointFile(partition.directory, {
+        topicId: partition.topic.id,
+        partition: partition.partition,
+        recoveryPoint: state.offset,
+        logStartOffset: partition.logStartOffset,
+        active: state.stats,
+      }),
+    ]);
+    this.noteCheckpoint(partition, state.offset);
+  }
+
+  /** Bytes of log between the checkpoint on disk and what is synced now; only the active segment counts. */
+  #bytesSince(partition: PartitionLog, state: SyncedState): number {
+    const offset = this.#checkpointed.get(partition)?.offset ?? 0;
+    const { stats } = state;
+    if (stats.endOffset === stats.baseOffset || state.offset <= offset) return 0;
+    const share = (state.offset - Math.max(offset, stats.baseOffset)) / (stats.endOffset - stats.baseOffset);
+    return share * stats.bytes;
+  }
+}

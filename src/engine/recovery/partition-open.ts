@@ -1,0 +1,156 @@
+/**
+ * Opening a partition. After a clean stop the marker says what it holds, and nothing is scanned. Otherwise it is
+ * recovered: see partition-recovery.ts.
+ */
+
+import { isSeglogError } from '../common/errors.ts';
+import type { OffsetGap } from '../common/types.ts';
+import type { CleanPartition } from '../directory/clean-marker.ts';
+import { removeIfExists } from '../files/file-operations.ts';
+import { isUnfinished, segmentBases, segmentPath } from '../files/log-file-names.ts';
+import { readGaps } from '../partition/gaps.ts';
+import {
+  type EngineContext,
+  PartitionLog,
+  type PartitionState,
+  type TopicIdentity,
+} from '../partition/partition-log.ts';
+import { newSegment } from '../segment/segment-files.ts';
+import { checkIdentity } from '../segment/segment-identity.ts';
+import type { JournalReplay } from './journal-recovery.ts';
+import { recoverPartition, sealedSegment } from './partition-recovery.ts';
+import type { RecoveryRequest } from './recovery-request.ts';
+
+export interface OpenRequest {
+  context: EngineContext;
+  topic: TopicIdentity;
+  partition: number;
+  directory: string;
+  /** What the clean marker says of it; undefined after a crash. */
+  clean: CleanPartition | undefined;
+  /** What the journal holds; asked for only when the partition must be recovered. */
+  journal(): Promise<JournalReplay>;
+  /** Called when the journal's files must stay: something in them has no other place. */
+  keepJournal(): void;
+}
+
+export async function openPartition(request: OpenRequest): Promise<PartitionLog> {
+  const { context, topic, partition, directory } = request;
+  const state = await openState(request);
+  return new PartitionLog(context, topic, partition, directory, state);
+}
+
+async function openState(request: OpenRequest): Promise<PartitionState> {
+  const { context, directory } = request;
+  const { fileSystem } = context;
+  if ((await fileSystem.status(directory)) === undefined) return lostPartition(request);
+  const names = await fileSystem.list(directory);
+  const bases = segmentBases(names);
+  const { gaps, damage } = await readGapsOrDamage(request);
+  const clean = damage === undefined ? await openClean(request, bases, gaps) : undefined;
+  // A journal of a newer version ends it before anything is touched.
+  const journal = clean === undefined ? await request.journal() : undefined;
+  for (const name of names) if (isUnfinished(name)) await removeIfExists(fileSystem, `${directory}/${name}`);
+  if (clean !== undefined) return clean;
+  const recovery: RecoveryRequest = { ...request, bases, gaps, journal: journal! };
+  const state = await recoverPartition(recovery);
+  state.fenced ??= damage ?? null;
+  return state;
+}
+
+/** Gaps that cannot be read are no reason to keep the rest of the log from its readers: the partition is fenced. */
+async function readGapsOrDamage({
+  context,
+  directory,
+  topic,
+  partition,
+}: OpenRequest): Promise<{ gaps: OffsetGap[]; damage?: string }> {
+  try {
+    return { gaps: await readGaps(context.fileSystem, directory, { topicId: topic.id, partition }) };
+  } catch (error) {
+    if (!isSeglogError(error, 'CORRUPT_MESSAGE')) throw error;
+    context.observer.failed?.('corruption');
+    return { gaps: [], damage: error.message };
+  }
+}
+
+/** Undefined when there is no marker, or the directory does not look as it says. */
+async function openClean(
+  request: OpenRequest,
+  bases: number[],
+  gaps: OffsetGap[],
+): Promise<PartitionState | undefined> {
+  const { clean, directory } = request;
+  if (clean === undefined) return undefined;
+  const { segments: stored, logStartOffset, logEndOffset } = clean;
+  const same = stored.length === bases.length && stored.every((stats, i) => stats.baseOffset === bases[i]);
+  if (!same || !(await activeIsInOrder(request, clean))) return undefined;
+  const segments = stored.map((stats) => sealedSegment(directory, stats));
+  // Behind a gap at the log's end the next segment begins.
+  if (segments.at(-1)?.endOffset === logEndOffset) segments[segments.length - 1]!.sealed = false;
+  else segments.push(newSegment(directory, logEndOffset));
+  return {
+    segments,
+    logStartOffset,
+    logEndOffset,
+    syncedOffset: logEndOffset,
+    damaged: [],
+    gaps,
+    fenced: null,
+  };
+}
+
+/** The file that will be written to is the right one, and ends where it ended. */
+async function activeIsInOrder(
+  { context, directory, topic, partition }: OpenRequest,
+  clean: CleanPartition,
+): Promise<boolean> {
+  const active = clean.segments.at(-1);
+  if (active === undefined) return true;
+  const lease = await context.files.lease(segmentPath(directory, active.baseOffset));
+  try {
+    const identity = { topicId: topic.id, partition, baseOffset: active.baseOffset };
+    return (await lease.file.size()) === active.bytes && (await checkIdentity(lease.file, identity)) === null;
+  } finally {
+    lease.release();
+  }
+}
+
+/**
+ * The directory of the partition is missing: every offset that is known to have been given is damaged. It is not made
+ * again here, for an empty one would look like a new partition at the next start.
+ */
+async function lostPartition(request: OpenRequest): Promise<PartitionState> {
+  const { clean, topic, partition, directory, context } = request;
+  const journalEnd = (await request.journal()).endOf(topic.id, partition);
+  const end = Math.max(clean?.logEndOffset ?? 0, journalEnd);
+  if (journalEnd > 0) request.keepJournal();
+  const reason = 'its directory is missing';
+  context.logger.error(
+    { topic: topic.name, partition, directory },
+    'the directory of a partition is missing',
+  );
+  context.observer.failed?.('corruption');
+  const range = { firstOffset: 0, endOffset: end, segment: 0, startPosition: 0, endPosition: 0, reason };
+  return {
+    segments: [newSegment(directory, end)],
+    logStartOffset: clean?.logStartOffset ?? 0,
+    logEndOffset: end,
+    syncedOffset: end,
+    damaged: [range],
+    gaps: [],
+    fenced: `${reason}: restore it from a backup, or run "seglog repair" with the daemon stopped`,
+  };
+}
+
+/** A partition that was never written to. */
+export function newPartition(
+  context: EngineContext,
+  topic: TopicIdentity,
+  partition: number,
+  directory: string,
+): PartitionLog {
+  const segments = [newSegment(directory, 0)];
+  const empty = { logStartOffset: 0, logEndOffset: 0, syncedOffset: 0, damaged: [], gaps: [], fenced: null };
+  return new PartitionLog(context, topic, partition, directory, { segments, ...empty });
+}

@@ -1,0 +1,106 @@
+/**
+ * Writes a segment's file anew from batches that were found: aside, synced, and renamed to its place as one step. What was
+ * there before is gone then, and not sooner.
+ */
+import type { Clock } from '../common/clock.ts';
+import type { DescriptorCache } from '../files/descriptor-cache.ts';
+import { readInto, removeIfExists, writeFully } from '../files/file-operations.ts';
+import type { FileHandle, FileSystem } from '../files/file-system.ts';
+import { segmentPath } from '../files/log-file-names.ts';
+import { batchSize } from '../format/record-batch.ts';
+import { encodeSegmentHeader } from '../format/segment-header.ts';
+import { emptyStats, IndexWriter, LogSegment } from '../segment/log-segment.ts';
+import { emptyIndexes, removeDerivedFiles } from '../segment/segment-files.ts';
+import { batchFacts } from '../segment/segment-scanner.ts';
+import type { RecoveredRun } from './recovery-scan.ts';
+
+/** Where segments are written. */
+export interface SegmentWriterTarget {
+  context: { fileSystem: FileSystem; files: DescriptorCache; clock: Clock };
+  topic: { id: string; settings: { 'index.interval.bytes': number } };
+  partition: number;
+  directory: string;
+}
+
+const COPY_BYTES = 1024 * 1024;
+
+/** Durable when it resolves. The derived files of what was there are gone; those of the new one are for the caller to write. */
+export async function writeSegment(
+  target: SegmentWriterTarget,
+  baseOffset: number,
+  runs: readonly RecoveredRun[],
+): Promise<LogSegment> {
+  const { context, topic, partition, directory } = target;
+  const { fileSystem, clock } = context;
+  const path = segmentPath(directory, baseOffset);
+  const temporary = `${path}~`;
+  await removeIfExists(fileSystem, temporary);
+  const segment = new LogSegment(path, emptyStats(baseOffset), true);
+  segment.indexWriter = new IndexWriter(emptyIndexes(baseOffset), Number.NEGATIVE_INFINITY);
+  const file = await fileSystem.open(temporary, 'create');
+  try {
+    const createdAt = clock.now();
+    const header = encodeSegmentHeader({ topicId: topic.id, partition, baseOffset, createdAt });
+    await writeFully(file, [header], 0);
+    for (const run of runs) await copyRun(target, run, file, segment);
+    await file.sync();
+  } catch (error) {
+    // Its space may be what others lack.
+    await removeIfExists(fileSystem, temporary).catch(() => {});
+    throw error;
+  } finally {
+    await file.close();
+  }
+  await removeDerivedFiles(fileSystem, directory, baseOffset);
+  await fileSystem.rename(temporary, path);
+  context.files.forget(path);
+  await fileSystem.syncDirectory(directory);
+  return segment;
+}
+
+async function copyRun(
+  target: SegmentWriterTarget,
+  run: RecoveredRun,
+  file: FileHandle,
+  segment: LogSegment,
+): Promise<void> {
+  if (run.journaled !== null) return append(target, await run.journaled.read(), file, segment);
+  const lease = await target.context.files.lease(run.segment.path);
+  try {
+    const end = run.position + run.bytes;
+    for (let position = run.position; position < end; ) {
+      const length = await wholeBatches(lease.file, position, end);
+      const piece = Buffer.allocUnsafe(length);
+      await readInto(lease.file, piece, position);
+      await append(target, piece, file, segment);
+      position += length;
+    }
+  } finally {
+    lease.release();
+  }
+}
+
+/** Bytes from `position` that hold whole batches: about COPY_BYTES, or one batch that is larger. */
+async function wholeBatches(file: FileHandle, position: number, end: number): Promise<number> {
+  const window = Buffer.allocUnsafe(Math.min(COPY_BYTES, end - position));
+  await readInto(file, window, position);
+  let length = 0;
+  while (length + 4 <= window.length && length + batchSize(window, length) <= window.length) {
+    length += batchSize(window, length);
+  }
+  return length > 0 ? length : batchSize(window, 0);
+}
+
+async function append(
+  target: SegmentWriterTarget,
+  batches: Buffer,
+  file: FileHandle,
+  segment: LogSegment,
+): Promise<void> {
+  await writeFully(file, [batches], segment.stats.bytes);
+  const now = target.context.clock.now();
+  const interval = target.topic.settings['index.interval.bytes'];
+  for (let at = 0; at < batches.length; at += batchSize(batches, at)) {
+    segment.note(batchFacts(batches, at), now, interval);
+  }
+}
