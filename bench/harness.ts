@@ -85,7 +85,9 @@ export class Bench {
   }
 
   removeDirectories(): void {
-    for (const directory of this.#directories.splice(0)) rmSync(directory, { recursive: true, force: true });
+    // Where the benchmark was broken off, files may still be made in there.
+    const options = { recursive: true, force: true, maxRetries: 10, retryDelay: 100 };
+    for (const directory of this.#directories.splice(0)) rmSync(directory, options);
   }
 
   /** Runs all sides in turn, round after round, each round beginning with another side. */
