@@ -161,7 +161,7 @@ export class Engine {
   ): Promise<PartitionAppend[]> {
     try {
       const append = this.startAppend(topic, options);
-      append.expect(encodedBytes(records));
+      if (records.length > 1) append.expect(encodedBytes(records));
       for (const record of records) append.add(record);
       return append.commit();
     } catch (error) {
@@ -169,7 +169,7 @@ export class Engine {
     }
   }
 
-  /** As `append`, for a caller that goes through its input record by record and needs no array of them. */
+  /** As `append`, for a caller that goes through its input record by record: no array of them is needed. */
   startAppend(topic: string, options: AppendOptions = {}): PendingAppend {
     const target = this.#targetOf(this.#topic(topic));
     return new PendingAppend(target, options, this.#context.clock.now());

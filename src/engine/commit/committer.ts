@@ -110,10 +110,11 @@ export class Committer {
 
   #takeGroup(): GroupPart[] {
     const group: GroupPart[] = [];
+    const now = this.#context.clock.now();
     let room = MAX_GROUP_BYTES;
     for (const partition of this.#queued) {
       if (room <= 0) break;
-      const part = takeGroup(partition, room, this.#parts.rolled);
+      const part = takeGroup(partition, room, this.#parts.rolled, now);
       if (partition.queue.length === 0) this.#queued.delete(partition);
       if (part === undefined) continue;
       group.push(part);

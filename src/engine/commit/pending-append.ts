@@ -109,7 +109,7 @@ export class PendingAppend {
   readonly #maxBatchBytes: number;
   /** The time of records without one. */
   readonly #now: number;
-  /** For the first batch: most appends go to one partition. */
+  /** Of all records together. */
   #expectedBytes = 0;
   #sticky = -1;
   #count = 0;
@@ -127,9 +127,9 @@ export class PendingAppend {
     if (options.partition !== undefined) this.#check(options.partition);
   }
 
-  /** About how many bytes of keys and values will be added; spares copying while the batch grows. */
+  /** About how many bytes of keys and values will be added; spares copying while the batches grow. */
   expect(bytes: number): void {
-    this.#expectedBytes = Math.min(Math.ceil(bytes), this.#maxBatchBytes);
+    this.#expectedBytes = bytes;
   }
 
   get recordCount(): number {
@@ -189,8 +189,7 @@ export class PendingAppend {
   #builderFor(partition: number): RecordBatchBuilder {
     let builder = this.#builders?.get(partition);
     if (builder === undefined) {
-      builder = new RecordBatchBuilder(BATCH_HEADER_BYTES + this.#expectedBytes);
-      this.#expectedBytes = 0;
+      builder = new RecordBatchBuilder(this.#expectedBatchBytes(partition));
       if (this.#builder !== undefined) {
         this.#builders ??= new Map([[this.#partition, this.#builder]]);
         this.#builders.set(partition, builder);
@@ -199,6 +198,14 @@ export class PendingAppend {
     this.#partition = partition;
     this.#builder = builder;
     return builder;
+  }
+
+  /** Records without keys mostly go to one partition, those with keys to all. */
+  #expectedBatchBytes(partition: number): number {
+    const { length: partitions } = this.#target.partitions;
+    const isOnly = this.#options.partition !== undefined || partition === this.#sticky || partitions === 1;
+    const bytes = Math.ceil(this.#expectedBytes / (isOnly ? 1 : partitions));
+    return BATCH_HEADER_BYTES + Math.min(bytes, this.#maxBatchBytes);
   }
 
   #choose(key: BytesLike | null): number {

@@ -25,6 +25,8 @@ import type {
 
 /** Writes of at most this many bytes are done synchronously. */
 const SYNCHRONOUS_WRITE_BYTES = 64 * 1024;
+/** The same where a sync follows: whoever waits for it saves the way through the thread pool. */
+const SYNCHRONOUS_WRITE_BEFORE_SYNC_BYTES = 256 * 1024;
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR } = fs.constants;
 const OPEN_FLAGS: Record<OpenMode, number> = {
@@ -72,12 +74,13 @@ class NodeFileHandle implements FileHandle {
       : fs.writevSync(descriptor, buffers, position);
   }
 
-  /** A small write is a copy to the page cache: done at once, so that the sync is under way before anything else runs. */
+  /** The write is a copy to the page cache: done at once, so that the sync is under way before anything else runs. */
   async writeAndSync(buffers: readonly Uint8Array[], position: number): Promise<void> {
     const descriptor = this.#opened();
     let length = 0;
     for (const buffer of buffers) length += buffer.length;
-    const written = length > SYNCHRONOUS_WRITE_BYTES ? 0 : fs.writevSync(descriptor, buffers, position);
+    const atOnce = length <= SYNCHRONOUS_WRITE_BEFORE_SYNC_BYTES;
+    const written = atOnce ? fs.writevSync(descriptor, buffers, position) : 0;
     if (written < length) await writeFully(this, dropBytes(buffers, written), position + written);
     return this.sync();
   }

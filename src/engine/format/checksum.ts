@@ -1,20 +1,38 @@
 /**
  * XXH3-64, the checksum of every batch and of every checked file.
  *
- * This is the only place that calls xxhash-addon: the addon does not look at its argument, and
- * anything but bytes would crash the process. A checksum is stored as a little-endian u64, that is
- * the canonical (big-endian) digest with its bytes reversed.
+ * Two packages compute it. A call of xxhash-addon costs 0.8 µs and leaves memory outside of the heap behind, but it goes
+ * through many bytes fastest; hash-wasm takes 0.2 µs for a hundred bytes and is slower from 4 KiB on. This is the only
+ * place that calls them: the addon does not look at its argument, and anything but bytes would crash the process. A
+ * checksum is stored as a little-endian u64, that is the canonical (big-endian) digest with its bytes reversed.
  */
 import { createRequire } from 'node:module';
+import type { IHasher } from 'hash-wasm';
 import type * as XxhashAddon from 'xxhash-addon';
 
-const { XXHash3 } = createRequire(import.meta.url)('xxhash-addon') as typeof XxhashAddon;
+const require = createRequire(import.meta.url);
+const { XXHash3 } = require('xxhash-addon') as typeof XxhashAddon;
+/** The one algorithm alone: all of them together are 280 KiB of source. */
+const { createXXHash3 } = require('hash-wasm/dist/xxhash3.umd.min.js') as typeof import('hash-wasm');
 
 const CHECKSUM_BYTES = 8;
+const FEW_BYTES = 4096;
 
-function digest(bytes: Uint8Array): Buffer {
+/** Compiled in the background. Until then, and where WebAssembly is not to be had, the addon does it all. */
+let hasherOfFew: IHasher | undefined;
+createXXHash3().then(
+  (hasher) => {
+    hasherOfFew = hasher;
+  },
+  () => {},
+);
+
+function digest(bytes: Uint8Array): Uint8Array {
   if (!(bytes instanceof Uint8Array)) throw new TypeError('a checksum is taken of a Uint8Array');
-  return XXHash3.hash(bytes as Buffer);
+  if (bytes.length > FEW_BYTES || hasherOfFew === undefined) return XXHash3.hash(bytes as Buffer);
+  hasherOfFew.init();
+  hasherOfFew.update(bytes);
+  return hasherOfFew.digest('binary');
 }
 
 function assertRoom(buffer: Buffer, at: number): void {

@@ -176,7 +176,7 @@ export class RecordBatchBuilder {
     if (this.#minTimestamp < this.#referenceTimestamp) this.#rebase();
     const compressed = compression === 'none' ? undefined : this.#compressed(compression);
     const inPlace = compressed === undefined && !this.#isWasteful();
-    const filled = this.#buffer.subarray(0, this.#end);
+    const filled = this.#end === this.#buffer.length ? this.#buffer : this.#buffer.subarray(0, this.#end);
     const bytes = compressed ?? (inPlace ? filled : Buffer.from(filled));
     this.#writeHeader(bytes, compressed === undefined ? 'none' : compression);
     const memory = inPlace ? this.#buffer : null;

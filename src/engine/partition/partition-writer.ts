@@ -34,6 +34,8 @@ export interface GroupPart {
   readonly records: number;
   /** Somebody waits for the sync. */
   readonly needsSync: boolean;
+  /** By the clock. */
+  readonly takenAt: number;
 }
 
 /** Work that a roll leaves behind: the sealed segment's derived files. */
@@ -47,9 +49,9 @@ export function takeGroup(
   partition: PartitionLog,
   maxBytes: number,
   rolled: RollListener,
+  now: number,
 ): GroupPart | undefined {
-  const { queue, context, topic } = partition;
-  const now = context.clock.now();
+  const { queue, topic } = partition;
   let stats = partition.appended;
   let offset = partition.logEndOffset;
   let bytes = 0;
@@ -64,26 +66,37 @@ export function takeGroup(
       rolled(partition, partition.roll());
       stats = partition.appended;
     }
-    if (count === 0) stats = { ...stats };
     stampBatch(batch.bytes, offset, partition.durableOffset);
     facts.push(factsAt(batch, offset));
     offset += batch.recordCount;
     bytes += batch.bytes.length;
     needsSync ||= acks === 'all';
-    addBatch(stats, facts[count]!, now);
+    // Where the segment must roll depends on what comes before in this group.
+    if (count + 1 < queue.length) {
+      if (count === 0) stats = { ...stats };
+      addBatch(stats, facts[count]!, now);
+    }
   }
   if (count === 0) return undefined;
   return {
     partition,
     segment: partition.active,
-    batches: queue.splice(0, count),
+    batches: takeFirst(partition, count),
     facts,
     baseOffset: partition.logEndOffset,
     endOffset: offset,
     bytes,
     records: offset - partition.logEndOffset,
     needsSync,
+    takenAt: now,
   };
+}
+
+function takeFirst(partition: PartitionLog, count: number): QueuedBatch[] {
+  const { queue } = partition;
+  if (count < queue.length) return queue.splice(0, count);
+  partition.queue = [];
+  return queue;
 }
 
 function factsAt(batch: EncodedBatch, baseOffset: number): BatchFacts {
@@ -99,11 +112,10 @@ function factsAt(batch: EncodedBatch, baseOffset: number): BatchFacts {
 
 /** The group is durable in the journal: it becomes part of the log, in memory until it is drained. */
 export function applyJournaled(part: GroupPart): void {
-  const { partition, segment } = part;
-  const now = partition.context.clock.now();
+  const { partition, segment, takenAt } = part;
   for (let i = 0; i < part.facts.length; i++) {
     const facts = part.facts[i]!;
-    addBatch(partition.appended, facts, now);
+    addBatch(partition.appended, facts, takenAt);
     partition.pushTail({ bytes: part.batches[i]!.batch.bytes, facts, segment });
   }
   partition.logEndOffset = part.endOffset;
@@ -121,10 +133,9 @@ export function writeDirect(part: GroupPart): Promise<void> {
     await drainTail(partition);
     const buffers = part.batches.map(({ batch }) => batch.bytes);
     await writeToSegment(partition, segment, buffers);
-    const now = partition.context.clock.now();
     for (const facts of part.facts) {
-      noteWritten(partition, segment, facts, now);
-      addBatch(partition.appended, facts, now);
+      noteWritten(partition, segment, facts, part.takenAt);
+      addBatch(partition.appended, facts, part.takenAt);
     }
     partition.logEndOffset = part.endOffset;
     partition.writtenOffset = part.endOffset;

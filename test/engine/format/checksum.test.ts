@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import { xxhash3 } from 'hash-wasm';
 import t from 'tap';
+import addons from 'xxhash-addon';
 import { checksumInto, checksumMatches } from '../../../src/engine/format/checksum.ts';
 
 const hexOf = (bytes: Uint8Array) => {
@@ -36,6 +38,15 @@ t.test('checksums are XXH3-64 as published, stored little-endian', async (t) => 
   ];
   for (const [length, expected] of published)
     t.equal(hexOf(sanityBytes(length)), expected, `${length} bytes`);
+});
+
+t.test('both packages that compute it agree, whatever the size', async (t) => {
+  for (const length of [1, 16, 17, 128, 129, 240, 241, 1023, 1024, 1025, 4095, 4096, 4097, 70_000]) {
+    const bytes = sanityBytes(length);
+    const addon = Buffer.from(addons.XXHash3.hash(bytes)).toString('hex');
+    t.equal(await xxhash3(bytes), addon, `${length} bytes`);
+    t.equal(hexOf(bytes), addon, `${length} bytes, through here`);
+  }
 });
 
 t.test('a stored checksum matches its bytes and no others', async (t) => {
