@@ -139,7 +139,7 @@ export class Engine {
     return this.#admin.describe(this.#topic(name));
   }
 
-  /** Adds partitions, sets config values or (null) takes them back to the default. Applies to what is appended from then on. */
+  /** Adds partitions (CORRUPT_MESSAGE where their directories are in use), sets config values or (null) takes them back. */
   alterTopic(name: string, change: TopicChange): Promise<TopicDescription> {
     return this.#changing(() => this.#admin.alter(name, change));
   }

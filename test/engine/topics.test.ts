@@ -1,5 +1,6 @@
 /** Topics of an engine: what can be made, changed and deleted, and what is refused. */
 import t from 'tap';
+import { createSynced } from '../../src/engine/files/file-operations.ts';
 import { SimEngine } from '../helpers/sim-engine.ts';
 
 t.test('creating a topic', async (t) => {
@@ -100,6 +101,46 @@ t.test('altering a topic', async (t) => {
   const before = await engine.describeTopic('a');
   await log.reopen();
   t.same(await log.engine.describeTopic('a'), before);
+});
+
+t.test('a partition is not added where there is something already', async (t) => {
+  for (const [name, leftover, refused] of [
+    ['nothing, as after a crash', [], false],
+    ['unfinished work', ['00000000000000000000.log~'], false],
+    ['a segment', ['00000000000000000007.log'], true],
+    ['a checkpoint', ['checkpoint'], true],
+    ['a file that nobody knows', ['notes.txt'], true],
+  ] as const) {
+    t.test(name, async (t) => {
+      const log = await SimEngine.open();
+      await log.engine.createTopic('a', { partitions: 1 });
+      await log.disk.makeDirectory('/data/topics/a/2');
+      for (const file of leftover)
+        await createSynced(log.disk, `/data/topics/a/2/${file}`, [Buffer.from('kept')]);
+      const before = log.disk.paths();
+      const altered = log.engine.alterTopic('a', { partitions: 3 });
+      if (!refused) {
+        t.match(await altered, { partitions: [{}, {}, { highWatermark: 0 }] });
+        await log.append('a', 'new', { partition: 2 });
+        await log.reopen();
+        t.same(await log.values('a', 0, 2), ['new']);
+        return;
+      }
+      await t.rejects(altered, {
+        code: 'CORRUPT_MESSAGE',
+        message:
+          /partition 2 .*\/data\/topics\/a\/2 is in use.*topic\.json.*seglog repair.*nothing was changed/,
+        details: { topic: 'a', partition: 2 },
+      });
+      t.same(log.disk.paths(), before);
+      t.same(
+        (await log.disk.list('/data/topics/a')).sort(),
+        ['0', '2', 'topic.json'],
+        'no directory was made',
+      );
+      t.match(await log.engine.alterTopic('a', { partitions: 2 }), { partitions: [{}, {}] });
+    });
+  }
 });
 
 t.test('deleting a topic', async (t) => {

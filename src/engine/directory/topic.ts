@@ -143,10 +143,12 @@ export class TopicStore {
     return topic;
   }
 
-  /** Replaces topic.json, after the directories of new partitions are there. */
+  /** Replaces topic.json, after the directories of new partitions are there. CORRUPT_MESSAGE when one is in use already. */
   async alter(before: TopicFile, topic: TopicFile): Promise<void> {
     const directory = topicDirectory(this.#data, topic.name);
     if (topic.partitions > before.partitions) {
+      for (let partition = before.partitions; partition < topic.partitions; partition++)
+        await this.#checkUnused(topic.name, partition);
       await this.#makePartitions(directory, before.partitions, topic.partitions);
       await this.#fileSystem.syncDirectory(directory);
     }
@@ -164,6 +166,21 @@ export class TopicStore {
 
   removeDeleted(topic: TopicFile): Promise<void> {
     return removeTree(this.#fileSystem, deletedTopicDirectory(this.#data, topic.id));
+  }
+
+  /** A crash in an earlier `alter` leaves an empty directory. Anything in it is of a partition that topic.json does not know. */
+  async #checkUnused(topic: string, partition: number): Promise<void> {
+    const path = partitionDirectory(topicDirectory(this.#data, topic), partition);
+    const status = await this.#fileSystem.status(path);
+    if (status === undefined) return;
+    const found = status.isDirectory ? await this.#fileSystem.list(path) : [path];
+    if (found.every(isUnfinished)) return;
+    throw new SeglogError(
+      'CORRUPT_MESSAGE',
+      `partition ${partition} cannot be added to topic "${topic}": ${path} is in use, and topic.json does not know it. ` +
+        'Restore the right topic.json, run "seglog repair", or move that away; nothing was changed',
+      { topic, partition },
+    );
   }
 
   async #makePartitions(directory: string, from: number, to: number): Promise<void> {
