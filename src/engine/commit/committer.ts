@@ -99,6 +99,7 @@ export class Committer {
     do {
       const group = this.#takeGroup();
       const commit = group.length > 0 ? this.#commitOrFail(group) : undefined;
+      if (answered.length > 0) await this.#nextTurn();
       for (const part of answered) acknowledge(part, () => true);
       answered = commit === undefined ? [] : await commit;
       // Whoever waits for a moment without a commit gets it between two groups.
@@ -106,6 +107,11 @@ export class Committer {
     for (const part of answered) acknowledge(part, () => true);
     if (this.#queued.size > 0) this.#run();
     else this.#state = 'idle';
+  }
+
+  /** Resolves once what was begun has been handed to the system. */
+  #nextTurn(): Promise<void> {
+    return new Promise((resolve) => this.#context.clock.soon(resolve));
   }
 
   #takeGroup(): GroupPart[] {
