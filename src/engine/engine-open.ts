@@ -27,6 +27,7 @@ import { InFlightBudget } from './partition/in-flight-budget.ts';
 import { type EngineContext, type PartitionLog, Tails } from './partition/partition-log.ts';
 import { JournalReplay, listJournal } from './recovery/journal-recovery.ts';
 import { openPartition } from './recovery/partition-open.ts';
+import { partitionsInUse, staleTopicFile } from './recovery/partitions-in-use.ts';
 import { IndexCache } from './segment/index-cache.ts';
 
 export interface EngineOptions {
@@ -141,27 +142,44 @@ async function openTopics(
   const topics = new Map<string, OpenTopic>();
   const jobs: (() => Promise<void>)[] = [];
   for (const file of files) {
-    const topic: OpenTopic = { file, partitions: new Array(file.partitions) };
+    const directory = topicDirectory(context.directory, file.name);
+    // After a clean stop the journal has nothing that is not in the segments.
+    const told = marker === undefined ? await journal() : undefined;
+    const inUse = await partitionsInUse(context.fileSystem, directory, file, marker, told);
+    const stale = inUse > file.partitions ? staleTopicFile(file, inUse) : undefined;
+    if (stale !== undefined) reportStale(context, file.name, stale);
+    const topic: OpenTopic = { file, partitions: new Array(inUse) };
     topics.set(file.name, topic);
     const identity = topicIdentity(file, topicDefaults);
-    for (let partition = 0; partition < file.partitions; partition++) {
+    for (let partition = 0; partition < inUse; partition++) {
       jobs.push(async () => {
-        topic.partitions[partition] = await openPartition({
+        const opened = await openPartition({
           context,
           topic: identity,
           partition,
-          directory: partitionDirectory(topicDirectory(context.directory, file.name), partition),
+          directory: partitionDirectory(directory, partition),
           clean: marker?.get(file.id, partition),
           journal,
           keepJournal: () => {
             keepJournal = true;
           },
         });
+        opened.fenced ??= stale ?? null;
+        topic.partitions[partition] = opened;
       });
     }
   }
   await openAll(jobs, context.settings['recovery.parallel.partitions']);
   return { topics, keepJournal };
+}
+
+/**
+ * All that is stored of the topic is served, but it takes no appends: by how many partitions it has, keys find theirs, and
+ * records of one key would come to stand in two of them.
+ */
+function reportStale({ logger, observer }: EngineContext, topic: string, reason: string): void {
+  logger.error({ topic, reason }, 'the topic takes no appends');
+  observer.failed?.('corruption');
 }
 
 /**

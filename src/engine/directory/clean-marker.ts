@@ -28,6 +28,7 @@ const key = (topicId: string, partition: number) => `${topicId}/${partition}`;
 
 export class CleanMarker {
   readonly #body: MarkerBody;
+  #counts: Map<string, number> | undefined;
 
   constructor(body: MarkerBody = { partitions: {} }) {
     this.#body = body;
@@ -53,7 +54,21 @@ export class CleanMarker {
     }
   }
 
+  /** One more than the highest partition that it tells of, 0 if none. */
+  partitionsOf(topicId: string): number {
+    this.#counts ??= this.#countPartitions();
+    return this.#counts.get(topicId) ?? 0;
+  }
+
+  #countPartitions(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const [topicId, partition] of this.partitions())
+      counts.set(topicId, Math.max(counts.get(topicId) ?? 0, partition + 1));
+    return counts;
+  }
+
   set(topicId: string, partition: number, state: CleanPartition): void {
+    this.#counts = undefined;
     this.#body.partitions[key(topicId, partition)] = {
       logStartOffset: state.logStartOffset,
       logEndOffset: state.logEndOffset,
@@ -62,6 +77,7 @@ export class CleanMarker {
   }
 
   delete(topicId: string, partition: number): void {
+    this.#counts = undefined;
     delete this.#body.partitions[key(topicId, partition)];
   }
 

@@ -23,6 +23,7 @@ import {
   topicsDirectory,
 } from '../files/log-file-names.ts';
 import { JournalReplay, listJournal } from '../recovery/journal-recovery.ts';
+import { partitionsInUse } from '../recovery/partitions-in-use.ts';
 
 export interface TopicSurvey {
   name: string;
@@ -32,6 +33,8 @@ export interface TopicSurvey {
   fault: string | undefined;
   /** Partitions that have a directory, in order. */
   partitions: number[];
+  /** How many partitions there are by all that is stored; more than topic.json knows when that is stale. */
+  inUse: number;
 }
 
 export interface DirectorySurvey {
@@ -58,7 +61,7 @@ export async function surveyDirectory(
     if (!isUnfinished(name)) topics.push(await surveyTopic(fileSystem, directory, name));
   const hasJournal = (await fileSystem.status(journalDirectory(directory))) !== undefined;
   const journalFiles = journal && hasJournal ? await listJournal(fileSystem, directory) : [];
-  return {
+  const survey: DirectorySurvey = {
     directory,
     metaFault,
     topics,
@@ -67,6 +70,18 @@ export async function surveyDirectory(
     journal: await JournalReplay.read(fileSystem, directory, journalFiles),
     journalFiles,
   };
+  for (const topic of topics) if (topic.file) topic.inUse = await countPartitions(fileSystem, survey, topic);
+  return survey;
+}
+
+function countPartitions(
+  fileSystem: FileSystem,
+  { marker, journal }: DirectorySurvey,
+  { directory, file }: TopicSurvey,
+): Promise<number> {
+  const clean = marker === 'damaged' ? undefined : marker;
+  // After a clean stop all of the journal is in the segments.
+  return partitionsInUse(fileSystem, directory, file!, clean, clean ? undefined : journal);
 }
 
 async function readMetaFault(fileSystem: FileSystem, directory: string): Promise<string | undefined> {
@@ -86,6 +101,7 @@ async function readMetaFault(fileSystem: FileSystem, directory: string): Promise
 
 async function surveyTopic(fileSystem: FileSystem, data: string, name: string): Promise<TopicSurvey> {
   const directory = topicDirectory(data, name);
+  const inUse = 0;
   const partitions = (await listOrNone(fileSystem, directory))
     .map(parsePartitionName)
     .filter((partition) => partition !== undefined)
@@ -98,15 +114,16 @@ async function surveyTopic(fileSystem: FileSystem, data: string, name: string): 
         file: undefined,
         fault: `${directory} is no directory: move it away`,
         partitions,
+        inUse,
       };
     }
     const path = topicFilePath(directory);
     const bytes = await readWholeFile(fileSystem, path);
     const file = bytes && decodeTopicFile(bytes, name, path);
-    return { name, directory, file, fault: file ? undefined : `${path} is missing`, partitions };
+    return { name, directory, file, fault: file ? undefined : `${path} is missing`, partitions, inUse };
   } catch (error) {
     if (!isSeglogError(error, 'CORRUPT_MESSAGE')) throw error;
-    return { name, directory, file: undefined, fault: error.message, partitions };
+    return { name, directory, file: undefined, fault: error.message, partitions, inUse };
   }
 }
 
@@ -115,7 +132,7 @@ export function unknownPartitions(
   marker: CleanMarker,
   topics: readonly TopicSurvey[],
 ): [topicId: string, partition: number][] {
-  const known = new Map(topics.map(({ file }) => [file?.id, file?.partitions ?? 0]));
+  const known = new Map(topics.map(({ file, inUse }) => [file?.id, inUse]));
   return [...marker.partitions()].filter(([topicId, partition]) => !(partition < (known.get(topicId) ?? 0)));
 }
 

@@ -4,11 +4,11 @@
  */
 import type { Clock } from '../common/clock.ts';
 import { TOPIC_VERSION, type TopicFile } from '../directory/topic.ts';
-import { readFully, replaceFile } from '../files/file-operations.ts';
+import { replaceFile } from '../files/file-operations.ts';
 import type { FileSystem } from '../files/file-system.ts';
-import { partitionDirectory, segmentBases, segmentPath, topicFilePath } from '../files/log-file-names.ts';
+import { partitionDirectory, topicFilePath } from '../files/log-file-names.ts';
 import { encodeJsonFile } from '../format/json-file.ts';
-import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
+import { segmentHeaders } from '../recovery/partitions-in-use.ts';
 import type { TopicSurvey } from './directory-survey.ts';
 
 /** What topic.json must have said, but for the settings; undefined when the segments do not tell. */
@@ -19,8 +19,8 @@ export async function guessTopicFile(
 ): Promise<TopicFile | undefined> {
   const ids = new Map<string, number>();
   for (const partition of topic.partitions) {
-    for (const id of await topicIds(fileSystem, partitionDirectory(topic.directory, partition), partition))
-      ids.set(id, (ids.get(id) ?? 0) + 1);
+    for (const header of await segmentHeaders(fileSystem, partitionDirectory(topic.directory, partition)))
+      if (header?.partition === partition) ids.set(header.topicId, (ids.get(header.topicId) ?? 0) + 1);
   }
   const [most] = [...ids].sort((a, b) => b[1] - a[1]);
   if (most === undefined) return undefined;
@@ -32,22 +32,6 @@ export async function guessTopicFile(
     config: {},
     createdAt: new Date(clock.now()).toISOString(),
   };
-}
-
-/** The topic ids in the headers of a partition's segments, as far as they can be read and are of this partition. */
-async function topicIds(fileSystem: FileSystem, directory: string, partition: number): Promise<string[]> {
-  const ids: string[] = [];
-  for (const base of segmentBases(await fileSystem.list(directory))) {
-    const file = await fileSystem.open(segmentPath(directory, base), 'read');
-    try {
-      const header = decodeSegmentHeader(await readFully(file, SEGMENT_HEADER_BYTES, 0));
-      if (typeof header === 'object' && header.partition === partition && header.baseOffset === base)
-        ids.push(header.topicId);
-    } finally {
-      await file.close();
-    }
-  }
-  return ids;
 }
 
 export function writeTopicFile(fileSystem: FileSystem, directory: string, file: TopicFile): Promise<void> {

@@ -145,8 +145,9 @@ class Repair {
   }
 
   async #repairTopic(survey: DirectorySurvey, topic: TopicSurvey): Promise<void> {
-    const file = topic.file ?? (await this.#makeTopicFile(topic));
+    let file = topic.file ?? (await this.#makeTopicFile(topic));
     if (file === undefined) return;
+    if (topic.inUse > file.partitions) file = await this.#raisePartitions(topic, file);
     for (let partition = 0; partition < file.partitions; partition++)
       await this.#repairPartition(survey, file, partition, partitionDirectory(topic.directory, partition));
     for (const partition of topic.partitions) {
@@ -176,13 +177,30 @@ class Repair {
     }
   }
 
+  /** A stale topic.json hides partitions. Nothing is lost by it: their segments, the marker or the journal tell of them. */
+  async #raisePartitions(topic: TopicSurvey, file: TopicFile): Promise<TopicFile> {
+    const path = topicFilePath(topic.directory);
+    // Empty directories count as well: partitions that were never written to have nothing else.
+    const partitions = Math.max(topic.inUse, ...topic.partitions.map((partition) => partition + 1));
+    topic.file = { ...file, partitions };
+    await this.#keepTopicFile(topic);
+    await writeTopicFile(this.#fileSystem, topic.directory, topic.file);
+    const message = `raised its partitions from ${file.partitions} to ${partitions}, which are in use; what was set on the topic may be old: look at it`;
+    this.#done(path, message, topic.name);
+    return topic.file;
+  }
+
+  #keepTopicFile({ directory, name }: TopicSurvey): Promise<void> {
+    return this.#keepWhole(topicFilePath(directory), `${name.slice(0, 150)}-topic.json`);
+  }
+
   /** Undefined when it cannot be told what was in it, or nobody consents to the loss of the rest. */
   async #makeTopicFile(topic: TopicSurvey): Promise<TopicFile | undefined> {
     const { acceptLoss, clock = systemClock } = this.#options;
     const path = topicFilePath(topic.directory);
     const file = await guessTopicFile(this.#fileSystem, topic, clock);
     if (file !== undefined && acceptLoss) {
-      await this.#keepWhole(path, `${topic.name.slice(0, 150)}-topic.json`);
+      await this.#keepTopicFile(topic);
       await writeTopicFile(this.#fileSystem, topic.directory, file);
       this.#done(
         path,

@@ -20,6 +20,7 @@ import {
   topicFilePath,
 } from '../files/log-file-names.ts';
 import { nodeFileSystem } from '../files/node-file-system.ts';
+import { staleTopicFile } from '../recovery/partitions-in-use.ts';
 import {
   type DirectorySurvey,
   segmentBytes,
@@ -155,19 +156,21 @@ class Verification {
   }
 
   async #checkTopic(survey: DirectorySurvey, topic: TopicSurvey): Promise<void> {
-    const { name, file, fault, directory, partitions } = topic;
+    const { name, file, fault, directory, partitions, inUse } = topic;
     this.#counts.topics++;
     if (file === undefined) {
       const message = `${fault}; its partitions were not checked`;
       this.#findings.add('damage', topicFilePath(directory), message, { topic: name });
       return;
     }
-    for (let partition = 0; partition < file.partitions; partition++) {
+    if (inUse > file.partitions)
+      this.#findings.add('damage', topicFilePath(directory), staleTopicFile(file, inUse), { topic: name });
+    for (let partition = 0; partition < inUse; partition++) {
       this.#counts.partitions++;
       await this.#checkPartition(survey, file, partition, partitionDirectory(directory, partition));
     }
     for (const partition of partitions) {
-      if (partition < file.partitions) continue;
+      if (partition < inUse) continue;
       const path = partitionDirectory(directory, partition);
       const empty = (await this.#fileSystem.list(path)).length === 0;
       const message = `topic.json knows ${file.partitions} partitions, and this is none of them`;

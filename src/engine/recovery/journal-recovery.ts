@@ -68,6 +68,16 @@ export class JournalReplay {
     return this.#batches.get(keyOf(topicId, partition)) ?? new Map();
   }
 
+  /** One more than the highest partition of a topic that has batches, 0 if none. */
+  partitionsOf(topicId: string): number {
+    let count = 0;
+    for (const key of this.#batches.keys()) {
+      const [id, partition] = key.split('/');
+      if (id === topicId) count = Math.max(count, Number(partition) + 1);
+    }
+    return count;
+  }
+
   /** The end of the last batch of a partition, 0 if it has none. */
   endOf(topicId: string, partition: number): number {
     return [...this.batchesOf(topicId, partition).values()].reduce(
