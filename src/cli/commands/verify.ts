@@ -15,7 +15,8 @@ export function verifyCommand(io: Io): Command {
     .addHelpText(
       'after',
       `
-While a daemon has the directory open only its sealed segments are checked. Nothing is changed.
+While a daemon has the directory open, active segments are checked up to the last checkpoint, sealed ones
+to the end. Nothing is changed.
 The exit code is 1 when there is damage; \`seglog repair\` tells what can be done about it.
 
 Examples:
@@ -62,15 +63,15 @@ function reportText(report: VerifyReport): string {
 function verdict(report: VerifyReport): string {
   const damage = report.findings.filter((each) => each.severity === 'damage').length;
   if (!report.ok) return `DAMAGED: ${count(damage, 'finding')}; see \`seglog repair ${report.directory}\``;
-  if (report.segmentsSkipped > 0) return partialVerdict(report);
+  if (report.segmentsInUse > 0) return partialVerdict(report);
   return report.findings.length === 0 ? 'ok' : 'ok: no acknowledged record is damaged';
 }
 
 /** A process has the directory open: what it may still write to was left out. */
-function partialVerdict({ counts, segmentsSkipped }: VerifyReport): string {
-  const [were, them] = segmentsSkipped === 1 ? ['was', 'it'] : ['were', 'them'];
+function partialVerdict({ counts, segmentsInUse }: VerifyReport): string {
   const soFar = counts.segments === 0 ? 'nothing to judge by yet' : 'ok so far';
-  return `${soFar}: ${count(segmentsSkipped, 'active segment')} ${were} not checked; stop the daemon to check ${them}`;
+  const inUse = `${count(segmentsInUse, 'active segment')} ${segmentsInUse === 1 ? 'is' : 'are'} in use`;
+  return `${soFar}: ${inUse}, and what came after the last checkpoint was not checked; stop the daemon to check all`;
 }
 
 /** "damage  topics/a/0/00…0.log bytes 64–1199, offsets 0–9: checksum". */

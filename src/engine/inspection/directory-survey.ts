@@ -2,7 +2,6 @@
  * What a data directory consists of, above its partitions, in whatever state it is: meta file, topics, clean marker and
  * journal. Reads only. What is damaged is told, not thrown; a newer version is thrown (UNSUPPORTED_VERSION).
  */
-import { basename } from 'node:path';
 import { errnoOf, isSeglogError, SeglogError } from '../common/errors.ts';
 import { CleanMarker } from '../directory/clean-marker.ts';
 import { readMeta } from '../directory/meta-file.ts';
@@ -17,7 +16,6 @@ import {
   partitionDirectory,
   segmentBases,
   segmentPath,
-  summaryPath,
   topicDirectory,
   topicFilePath,
   topicsDirectory,
@@ -136,20 +134,16 @@ export function unknownPartitions(
   return [...marker.partitions()].filter(([topicId, partition]) => !(partition < (known.get(topicId) ?? 0)));
 }
 
-/** Bytes of the segments of a topic; with `onlySealed` of those that have a summary. */
+/** Bytes of the segments of a topic. */
 export async function segmentBytes(
   fileSystem: FileSystem,
   { directory, partitions }: TopicSurvey,
-  onlySealed = false,
 ): Promise<number> {
   let bytes = 0;
   for (const partition of partitions) {
     const path = partitionDirectory(directory, partition);
-    const names = new Set(await listOrNone(fileSystem, path));
-    for (const base of segmentBases([...names])) {
-      if (onlySealed && !names.has(basename(summaryPath(path, base)))) continue;
+    for (const base of segmentBases(await listOrNone(fileSystem, path)))
       bytes += (await fileSystem.status(segmentPath(path, base)))?.size ?? 0;
-    }
   }
   return bytes;
 }

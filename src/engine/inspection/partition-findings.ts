@@ -16,8 +16,8 @@ import {
 } from '../files/log-file-names.ts';
 import type { Findings } from './findings.ts';
 import { damageOf, type PartitionSurvey } from './partition-survey.ts';
-import type { SealedSurvey } from './sealed-survey.ts';
 import type { DerivedProblem, SegmentSurvey } from './segment-survey.ts';
+import type { SettledSurvey, WalkSurvey } from './settled-survey.ts';
 import { countedEnd, derivedProblems, markedSegments, markerFault, runsOf } from './survey-judgement.ts';
 
 export interface PartitionOwner {
@@ -55,35 +55,24 @@ export function addPartitionFindings(
   }
 }
 
-/** The same for sealed segments of a partition that another process has open. */
-export function addSealedFindings(
-  findings: Findings,
-  owner: PartitionOwner,
-  survey: SealedSurvey['runs'][number],
-): void {
-  for (const segment of survey.segments) {
-    addRangeFindings(findings, owner, survey, segment);
-    const intact = !damageOf(survey).some((range) => range.segment === segment.segment.baseOffset);
-    addDerivedFindings(findings, owner, segment, segment.problems(true, intact));
+/** The same for what is settled of a partition that another process has open. */
+export function addSettledFindings(findings: Findings, owner: PartitionOwner, survey: SettledSurvey): void {
+  const checkpointFault = survey.runs.find((run) => run.checkpointFault !== undefined)?.checkpointFault;
+  addGapsAndCheckpoint(findings, owner, { ...survey, checkpointFault });
+  for (const run of survey.runs) {
+    for (const segment of run.segments) {
+      addRangeFindings(findings, owner, run, segment);
+      const intact = !damageOf(run).some((range) => range.segment === segment.segment.baseOffset);
+      addDerivedFindings(findings, owner, segment, segment.problems(run.sealed, intact));
+    }
   }
 }
 
 /** Files of the partition as a whole, and names that are not of its segments. */
 function addFileFindings(findings: Findings, owner: PartitionOwner, survey: PartitionSurvey): void {
-  const { directory, names, checkpoint, checkpointFault, gapsFault } = survey;
+  const { directory, names } = survey;
   const path = (name: string) => `${directory}/${name}`;
-  if (gapsFault !== undefined) addGapsFault(findings, owner, directory, gapsFault);
-  if (checkpoint === 'damaged') {
-    findings.add(
-      'derived',
-      checkpointPath(directory),
-      'the checkpoint fails its checks: after a crash all of the partition is read, and the checkpoint is made anew',
-      owner,
-    );
-  } else if (checkpointFault !== undefined) {
-    const message = `the checkpoint is not true: ${checkpointFault}`;
-    findings.add('damage', checkpointPath(directory), message, owner);
-  }
+  addGapsAndCheckpoint(findings, owner, survey);
   const bases = new Set(survey.segments.map(({ segment }) => segment.baseOffset));
   bases.add(survey.scan.endOffset);
   for (const name of names) {
@@ -96,13 +85,25 @@ function addFileFindings(findings: Findings, owner: PartitionOwner, survey: Part
   }
 }
 
-export function addGapsFault(
+function addGapsAndCheckpoint(
   findings: Findings,
   owner: PartitionOwner,
-  directory: string,
-  fault: string,
+  survey: Pick<PartitionSurvey, 'directory' | 'gapsFault' | 'checkpoint' | 'checkpointFault'>,
 ): void {
-  findings.add('damage', gapsPath(directory), `recorded gaps cannot be read: ${fault}`, owner);
+  const { directory, gapsFault, checkpoint, checkpointFault } = survey;
+  if (gapsFault !== undefined)
+    findings.add('damage', gapsPath(directory), `recorded gaps cannot be read: ${gapsFault}`, owner);
+  if (checkpoint === 'damaged') {
+    findings.add(
+      'derived',
+      checkpointPath(directory),
+      'the checkpoint fails its checks: after a crash all of the partition is read, and the checkpoint is made anew',
+      owner,
+    );
+  } else if (checkpointFault !== undefined) {
+    const message = `the checkpoint is not true: ${checkpointFault}`;
+    findings.add('damage', checkpointPath(directory), message, owner);
+  }
 }
 
 function belongs(name: string, bases: ReadonlySet<number>): boolean {
@@ -124,7 +125,7 @@ const rangePlace = (owner: PartitionOwner, range: DamagedRange) => ({
 function addRangeFindings(
   findings: Findings,
   owner: PartitionOwner,
-  survey: SealedSurvey['runs'][number],
+  survey: WalkSurvey,
   { segment }: SegmentSurvey,
 ): void {
   const here = (range: DamagedRange) => range.segment === segment.baseOffset;

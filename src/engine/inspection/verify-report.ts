@@ -62,13 +62,16 @@ export interface VerifyReport {
   directory: string;
   /** There is no damage. */
   ok: boolean;
-  /** `sealed`: another process has the directory open, or may have; only sealed segments were checked. */
-  scope: 'all' | 'sealed';
+  /**
+   * `settled`: another process has the directory open; only what cannot change was checked: sealed segments, and active
+   * ones up to their partition's checkpoint.
+   */
+  scope: 'all' | 'settled';
   /** How the last process that had the directory open left it; `running`: it still has it open. */
   state: 'clean' | 'unclean' | 'running';
   counts: VerifyCounts;
-  /** Segments that were left out because they may still change. */
-  segmentsSkipped: number;
+  /** Segments that may still change, and were checked up to their partition's checkpoint or not at all. */
+  segmentsInUse: number;
   /** Ordered by file and position: what concerns the whole directory first, then topic by topic. */
   findings: VerifyFinding[];
   /** Findings beyond the first 10,000, which are counted only. */

@@ -2,8 +2,8 @@
  * Checks a data directory to the last byte and reports what it finds. Writes nothing.
  *
  * A directory that nobody has open is locked meanwhile, so that it stays as it is, and judged as the next start would:
- * an end that was never acknowledged is no damage, and what the journal has is not missing. Of one that is open only the
- * sealed segments are checked.
+ * an end that was never acknowledged is no damage, and what the journal has is not missing. Of one that is open only what
+ * cannot change is checked: sealed segments, and active ones up to their partition's checkpoint.
  */
 
 import { errnoOf, isSeglogError } from '../common/errors.ts';
@@ -29,11 +29,11 @@ import {
   unknownPartitions,
 } from './directory-survey.ts';
 import { Findings } from './findings.ts';
-import { addGapsFault, addPartitionFindings, addSealedFindings } from './partition-findings.ts';
+import { addPartitionFindings, addSettledFindings } from './partition-findings.ts';
 import { type SurveyRequest, surveyPartition } from './partition-survey.ts';
 import { ProgressMeter } from './progress-meter.ts';
-import { surveySealed } from './sealed-survey.ts';
 import type { SegmentSurvey } from './segment-survey.ts';
+import { settledBytes, surveySettled } from './settled-survey.ts';
 import type { VerifyOptions, VerifyReport } from './verify-report.ts';
 
 const OPEN_FILES = 16;
@@ -85,7 +85,7 @@ class Verification {
   readonly #findings: Findings;
   readonly #meter: ProgressMeter;
   readonly #counts = { topics: 0, partitions: 0, segments: 0, batches: 0, records: 0, bytes: 0 };
-  #skipped = 0;
+  #inUse = 0;
 
   constructor(options: VerifyOptions, running: boolean) {
     const { directory, fileSystem = nodeFileSystem, onProgress, signal } = options;
@@ -101,8 +101,7 @@ class Verification {
     const { directory, logger = silentLogger } = this.#options;
     const survey = await surveyDirectory(this.#fileSystem, directory, { journal: !this.#running });
     this.#addDirectoryFindings(survey);
-    for (const topic of survey.topics)
-      this.#meter.expect(await segmentBytes(this.#fileSystem, topic, this.#running));
+    for (const topic of survey.topics) this.#meter.expect(await this.#bytesOf(topic));
     try {
       for (const topic of survey.topics) await this.#checkTopic(survey, topic);
     } finally {
@@ -113,10 +112,10 @@ class Verification {
     const report: VerifyReport = {
       directory,
       ok: damage === 0,
-      scope: this.#running ? 'sealed' : 'all',
+      scope: this.#running ? 'settled' : 'all',
       state: this.#running ? 'running' : clean ? 'clean' : 'unclean',
       counts: this.#counts,
-      segmentsSkipped: this.#skipped,
+      segmentsInUse: this.#inUse,
       findings: list,
       findingsOmitted: omitted,
     };
@@ -196,25 +195,30 @@ class Verification {
       meter: this.#meter,
     };
     const owner = { topic, partition };
-    if (this.#running) return this.#checkSealed(request, owner);
+    if (this.#running) return this.#checkSettled(request, owner);
     const survey = await surveyPartition(request);
     for (const segment of survey.segments) this.#count(segment);
     addPartitionFindings(this.#findings, owner, survey, clean);
   }
 
-  async #checkSealed(request: SurveyRequest, owner: { topic: string; partition: number }): Promise<void> {
-    try {
-      const { runs, skipped, gapsFault } = await surveySealed(request);
-      this.#skipped += skipped;
-      if (gapsFault !== undefined) addGapsFault(this.#findings, owner, request.directory, gapsFault);
-      for (const run of runs) {
-        for (const segment of run.segments) this.#count(segment);
-        addSealedFindings(this.#findings, owner, run);
-      }
-    } catch (error) {
-      // The process that has it open took it away meanwhile: a topic was deleted.
-      if (errnoOf(error) !== 'ENOENT') throw error;
+  async #checkSettled(request: SurveyRequest, owner: { topic: string; partition: number }): Promise<void> {
+    const survey = await unlessGone(surveySettled(request));
+    if (survey === undefined) return;
+    this.#inUse += survey.inUse;
+    for (const { segments } of survey.runs) for (const segment of segments) this.#count(segment);
+    addSettledFindings(this.#findings, owner, survey);
+  }
+
+  async #bytesOf(topic: TopicSurvey): Promise<number> {
+    const { file, directory, partitions } = topic;
+    if (!this.#running) return segmentBytes(this.#fileSystem, topic);
+    let bytes = 0;
+    for (const partition of file === undefined ? [] : partitions) {
+      const owner = { topicId: file!.id, partition };
+      const path = partitionDirectory(directory, partition);
+      bytes += (await unlessGone(settledBytes(this.#fileSystem, path, owner))) ?? 0;
     }
+    return bytes;
   }
 
   #count({ segment, stats }: SegmentSurvey): void {
@@ -223,5 +227,15 @@ class Verification {
     this.#counts.batches += stats.batches;
     this.#counts.records += stats.records;
     this.#counts.bytes += segment.stats.bytes;
+  }
+}
+
+/** Undefined when the process that has the directory open took it away meanwhile: a topic was deleted. */
+async function unlessGone<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    return undefined;
   }
 }
