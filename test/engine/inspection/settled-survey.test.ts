@@ -43,7 +43,8 @@ t.test('of an active segment only what its checkpoint covers is checked', async 
   const [path, other] = [log.segments(0).at(-1)!, log.segments(1).at(-1)!];
   const { size } = fs.statSync(path);
   const engine = await Engine.open({ directory: log.directory, settings: { 'journal.files': 0 } });
-  await engine.append(TOPIC, [{ value: 'what came since' }], { partition: 0 });
+  await engine.append(TOPIC, [{ value: 'what came since', timestamp: 1_000_100 }], { partition: 0 });
+  t.ok(fs.statSync(path).size > size);
   flipByte(path, size + 20);
   t.match(await verifyDirectory({ directory: log.directory }), { ok: true, findings: [] });
   flipByte(path, size - 20);
@@ -81,8 +82,9 @@ t.test('a segment that is sealed while its files are looked at is no damage', as
       const before = await nodeFileSystem.status(path);
       // The first time it is asked for the sake of the progress.
       if (path === active && ++asked === 2) {
-        for (let i = 0; i < 2; i++)
-          await engine.append(TOPIC, [{ value: randomBytes(3000) }], { partition: 0 });
+        // With times like those of the others, or the first one rolls it.
+        for (const value of ['it grows', randomBytes(4000)])
+          await engine.append(TOPIC, [{ value, timestamp: 1_000_100 }], { partition: 0 });
         await until('it is sealed', () => fs.existsSync(active.replace('.log', '.summary')));
       }
       return before;
