@@ -42,6 +42,9 @@ const HELP = `
 Format: %s value  %S its length  %R its length as 4 bytes  %k key  %K its length  %h headers
         %t topic  %p partition  %o offset  %T timestamp (ms)  %% percent  \\n \\r \\t \\0 \\\\ \\xHH
 
+It follows until Ctrl-C, unless -c, -e or --until end it. Where its reader ends (| head), it learns of that
+with the next record: on an idle topic say -c rather than head.
+
 Times T: 2026-11-21T08:00:00Z, seconds or milliseconds since 1970, or back from now: 15m, 2h, 3d
 
 Examples:
