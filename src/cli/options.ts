@@ -27,15 +27,40 @@ export function parsePositiveNumber(text: string): number {
   return number;
 }
 
-const FACTORS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+// The engine reads settings in the same way. Loading it for this would take longer than what most commands do.
+const SIZE = /^(\d+)\s*(?:b|([kmgt])i?b?)?$/i;
+const SIZE_FACTORS: Readonly<Record<string, number>> = { k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
+const DURATION = /^(\d+)\s*(ms|[smhd])?$/i;
+export const DURATION_FACTORS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 
-/** "65536", "64k", "1m", "1MiB". */
+/** "65536", "64k", "1MiB": bytes. */
 export function parseSize(text: string): number {
-  const match = /^(\d+)\s*(?:([kmg])(?:i?b)?)?$/i.exec(text.trim());
-  const bytes = match === null ? 0 : Number(match[1]) * FACTORS[(match[2] ?? '').toLowerCase()]!;
-  if (!Number.isSafeInteger(bytes) || bytes === 0)
-    throw new InvalidArgumentError('It takes a size such as 64k or 1m.');
+  const bytes = multiplied(SIZE.exec(text.trim()), SIZE_FACTORS);
+  if (bytes === undefined) throw new InvalidArgumentError('It takes a size such as 65536, 64k or 1MiB.');
   return bytes;
+}
+
+/** "5000", "500ms", "30s", "1h": milliseconds. */
+export function parseDuration(text: string): number {
+  const ms = multiplied(DURATION.exec(text.trim()), DURATION_FACTORS);
+  if (ms === undefined)
+    throw new InvalidArgumentError('It takes milliseconds, or a time such as 500ms, 30s or 5m.');
+  return ms;
+}
+
+function multiplied(
+  match: RegExpExecArray | null,
+  factors: Readonly<Record<string, number>>,
+): number | undefined {
+  if (match === null) return undefined;
+  const number = Number(match[1]) * (match[2] === undefined ? 1 : factors[match[2].toLowerCase()]!);
+  return Number.isSafeInteger(number) && number > 0 ? number : undefined;
 }
 
 /** For an option that may be given again: "0,2" and then "5" make [0, 2, 5]. */

@@ -1,13 +1,12 @@
 /** Times as they are typed: what the daemon takes, "now", and durations back from now ("15m", "2h", "3d"). */
 import { UsageError } from './errors.ts';
-
-const UNITS_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+import { DURATION_FACTORS } from './options.ts';
 
 /** Milliseconds since 1970. Throws UsageError. */
 export async function parseTime(text: string, now: number): Promise<number> {
   if (text === 'now') return now;
   const duration = /^(\d{1,9})([smhd])$/.exec(text);
-  if (duration !== null) return now - Number(duration[1]) * UNITS_MS[duration[2]!]!;
+  if (duration !== null) return now - Number(duration[1]) * DURATION_FACTORS[duration[2]!]!;
   const { parseTimestamp } = await import('../server/index.ts');
   const time = parseTimestamp(text);
   if (time !== undefined) return time;

@@ -117,7 +117,7 @@ export const MERGED_PARAMETERS = parameters({
 
 const config = {
   type: 'object',
-  description: 'Settings by name, such as segment.bytes.',
+  description: 'Settings by name, such as segment.bytes. Sizes and times may have units: "64MiB", "7d".',
   additionalProperties: { type: ['string', 'number'] },
 } as const;
 
@@ -138,7 +138,7 @@ export const ALTER_TOPIC_BODY = {
     partitions: { type: 'integer', minimum: 1, description: 'Only more than there are now.' },
     config: {
       ...config,
-      description: 'Settings by name; null takes one back to its default.',
+      description: 'Settings by name, with units as when creating; null takes one back to its default.',
       additionalProperties: { type: ['string', 'number', 'null'] },
     },
   },

@@ -40,6 +40,22 @@ t.test('flags stand over the environment, that over the file, that over defaults
   t.equal(entries.size, allSettings().length);
 });
 
+t.test('sizes and times have units in flags, environment and file', async (t) => {
+  const file = join(t.testdir(), 'seglog.yaml');
+  writeFileSync(file, 'segment.ms: 7d\nhttp:\n  max.body.bytes: 1MiB\n');
+  const config = loadConfig({
+    flags: { 'flush.ms': '500ms', 'checkpoint.bytes': '64KiB' },
+    env: { SEGLOG_SHUTDOWN_TIMEOUT_MS: '1m', SEGLOG_LOG_DIR_RESERVE_BYTES: '2GiB' },
+    file,
+  });
+  t.strictSame(config.topicDefaults, { 'segment.ms': 604_800_000, 'flush.ms': 500 });
+  t.strictSame(config.engineSettings, { 'checkpoint.bytes': 65_536, 'log.dir.reserve.bytes': 2_147_483_648 });
+  t.match(config.settings, { 'shutdown.timeout.ms': 60_000, 'http.max.body.bytes': 1_048_576 });
+  t.throws(() => loadConfig({ env: { SEGLOG_FLUSH_MS: '1 week' } }), {
+    message: /or it with a unit such as 500ms, 30s, 15m, 1h or 7d, not "1 week" \(SEGLOG_FLUSH_MS\)$/,
+  });
+});
+
 t.test('SEGLOG_CONFIG names the file where no argument does; JSON is read too', async (t) => {
   const file = join(t.testdir(), 'seglog.json');
   writeFileSync(file, JSON.stringify({ 'log.level': 'debug', num: { partitions: 3 } }));

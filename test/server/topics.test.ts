@@ -84,6 +84,20 @@ t.test('a topic needs no body, and takes its settings from the defaults', async 
   });
 });
 
+t.test('settings with units come back as numbers', async (t) => {
+  const { ask } = await openApp(t);
+  const url = '/api/topics/t';
+  const config = { 'segment.bytes': '1GiB', 'segment.ms': '1h' };
+  t.match((await ask({ method: 'PUT', url, payload: { config } })).json(), {
+    config: { 'segment.bytes': { value: 1_073_741_824 }, 'segment.ms': { value: 3_600_000 } },
+  });
+  const same = { 'segment.bytes': 1_073_741_824, 'segment.ms': '60m' };
+  t.match(await ask({ method: 'PUT', url, payload: { config: same } }), { statusCode: 200 });
+  t.match((await ask({ method: 'PATCH', url, payload: { config: { 'segment.ms': '7d' } } })).json(), {
+    config: { 'segment.ms': { value: 604_800_000 } },
+  });
+});
+
 t.test('a change that cannot be is refused, and nothing is changed', async (t) => {
   const { ask, engine } = await openApp(t);
   await engine.createTopic('t', { partitions: 2 });

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { ReportedFailure, ServerError } from '../errors.ts';
 import { HttpClient } from '../http-client.ts';
 import type { Io } from '../io.ts';
-import { jsonOption, parsePositiveNumber, type ServerFlag, serverOption } from '../options.ts';
+import { jsonOption, parseDuration, type ServerFlag, serverOption } from '../options.ts';
 import { jsonText } from '../text.ts';
 
 interface HealthFlags extends ServerFlag {
@@ -16,7 +16,7 @@ export function healthCommand(io: Io): Command {
     .description('ask a daemon whether it is ready: exit code 0 if it is, 1 if not')
     .addOption(serverOption())
     .addOption(jsonOption('print its whole answer as JSON'))
-    .option('--timeout-ms <ms>', 'how long to wait for the answer', parsePositiveNumber, 5000)
+    .option('--timeout-ms <time>', 'how long to wait for the answer', parseDuration, 5000)
     .addHelpText(
       'after',
       `

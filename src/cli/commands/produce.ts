@@ -1,7 +1,14 @@
 /** `seglog produce`: sends the lines of standard input or of files to a topic. */
 import { Command, Option } from 'commander';
 import type { Io } from '../io.ts';
-import { collectPairs, parsePositiveNumber, parseSize, parseWholeNumber, serverOption } from '../options.ts';
+import {
+  collectPairs,
+  parseDuration,
+  parsePositiveNumber,
+  parseSize,
+  parseWholeNumber,
+  serverOption,
+} from '../options.ts';
 import type { ProduceOptions } from '../producer.ts';
 
 const HELP = `
@@ -50,7 +57,7 @@ export function produceCommand(io: Io): Command {
     .option('--batch-bytes <size>', 'send at most so much at a time', parseSize, 1024 * 1024)
     .option('--create-topic', 'make the topic if it does not exist')
     .option('--partitions <n>', 'with --create-topic: how many it then gets', parsePositiveNumber)
-    .option('--delivery-timeout-ms <ms>', 'how long to retry what is refused', parsePositiveNumber, 120_000)
+    .option('--delivery-timeout-ms <time>', 'how long to retry what is refused', parseDuration, 120_000)
     .option('-q, --quiet', 'print errors only')
     .addOption(serverOption())
     .addHelpText('after', HELP)

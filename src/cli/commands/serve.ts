@@ -17,13 +17,14 @@ interface ServeFlags {
 }
 
 const HELP = `
-Every setting can be a flag (--segment.bytes 64m), an environment variable (SEGLOG_SEGMENT_BYTES=64m) or a
-line of the file, and counts in that order. --print-config lists them all; an unknown one is refused.
+Every setting can be a flag (--segment.bytes 64MiB), an environment variable (SEGLOG_SEGMENT_BYTES=64MiB) or
+a line of the file, and counts in that order. --print-config lists them all; an unknown one is refused.
+Sizes are bytes, or 64k, 64KiB, 1m, 2GiB; times are milliseconds, or 500ms, 30s, 15m, 1h, 7d.
 
 Examples:
   seglog serve
   seglog serve --data /var/lib/seglog --listen 0.0.0.0:7070 --config /etc/seglog.yaml
-  seglog serve --flush interval --flush.ms 100
+  seglog serve --flush interval --flush.ms 100ms
   seglog serve --print-config`;
 
 export function serveCommand(io: Io): Command {

@@ -24,7 +24,7 @@ export function topicsCommand(io: Io): Command {
 Examples:
   seglog topics create access --partitions 4 --config compression.type=zstd
   seglog topics describe access
-  seglog topics alter access --config segment.bytes=64m --unset compression.type
+  seglog topics alter access --config segment.bytes=64MiB --unset compression.type
   seglog topics list --json`,
   );
   const add = (name: string, description: string, ...examples: string[]) =>
@@ -42,7 +42,7 @@ Examples:
     'create',
     'make a topic; the same again is no error',
     'seglog topics create access',
-    'seglog topics create orders --partitions 4 --config segment.bytes=64m',
+    'seglog topics create orders --partitions 4 --config segment.bytes=64MiB --config segment.ms=1d',
   )
     .argument('<topic>', 'its name: letters, digits, ".", "_" and "-"')
     .option(
@@ -65,7 +65,7 @@ Examples:
     'alter',
     'change settings of a topic, or give it more partitions',
     'seglog topics alter access --partitions 8',
-    'seglog topics alter access --config segment.bytes=64m --unset compression.type',
+    'seglog topics alter access --config segment.bytes=64MiB --unset compression.type',
   )
     .argument('<topic>')
     .option('-p, --partitions <n>', 'how many partitions it shall have: more than now', parsePositiveNumber)

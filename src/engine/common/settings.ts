@@ -5,6 +5,7 @@
  * answer to "where does this value come from" all derive from it.
  */
 import { SeglogError } from './errors.ts';
+import { parseQuantity, QUANTITY_FORMS, type Unit } from './quantities.ts';
 
 export interface IntegerSetting {
   readonly type: 'integer';
@@ -154,7 +155,10 @@ export type SettingValues<T extends SettingTable> = {
 export type TopicSettings = SettingValues<typeof TOPIC_SETTINGS>;
 export type EngineSettings = SettingValues<typeof ENGINE_SETTINGS>;
 
-/** Checks one value given as text or number; throws INVALID_CONFIG that names the setting and what it takes. */
+/**
+ * Checks one value given as text or number; a size or a time may have a unit ("64KiB", "7d"), and becomes bytes or
+ * milliseconds. Throws INVALID_CONFIG that names the setting and what it takes.
+ */
 export function parseSetting(table: SettingTable, name: string, value: unknown): SettingValue {
   const setting = Object.hasOwn(table, name) ? table[name] : undefined;
   if (setting === undefined) {
@@ -166,24 +170,28 @@ export function parseSetting(table: SettingTable, name: string, value: unknown):
     if (typeof value === 'string' && setting.choices.includes(value)) return value;
     throw invalid(name, value, `one of ${setting.choices.join(', ')}`);
   }
-  const number = typeof value === 'number' ? value : parseInteger(value);
-  if (
-    number !== undefined &&
-    Number.isSafeInteger(number) &&
-    number >= setting.min &&
-    number <= setting.max
-  ) {
-    return number;
+  const number = typeof value === 'string' ? parseNumber(value, unitOf(name)) : value;
+  if (typeof number === 'number' && Number.isSafeInteger(number)) {
+    if (number >= setting.min && number <= setting.max) return number;
   }
-  throw invalid(name, value, `a whole number from ${setting.min} to ${setting.max}`);
+  throw invalid(name, value, numberTaken(setting, unitOf(name)));
 }
 
-function parseInteger(value: unknown): number | undefined {
-  if (typeof value !== 'string') return undefined;
-  const match = /^(-?\d+)(?:\s*(k|m|g)i?b?)?$/i.exec(value.trim());
-  if (match === null) return undefined;
-  const unit = { k: KIB, m: MIB, g: GIB }[(match[2] ?? '').toLowerCase()] ?? 1;
-  return Number(match[1]) * unit;
+/** As everywhere in Kafka, a name ends with the unit of its number, if that has one. */
+function unitOf(name: string): Unit | undefined {
+  if (name.endsWith('.bytes')) return 'bytes';
+  return name.endsWith('.ms') ? 'ms' : undefined;
+}
+
+function parseNumber(text: string, unit: Unit | undefined): number | undefined {
+  if (unit !== undefined) return parseQuantity(text, unit);
+  return /^\s*-?\d+\s*$/.test(text) ? Number(text) : undefined;
+}
+
+function numberTaken({ min, max }: IntegerSetting, unit: Unit | undefined): string {
+  if (unit === undefined) return `a whole number from ${min} to ${max}`;
+  const { name, examples } = QUANTITY_FORMS[unit];
+  return `a whole number of ${name} from ${min} to ${max}, or it with a unit such as ${examples}`;
 }
 
 function invalid(name: string, value: unknown, takes: string): SeglogError {

@@ -28,6 +28,15 @@ t.test('values that are taken', async (t) => {
     ['segment.bytes', '64kb', 65_536],
     ['segment.bytes', '1m', 1_048_576],
     ['segment.bytes', '2G', 2_147_483_648],
+    ['segment.bytes', '4096b', 4096],
+    ['segment.bytes', '4096 B', 4096],
+    ['segment.bytes', '1GiB', 1_073_741_824],
+    ['segment.ms', '1000', 1_000],
+    ['segment.ms', '1500ms', 1_500],
+    ['segment.ms', '30s', 30_000],
+    ['segment.ms', '15 m', 900_000],
+    ['segment.ms', '1h', 3_600_000],
+    ['segment.ms', '7D', 604_800_000],
     ['segment.ms', Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
     ['compression.type', 'zstd', 'zstd'],
     ['flush', 'os', 'os'],
@@ -40,7 +49,7 @@ t.test('values that are refused, with what the setting takes', async (t) => {
   for (const value of [4095, 2_147_483_649, -1, 4096.5, Number.NaN, Number.POSITIVE_INFINITY]) {
     t.match(
       refusal(TOPIC_SETTINGS, 'segment.bytes', value),
-      /takes a whole number from 4096 to 2147483648, not /,
+      /takes a whole number of bytes from 4096 to 2147483648, or it with a unit such as 64k, 64KiB, 1m or 2GiB, not /,
     );
   }
   for (const value of [
@@ -58,6 +67,14 @@ t.test('values that are refused, with what the setting takes', async (t) => {
   ]) {
     t.match(refusal(TOPIC_SETTINGS, 'segment.bytes', value), /takes a whole number/, JSON.stringify(value));
   }
+  for (const value of ['999', '1h30m', '1.5h', '-1h', '1w', 'h', '64KiB', '104249991375d']) {
+    t.match(
+      refusal(TOPIC_SETTINGS, 'segment.ms', value),
+      `takes a whole number of milliseconds from 1000 to ${Number.MAX_SAFE_INTEGER}, or it with a unit such as 500ms, 30s, 15m, 1h or 7d, not "${value}"`,
+    );
+  }
+  for (const value of ['1h', '4095', '1.5m', '3g', '64kk', 'k', '64 i b'])
+    t.match(refusal(TOPIC_SETTINGS, 'segment.bytes', value), /takes a whole number of bytes/, value);
   t.equal(
     refusal(TOPIC_SETTINGS, 'flush', 'always'),
     'setting "flush" takes one of sync, interval, os, not "always"',
@@ -67,6 +84,16 @@ t.test('values that are refused, with what the setting takes', async (t) => {
     refusal(TOPIC_SETTINGS, 'flush', 'x'.repeat(10_000)).length < 300,
     'a long value is not repeated in full',
   );
+});
+
+t.test('a number that counts things has no unit', async (t) => {
+  t.equal(parseSetting(ENGINE_SETTINGS, 'max.open.files', ' 4000 '), 4000);
+  for (const value of ['4k', '4s', '4 files']) {
+    t.throws(() => parseSetting(ENGINE_SETTINGS, 'max.open.files', value), {
+      code: 'INVALID_CONFIG',
+      message: `setting "max.open.files" takes a whole number from 16 to 1000000, not "${value}"`,
+    });
+  }
 });
 
 t.test('names that are unknown, with the nearest one', async (t) => {
