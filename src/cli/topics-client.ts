@@ -36,6 +36,9 @@ export interface SegmentInfo {
   sealed: boolean;
 }
 
+/** A hint is not worth a longer wait. */
+const HINT_TIMEOUT_MS = 2_000;
+
 export function topicPath(topic: string): string {
   // A URL with these as a segment would name something else; the daemon judges all other names.
   if (['', '.', '..'].includes(topic)) throw new UsageError(`"${topic}" is no topic name`);
@@ -61,26 +64,30 @@ export async function describeTopic(
   try {
     return await client.json<TopicInfo>('GET', topicPath(topic), options);
   } catch (error) {
-    if (!isUnknownTopic(error)) throw error;
-    const near = await similarTopic(client, topic, options);
-    const hint = near === undefined ? '' : `did you mean "${near}"? If not, `;
-    throw new Error(`there is no topic "${topic}": ${hint}make it with \`seglog topics create ${topic}\``, {
-      cause: error,
-    });
+    throw await explainUnknownTopic(client, topic, error, `make it with \`seglog topics create ${topic}\``);
   }
 }
 
-/** For a hint only: what fails here is not worth a word. */
-async function similarTopic(
+/** When `error` says that the topic does not exist: an Error that says what to do about it; else `error` itself. */
+export async function explainUnknownTopic(
   client: HttpClient,
   topic: string,
-  options?: RequestOptions,
-): Promise<string | undefined> {
+  error: unknown,
+  remedy = 'see `seglog topics list`',
+): Promise<unknown> {
+  if (!isUnknownTopic(error)) return error;
+  const near = await similarTopic(client, topic);
+  const hint = near === undefined ? '' : `did you mean "${near}"? If not, `;
+  return new Error(`there is no topic "${topic}": ${hint}${remedy}`, { cause: error });
+}
+
+/** For a hint only: what fails here is not worth a word. */
+async function similarTopic(client: HttpClient, topic: string): Promise<string | undefined> {
   try {
     // The engine is loaded for this alone: most commands do without it, and start the sooner.
     const [{ nearestName }, topics] = await Promise.all([
       import('../engine/index.ts'),
-      listTopics(client, options),
+      listTopics(client, { timeoutMs: HINT_TIMEOUT_MS }),
     ]);
     return nearestName(
       topic,

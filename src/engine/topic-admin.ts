@@ -170,13 +170,11 @@ export class TopicAdmin {
     config: Record<string, SettingValue>,
   ): TopicDescription {
     const { file } = topic;
-    const sameConfig =
-      Object.keys(config).length === Object.keys(file.config).length &&
-      Object.entries(config).every(([name, value]) => file.config[name] === value);
-    if (file.partitions === partitions && sameConfig) return this.describe(topic);
+    const differences = differencesOf(file, partitions, config);
+    if (differences.length === 0) return this.describe(topic);
     throw new SeglogError(
       'TOPIC_ALREADY_EXISTS',
-      `topic "${file.name}" exists with ${file.partitions} partition(s) and other settings: alter it, or choose another name`,
+      `topic "${file.name}" exists and is another one: ${differences.join('; ')}. Alter it, or choose another name`,
       { topic: file.name, partitions: file.partitions },
     );
   }
@@ -204,6 +202,23 @@ export class TopicAdmin {
       topic.partitions.push(newPartition(this.#context, identity, partition, path));
     }
   }
+}
+
+/** In what a topic that exists is not the one that is asked for. */
+function differencesOf(
+  file: TopicFile,
+  partitions: number,
+  config: Readonly<Record<string, SettingValue>>,
+): string[] {
+  const differences =
+    file.partitions === partitions ? [] : [`it has partitions=${file.partitions}, not ${partitions}`];
+  for (const name of new Set([...Object.keys(file.config), ...Object.keys(config)])) {
+    const [is, asked] = [file.config[name], config[name]];
+    if (is === asked) continue;
+    const present = is === undefined ? `${name} at its default` : `${name}=${is}`;
+    differences.push(`it has ${present}, not ${asked ?? 'the default'}`);
+  }
+  return differences;
 }
 
 function changeConfig(

@@ -84,6 +84,24 @@ t.test('a topic needs no body, and takes its settings from the defaults', async 
   });
 });
 
+t.test('what another topic of the same name has that is asked for otherwise is named', async (t) => {
+  const { ask } = await openApp(t);
+  const url = '/api/topics/t';
+  const put = async (payload: object) => (await ask({ method: 'PUT', url, payload })).problem;
+  await put({ partitions: 3, config: { 'segment.bytes': '1m', flush: 'os' } });
+  t.match(await put({ partitions: 4, config: { 'segment.bytes': '2m', 'compression.type': 'zstd' } }), {
+    code: 'topic_exists',
+    detail:
+      'topic "t" exists and is another one: it has partitions=3, not 4; it has segment.bytes=1048576, not 2097152; ' +
+      'it has flush=os, not the default; it has compression.type at its default, not zstd. Alter it, or choose another name',
+    topic: 't',
+    partitions: 3,
+  });
+  t.match(await put({ partitions: 3, config: { 'segment.bytes': '1m', flush: 'sync' } }), {
+    detail: /another one: it has flush=os, not sync\. Alter it/,
+  });
+});
+
 t.test('settings with units come back as numbers', async (t) => {
   const { ask } = await openApp(t);
   const url = '/api/topics/t';

@@ -5,7 +5,14 @@ import { HttpClient } from '../http-client.ts';
 import type { Io } from '../io.ts';
 import { collectPairs, jsonOption, parsePositiveNumber, type ServerFlag, serverOption } from '../options.ts';
 import { bytesFor, count, jsonText, range, table } from '../text.ts';
-import { describeTopic, listSegments, listTopics, type TopicInfo, topicPath } from '../topics-client.ts';
+import {
+  describeTopic,
+  explainUnknownTopic,
+  listSegments,
+  listTopics,
+  type TopicInfo,
+  topicPath,
+} from '../topics-client.ts';
 
 interface OutputFlags extends ServerFlag {
   json?: boolean;
@@ -197,18 +204,24 @@ async function alter(topic: string, flags: SpecFlags & { unset?: string[] }, io:
   }
   const client = new HttpClient(flags.server, io.env);
   const body = { partitions: flags.partitions, config };
-  const info = await client.json<TopicInfo>('PATCH', topicPath(topic), { body }).catch((error: unknown) => {
-    if (!(error instanceof ServerError && error.code === 'invalid_partitions')) throw error;
-    throw new UsageError(
-      `topic "${topic}" cannot have ${count(flags.partitions ?? 0, 'partition')}: ${error.message}`,
-    );
-  });
+  const info = await client
+    .json<TopicInfo>('PATCH', topicPath(topic), { body })
+    .catch(async (error: unknown) => {
+      if (!(error instanceof ServerError && error.code === 'invalid_partitions'))
+        throw await explainUnknownTopic(client, topic, error);
+      throw new UsageError(
+        `topic "${topic}" cannot have ${count(flags.partitions ?? 0, 'partition')}: ${error.message}`,
+      );
+    });
   if (flags.json) io.stdout.write(jsonText(io.stdout, info));
   else io.stderr.write(`changed topic ${topic}; \`seglog topics describe ${topic}\` shows it\n`);
 }
 
 async function remove(topic: string, flags: OutputFlags, io: Io): Promise<void> {
-  await new HttpClient(flags.server, io.env).request('DELETE', topicPath(topic));
+  const client = new HttpClient(flags.server, io.env);
+  await client.request('DELETE', topicPath(topic)).catch(async (error: unknown) => {
+    throw await explainUnknownTopic(client, topic, error);
+  });
   if (flags.json) io.stdout.write(jsonText(io.stdout, { deleted: topic }));
   else io.stderr.write(`removed topic ${topic}\n`);
 }

@@ -97,6 +97,15 @@ t.test('an unknown topic that is nearly a known one is taken for a slip', async 
       /^seglog: there is no topic "webb": did you mean "web"\? If not, make it with `seglog topics create webb`/,
   });
   t.notMatch((await topics('describe', 'orders')).stderr, /did you mean/);
+  for (const args of [
+    ['alter', 'webb', '-p', '4'],
+    ['delete', 'webb'],
+  ]) {
+    t.match(await topics(...args), {
+      code: 1,
+      stderr: 'seglog: there is no topic "webb": did you mean "web"? If not, see `seglog topics list`\n',
+    });
+  }
 });
 
 t.test('alter sends what is to change, and nulls for what is unset', async (t) => {
@@ -126,7 +135,10 @@ t.test('delete removes', async (t) => {
   daemon.addTopic('a');
   t.match(await topics('delete', 'a'), { code: 0, stderr: 'removed topic a\n' });
   t.equal(daemon.topics.size, 0);
-  t.match(await topics('delete', 'a'), { code: 1 });
+  t.match(await topics('delete', 'a'), {
+    code: 1,
+    stderr: 'seglog: there is no topic "a": see `seglog topics list`\n',
+  });
 });
 
 t.test('names that would lead elsewhere are not sent', async (t) => {
