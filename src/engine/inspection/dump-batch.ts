@@ -1,5 +1,6 @@
 /** Batches and their records as dump shows them, for segments and for the journal. */
 import { isUtf8 } from 'node:buffer';
+import { counted } from '../common/counted.ts';
 import { isSeglogError } from '../common/errors.ts';
 import {
   BATCH_HEADER_BYTES,
@@ -39,7 +40,7 @@ export function batchItem(
     checks: fault ?? 'ok',
   };
   const line =
-    `batch at ${position}: offsets ${data.baseOffset}-${data.lastOffset}, ${data.records} records, ${data.bytes} bytes, ` +
+    `batch at ${position}: offsets ${data.baseOffset}-${data.lastOffset}, ${counted(data.records, 'record')}, ${counted(data.bytes, 'byte')}, ` +
     `${data.baseTimestamp} to ${data.maxTimestamp}, ${data.codec}, floor ${data.durableFloor}, ` +
     (fault === null ? 'ok' : `BAD ${fault}`);
   return dumpItem('batch', line, data, fault !== null);

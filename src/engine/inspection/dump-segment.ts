@@ -1,5 +1,6 @@
 /** Dumping a segment: its header, then batch after batch. Behind damage it goes on where valid batches go on. */
 import { basename } from 'node:path';
+import { counted } from '../common/counted.ts';
 import { readFully } from '../files/file-operations.ts';
 import type { FileHandle } from '../files/file-system.ts';
 import { parseNumberedName, SEGMENT_SUFFIX } from '../files/log-file-names.ts';
@@ -47,8 +48,12 @@ export async function* dumpSegment(
     total.damagedBytes += end - scanner.position;
     scanner.position = end;
   }
-  const damage = total.damagedBytes > 0 ? `, ${total.damagedBytes} bytes damaged` : '';
-  yield dumpItem('end', `${total.batches} batches, ${total.records} records${damage}`, total);
+  const damage = total.damagedBytes > 0 ? `, ${counted(total.damagedBytes, 'byte')} damaged` : '';
+  yield dumpItem(
+    'end',
+    `${counted(total.batches, 'batch', 'batches')}, ${counted(total.records, 'record')}${damage}`,
+    total,
+  );
 }
 
 function headerItem(bytes: Buffer): DumpItem {
@@ -79,7 +84,7 @@ async function faultItem(
     if (end <= found) return { item: batchItem(header, 0, position, fault), end };
   }
   const bytes = found - position;
-  const line = `bytes ${position} to ${found} (${bytes} bytes) are no valid batch: ${fault}`;
+  const line = `bytes ${position} to ${found} (${counted(bytes, 'byte')}) are no valid batch: ${fault}`;
   const data = { startPosition: position, endPosition: found, bytes, checks: fault };
   return { item: dumpItem('fault', line, data, true), end: found };
 }

@@ -1,5 +1,6 @@
 /** Dumping the small files: indexes, sidecars and JSON files. */
 import { basename } from 'node:path';
+import { counted } from '../common/counted.ts';
 import { CleanMarker } from '../directory/clean-marker.ts';
 import { OFFSET_INDEX_SUFFIX, parseNumberedName, TIME_INDEX_SUFFIX } from '../files/log-file-names.ts';
 import { decodeJsonFile } from '../format/json-file.ts';
@@ -41,7 +42,7 @@ function baseOffsetOf(path: string, bytes: Buffer, suffix: string): number {
 }
 
 function indexHeader(entries: number, coveredEndOffset: number, coveredEndPosition: number): DumpItem {
-  const line = `header: ${entries} entries for the log below offset ${coveredEndOffset}, position ${coveredEndPosition}, ok`;
+  const line = `header: ${counted(entries, 'entry', 'entries')} for the log below offset ${coveredEndOffset}, position ${coveredEndPosition}, ok`;
   return dumpItem('header', line, { entries, coveredEndOffset, coveredEndPosition, checks: 'ok' });
 }
 

@@ -2,6 +2,7 @@
  * What one segment really holds, and whether the files beside it say the same: fed with the batches of the segment in
  * order, in bounded memory.
  */
+import { counted } from '../common/counted.ts';
 import { readWholeFile } from '../files/file-operations.ts';
 import type { FileSystem } from '../files/file-system.ts';
 import { offsetIndexPath, summaryPath, timeIndexPath } from '../files/log-file-names.ts';
@@ -141,7 +142,8 @@ export class SegmentSurvey {
       return sealed ? [{ path, kind: 'stale', message }] : [];
     }
     if (wrongEntries === 0) return [];
-    return [{ path, kind: 'wrong', message: `${wrongEntries} entries of ${name} lead to wrong places` }];
+    const wrong = counted(wrongEntries, 'wrong entry', 'wrong entries');
+    return [{ path, kind: 'wrong', message: `${name} has ${wrong}, which would lead reads astray` }];
   }
 
   #summaryProblems(sealed: boolean, intact: boolean): DerivedProblem[] {

@@ -6,6 +6,7 @@
  * cannot change is checked: sealed segments, and active ones up to their partition's checkpoint.
  */
 
+import { counted } from '../common/counted.ts';
 import { errnoOf, isSeglogError } from '../common/errors.ts';
 import { silentLogger } from '../common/logger.ts';
 import type { TopicFile } from '../directory/topic.ts';
@@ -172,7 +173,7 @@ class Verification {
       if (partition < inUse) continue;
       const path = partitionDirectory(directory, partition);
       const empty = (await this.#fileSystem.list(path)).length === 0;
-      const message = `topic.json knows ${file.partitions} partitions, and this is none of them`;
+      const message = `topic.json knows ${counted(file.partitions, 'partition')}, and this is none of them`;
       this.#findings.add(empty ? 'note' : 'damage', path, message, { topic: name, partition });
     }
   }

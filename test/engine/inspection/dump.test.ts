@@ -64,7 +64,14 @@ t.test('records, as text or as base64', async (t) => {
   await engine.append('bytes', [{ value: Buffer.from([0xf5, 0x00]), key: null, headers, timestamp: 7 }]);
   await engine.close();
   const path = join(directory, 'topics/bytes/0/00000000000000000000.log');
-  const [record] = (await dump(path, true)).filter(({ kind }) => kind === 'record');
+  const all = await dump(path, true);
+  t.match(all.find(({ kind }) => kind === 'batch')!.line, /offsets 0-0, 1 record, \d+ bytes, /);
+  t.equal(all.at(-1)!.line, '1 batch, 1 record');
+  t.match(
+    (await dump(path.replace('.log', '.index')))[1]!.line,
+    /^header: 1 entry for the log below offset 1,/,
+  );
+  const [record] = all.filter(({ kind }) => kind === 'record');
   t.same(record!.data, {
     kind: 'record',
     offset: 0,
