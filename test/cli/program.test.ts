@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import type { Command } from 'commander';
 import t from 'tap';
@@ -48,6 +49,24 @@ t.test('a command that talks to a daemon takes --server', async (t) => {
       command.options.some((each) => each.long === '--server'),
       command.name(),
     );
+  }
+});
+
+t.test('the README names each command, and no command or flag that does not exist', async (t) => {
+  const page = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const rows = [...page.matchAll(/^\| `seglog (\w+)` \| (.*) \|$/gm)];
+  t.same(
+    rows.map(([, name]) => name),
+    shown(program).map((each) => each.name()),
+  );
+  for (const [, name, text] of rows) {
+    const command = program.commands.find((each) => each.name() === name)!;
+    for (const [flag] of text!.matchAll(/--[a-z-]+/g)) {
+      t.ok(
+        command.options.some(({ long }) => long === flag),
+        `${name} ${flag}`,
+      );
+    }
   }
 });
 
