@@ -117,7 +117,8 @@ export class SegmentMaintenance {
   async #checkpoint(partition: PartitionLog, state: SyncedState): Promise<void> {
     const { fileSystem } = partition.context;
     const active = partition.segments.find((segment) => segment.baseOffset === state.stats.baseOffset);
-    const indexes = active?.indexWriter?.indexes;
+    // One that has no file yet has nothing to be indexed either.
+    const indexes = active?.exists ? active.indexWriter?.indexes : undefined;
     await replaceFiles(fileSystem, [
       ...(indexes === undefined ? [] : indexFiles(partition.directory, indexes, state.stats)),
       checkpointFile(partition.directory, {
