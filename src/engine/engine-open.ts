@@ -169,7 +169,11 @@ async function openTopics(
       });
     }
   }
-  await openAll(jobs, context.settings['recovery.parallel.partitions']);
+  try {
+    await openAll(jobs, context.settings['recovery.parallel.partitions']);
+  } finally {
+    await (await replay)?.close();
+  }
   return { topics, keepJournal };
 }
 

@@ -167,16 +167,18 @@ const IN_THE_SOURCE: Row[] = [
       ],
       [
         'recovery/journal-recovery.ts',
-        'batches.set(facts.baseOffset, { facts, read });',
-        `batches.set(facts.baseOffset, { facts, read });
-         const baseOffset = facts.nextOffset;
-         const again = { ...facts, baseOffset, nextOffset: baseOffset + facts.records };
-         const readAgain = async () => {
-           const bytes = Buffer.from(await read());
-           stampBatch(bytes, baseOffset, 0);
-           return bytes;
-         };
-         batches.set(baseOffset, { facts: again, read: readAgain });`,
+        'owner.batches++;',
+        `const again = batchNextOffset(bytes, batchAt);
+         const end = 2 * again - batchBaseOffset(bytes, batchAt);
+         const place = position + batchAt - at;
+         owner.last = this.#places.add(again, end, this.#paths.length - 1, place, batchBytes, owner.last);
+         owner.batches += 2;`,
+      ],
+      [
+        'recovery/journal-recovery.ts',
+        'if (valid && batchBaseOffset(batch, 0) === baseOffset) return batch;',
+        `if (batchBaseOffset(batch, 0) !== baseOffset) stampBatch(batch, baseOffset, 0);
+         return batch;`,
       ],
     ),
     journalScenario,

@@ -12,18 +12,13 @@ import {
   findBatch,
 } from '../../src/engine/format/record-batch.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from '../../src/engine/format/segment-header.ts';
-import {
-  type Clock,
-  decodeRecords,
-  Engine,
-  type FileHandle,
-  isSeglogError,
-  verifyDirectory,
-} from '../../src/engine/index.ts';
+import { type Clock, decodeRecords, Engine, isSeglogError, verifyDirectory } from '../../src/engine/index.ts';
+import { JournaledBatches } from '../../src/engine/recovery/journaled-batches.ts';
 import { scanTail } from '../../src/engine/recovery/recovery-scan.ts';
 import { emptyStats, LogSegment } from '../../src/engine/segment/log-segment.ts';
 import { Random } from '../crash/sim/random.ts';
 import { SimFileSystem } from '../crash/sim-file-system.ts';
+import { memoryFile } from '../helpers/memory-file.ts';
 import { sampleValue } from '../helpers/sample-log.ts';
 import { testSeed, testSize } from '../helpers/test-size.ts';
 
@@ -128,16 +123,7 @@ t.test('every truncation is noticed, and what is whole before it is found', asyn
 
 /** The scan of recovery over a byte image, with everything known to be synced. */
 async function scan(image: Buffer) {
-  const file: FileHandle = {
-    path: sample.path,
-    read: async (buffer, offset, length, position) =>
-      image.copy(buffer, offset, position, Math.min(image.length, position + length)),
-    write: async () => 0,
-    sync: async () => {},
-    truncate: async () => {},
-    size: async () => image.length,
-    close: async () => {},
-  };
+  const file = memoryFile(image, sample.path);
   const segment = new LogSegment(sample.path, { ...emptyStats(0), bytes: image.length }, true);
   const endOffset = batches.at(-1)!.nextOffset;
   return scanTail({
@@ -149,7 +135,7 @@ async function scan(image: Buffer) {
     position: SEGMENT_HEADER_BYTES,
     offset: 0,
     recoveryPoint: endOffset,
-    journaled: new Map(),
+    journaled: JournaledBatches.NONE,
     gaps: [],
   });
 }

@@ -7,7 +7,7 @@ import { CleanMarker } from '../../src/engine/directory/clean-marker.ts';
 import { decodeTopicFile } from '../../src/engine/directory/topic.ts';
 import { checksumInto } from '../../src/engine/format/checksum.ts';
 import { writeFileHeader } from '../../src/engine/format/file-header.ts';
-import { decodeJournal, decodeJournalHeader } from '../../src/engine/format/journal-format.ts';
+import { decodeJournalHeader } from '../../src/engine/format/journal-format.ts';
 import { decodeJsonFile, encodeJsonFile } from '../../src/engine/format/json-file.ts';
 import { OffsetIndex } from '../../src/engine/format/offset-index.ts';
 import { batchSize, checkBatch, findBatch } from '../../src/engine/format/record-batch.ts';
@@ -27,6 +27,7 @@ import { decodeSummary } from '../../src/engine/segment/segment-files.ts';
 import { Random } from '../crash/sim/random.ts';
 import { SimFileSystem } from '../crash/sim-file-system.ts';
 import { collectGarbage } from '../helpers/collect-garbage.ts';
+import { journalContent } from '../helpers/journal-frames.ts';
 import { mutate, mutateJson } from '../helpers/mutations.ts';
 import { sampleValue } from '../helpers/sample-log.ts';
 import { testSeed, testSize } from '../helpers/test-size.ts';
@@ -81,9 +82,9 @@ const paths = whole
 const pathOf = (suffix: string) => paths.find((path) => path.endsWith(suffix))!;
 
 /** Only SeglogErrors are answers. */
-function parse(decode: () => unknown): void {
+async function parse(decode: () => unknown): Promise<void> {
   try {
-    decode();
+    await decode();
   } catch (error) {
     if (!isSeglogError(error)) throw error;
   }
@@ -147,10 +148,10 @@ const PARSERS: [suffix: string, decode: (bytes: Buffer) => unknown][] = [
   ['gaps.json', (bytes) => decodeGaps(bytes, 'gaps.json', { topicId: '0'.repeat(32), partition: 0 })],
   [
     '.journal',
-    (bytes) => {
+    async (bytes) => {
       decodeJournalHeader(bytes);
       const sequence = bytes.length < 24 ? 0 : bytes.readUInt8(16);
-      for (const { entries } of decodeJournal(bytes, sequence).frames)
+      for (const { entries } of (await journalContent(bytes, sequence)).frames)
         for (const { batch } of entries) decodeRecords([batch], 0);
     },
   ],
@@ -176,12 +177,12 @@ for (const [suffix, decode] of PARSERS) {
     const random = new Random(testSeed, suffix);
     collectGarbage();
     const before = process.resourceUsage().maxRSS;
-    parse(() => decode(whole.contents(path)));
+    await parse(() => decode(whole.contents(path)));
     for (let i = 0; i < 800 * testSize; i++) {
       if (i % 64 === 0) collectGarbage();
       const bytes = changed(path, random);
       try {
-        parse(() => decode(bytes));
+        await parse(() => decode(bytes));
       } catch (error) {
         t.fail(`run ${i}, seed ${testSeed}: ${(error as Error).stack}`);
       }
@@ -241,7 +242,7 @@ async function useEngine(files: SimFileSystem): Promise<void> {
           return { chunks: [], nextOffset: error.details.endOffset };
         throw error;
       });
-      parse(() => decodeRecords(chunks, offset));
+      await parse(() => decodeRecords(chunks, offset));
       if (nextOffset <= offset) throw new Error(`a read at ${offset} leads to ${nextOffset}`);
       offset = nextOffset;
     }

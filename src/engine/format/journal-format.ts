@@ -32,9 +32,10 @@ const FORMAT: FileFormat = { magic: 'SLJO', version: JOURNAL_VERSION, name: 'a j
 /** Bytes of the file header that its checksum protects. */
 const PROTECTED_BYTES = 32;
 const FRAME_MAGIC = 0xf7a35e1d;
-const FRAME_HEADER_BYTES = 48;
+export const FRAME_HEADER_BYTES = 48;
 const ENTRY_BYTES = 32;
-const ALIGNMENT = 512;
+/** Frames begin at multiples of this. */
+export const FRAME_ALIGNMENT = 512;
 const BATCH_CHECKSUM_POSITION = 8;
 
 /** One batch of a frame and where it belongs. */
@@ -66,8 +67,8 @@ export function frameBytes(batches: number, batchBytes: number): number {
   return alignUp(FRAME_HEADER_BYTES + batches * ENTRY_BYTES + batchBytes);
 }
 
-function alignUp(bytes: number): number {
-  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+export function alignUp(bytes: number): number {
+  return Math.ceil(bytes / FRAME_ALIGNMENT) * FRAME_ALIGNMENT;
 }
 
 /** Header and table of a frame; the batches themselves follow it as they are. */
@@ -97,121 +98,51 @@ export function encodeFrameHead(
   return head;
 }
 
-export interface JournalFrame {
-  position: number;
-  /** Where the next frame begins. */
-  end: number;
-  entries: JournalEntry[];
-  /** Batches that fail their checks: what the table says of them. */
-  lost: LostEntry[];
+/**
+ * How many bytes the header and the table of a frame take, as its header claims; 0 where no frame of this file begins. The
+ * header must be in `bytes`, where the frame begins at `at`.
+ */
+export function frameHeadBytes(bytes: Buffer, at: number, sequence: number, position: number): number {
+  if (bytes.readUInt32LE(at) !== FRAME_MAGIC) return 0;
+  if (readU64(bytes, at + 16) !== sequence || readU64(bytes, at + 24) !== position) return 0;
+  return FRAME_HEADER_BYTES + bytes.readUInt32LE(at + 4) * ENTRY_BYTES;
 }
 
-export interface LostEntry {
-  topicId: Buffer;
-  partition: number;
-  /** Bytes of the batch. */
-  bytes: number;
-  /** A later batch of the same partition in this frame is intact: what is missing before it is known. */
-  followed: boolean;
+/** How many bytes the whole frame takes, without padding; 0 when its head fails its checks. All of the head must be in `bytes`. */
+export function checkedFrameBytes(bytes: Buffer, at: number, headBytes: number): number {
+  if (!checksumMatches(bytes.subarray(at + 16, at + headBytes), bytes, at + 8)) return 0;
+  let total = headBytes;
+  for (let entry = at + FRAME_HEADER_BYTES; entry < at + headBytes; entry += ENTRY_BYTES)
+    total += bytes.readUInt32LE(entry + 20);
+  return total;
 }
 
-/** The frame at `position` of a journal file, or undefined when there is none of this sequence. */
-export function decodeFrame(file: Buffer, position: number, sequence: number): JournalFrame | undefined {
-  if (position + FRAME_HEADER_BYTES > file.length || file.readUInt32LE(position) !== FRAME_MAGIC)
-    return undefined;
-  const count = file.readUInt32LE(position + 4);
-  const tableEnd = position + FRAME_HEADER_BYTES + count * ENTRY_BYTES;
-  if (tableEnd > file.length) return undefined;
-  if (!checksumMatches(file.subarray(position + 16, tableEnd), file, position + 8)) return undefined;
-  if (readU64(file, position + 16) !== sequence || readU64(file, position + 24) !== position)
-    return undefined;
-  return decodeEntries(file, position, count, tableEnd);
-}
+/** An entry of a frame as it lies in memory: where its topic id is, its partition, and where its batch is and whether it is intact. */
+export type EntryVisitor = (
+  topicIdAt: number,
+  partition: number,
+  batchAt: number,
+  batchBytes: number,
+  index: number,
+) => void;
 
-function decodeEntries(
-  file: Buffer,
-  position: number,
-  count: number,
-  tableEnd: number,
-): JournalFrame | undefined {
-  const entries: JournalEntry[] = [];
-  const lost: LostEntry[] = [];
-  let batchAt = tableEnd;
+/** Goes through the entries of a frame of which all bytes are at hand. */
+export function visitEntries(bytes: Buffer, at: number, visit: EntryVisitor): void {
+  const count = bytes.readUInt32LE(at + 4);
+  let batchAt = at + FRAME_HEADER_BYTES + count * ENTRY_BYTES;
   for (let i = 0; i < count; i++) {
-    const at = position + FRAME_HEADER_BYTES + i * ENTRY_BYTES;
-    const bytes = file.readUInt32LE(at + 20);
-    const batchEnd = batchAt + bytes;
-    if (batchEnd > file.length) return undefined;
-    const topicId = file.subarray(at, at + 16);
-    const partition = file.readUInt32LE(at + 16);
-    if (isBoundBatch(file, batchAt, batchEnd, at + 24)) {
-      entries.push({ topicId, partition, batch: file.subarray(batchAt, batchEnd) });
-      for (const before of lost)
-        before.followed ||= before.partition === partition && before.topicId.equals(topicId);
-    } else {
-      lost.push({ topicId, partition, bytes, followed: false });
-    }
-    batchAt = batchEnd;
+    const entry = at + FRAME_HEADER_BYTES + i * ENTRY_BYTES;
+    const batchBytes = bytes.readUInt32LE(entry + 20);
+    visit(entry, bytes.readUInt32LE(entry + 16), batchAt, batchBytes, i);
+    batchAt += batchBytes;
   }
-  return { position, end: alignUp(batchAt), entries, lost };
 }
 
-function isBoundBatch(file: Buffer, at: number, end: number, checksumAt: number): boolean {
-  if (checkBatch(file, at, end) !== null || batchSize(file, at) !== end - at) return false;
-  return (
-    file.compare(
-      file,
-      checksumAt,
-      checksumAt + 8,
-      at + BATCH_CHECKSUM_POSITION,
-      at + BATCH_CHECKSUM_POSITION + 8,
-    ) === 0
-  );
-}
-
-export interface JournalContent {
-  frames: JournalFrame[];
-  /** Frames that were durable once and are damaged now, wholly or in part. */
-  damaged: DamagedFrame[];
-  /** A frame at the end of which not all batches are intact: it was never acknowledged. */
-  unfinished: JournalFrame | undefined;
-}
-
-export interface DamagedFrame {
-  position: number;
-  end: number;
-  /** The batches that are lost; null when not even the table can be read. */
-  lost: LostEntry[] | null;
-}
-
-/** All frames of one file's present life, in order. */
-export function decodeJournal(file: Buffer, sequence: number): JournalContent {
-  const frames: JournalFrame[] = [];
-  const damaged: DamagedFrame[] = [];
-  let position = JOURNAL_HEADER_BYTES;
-  while (position < file.length) {
-    const frame = decodeFrame(file, position, sequence);
-    if (frame !== undefined) {
-      frames.push(frame);
-      position = frame.end;
-      continue;
-    }
-    const next = findFrame(file, position + ALIGNMENT, sequence);
-    if (next < 0) break;
-    damaged.push({ position, end: next, lost: null });
-    position = next;
-  }
-  // The last frame was acknowledged only if all of it is there.
-  const unfinished = (frames.at(-1)?.lost.length ?? 0) > 0 ? frames.pop() : undefined;
-  for (const { position, end, lost } of frames) if (lost.length > 0) damaged.push({ position, end, lost });
-  return { frames, damaged: damaged.sort((a, b) => a.position - b.position), unfinished };
-}
-
-function findFrame(file: Buffer, from: number, sequence: number): number {
-  const magic = Buffer.alloc(4);
-  magic.writeUInt32LE(FRAME_MAGIC);
-  for (let at = file.indexOf(magic, from); at >= 0; at = file.indexOf(magic, at + 1)) {
-    if (at % ALIGNMENT === 0 && decodeFrame(file, at, sequence) !== undefined) return at;
-  }
-  return -1;
+/** Whether the batch of an entry is valid, and the one that was written with this frame. */
+export function isBoundBatch(bytes: Buffer, entryAt: number, batchAt: number, batchBytes: number): boolean {
+  const end = batchAt + batchBytes;
+  if (checkBatch(bytes, batchAt, end) !== null || batchSize(bytes, batchAt) !== batchBytes) return false;
+  for (let i = 0; i < 8; i++)
+    if (bytes[entryAt + 24 + i] !== bytes[batchAt + BATCH_CHECKSUM_POSITION + i]) return false;
+  return true;
 }

@@ -1,67 +1,69 @@
 /** Dumping a journal file: its header, then the frames of its present life with the batches in each. */
 import { basename } from 'node:path';
+import { readFully } from '../files/file-operations.ts';
+import type { FileHandle } from '../files/file-system.ts';
 import { JOURNAL_SUFFIX, parseNumberedName } from '../files/log-file-names.ts';
-import {
-  type DamagedFrame,
-  decodeJournal,
-  decodeJournalHeader,
-  type JournalFrame,
-  type LostEntry,
-} from '../format/journal-format.ts';
+import { decodeJournalHeader, JOURNAL_HEADER_BYTES, visitEntries } from '../format/journal-format.ts';
+import { JournalScanner, type LostFrame, type ScannedFrame } from '../recovery/journal-scanner.ts';
 import { batchItem, recordItems } from './dump-batch.ts';
 import { type DumpItem, dumpItem } from './dump-item.ts';
 
-export function* dumpJournal(path: string, bytes: Buffer, records: boolean): Generator<DumpItem> {
-  const stored = decodeJournalHeader(bytes);
+export async function* dumpJournal(
+  path: string,
+  file: FileHandle,
+  size: number,
+  records: boolean,
+): AsyncGenerator<DumpItem> {
+  const stored = decodeJournalHeader(await readFully(file, JOURNAL_HEADER_BYTES, 0));
   const sequence = stored ?? parseNumberedName(basename(path), JOURNAL_SUFFIX) ?? 0;
   if (stored === undefined) yield dumpItem('header', 'header: BAD', { checks: 'bad' }, true);
   else yield dumpItem('header', `header: sequence ${sequence}, ok`, { sequence, checks: 'ok' });
-  const { frames, damaged, unfinished } = decodeJournal(bytes, sequence);
-  const unreadable = damaged.filter(({ lost }) => lost === null);
-  for (const frame of frames) {
-    while (unreadable.length > 0 && unreadable[0]!.position < frame.position)
-      yield damagedFrame(unreadable.shift()!);
-    yield* frameItems(frame, bytes, frame.lost.length > 0, records);
+  const scanner = new JournalScanner(file, sequence, size);
+  const total = { frames: 0, batches: 0 };
+  for (;;) {
+    const frame = await scanner.next();
+    if (frame === undefined) break;
+    if (frame.kind === 'lost') {
+      yield lostFrame(frame);
+      continue;
+    }
+    if (frame.kind === 'unfinished') yield unfinishedFrame(frame);
+    yield* frameItems(scanner, frame, records);
+    if (frame.kind === 'unfinished') continue;
+    total.frames++;
+    total.batches += frame.entries - frame.lost;
   }
-  if (unfinished !== undefined) {
-    yield dumpItem('fault', `the frame at ${unfinished.position} is unfinished: its batches do not count`, {
-      startPosition: unfinished.position,
-      endPosition: unfinished.end,
-      checks: 'unfinished',
-    });
-    yield* frameItems(unfinished, bytes, false, records);
-  }
-  const batches = frames.reduce((sum, { entries }) => sum + entries.length, 0);
-  yield dumpItem('end', `${frames.length} frames, ${batches} batches`, { frames: frames.length, batches });
+  yield dumpItem('end', `${total.frames} frames, ${total.batches} batches`, total);
 }
 
-function damagedFrame({ position, end }: DamagedFrame): DumpItem {
+function lostFrame({ position, end }: LostFrame): DumpItem {
   const line = `bytes ${position} to ${end} are no valid frame`;
   return dumpItem('fault', line, { startPosition: position, endPosition: end, checks: 'bad' }, true);
 }
 
-function* frameItems(
-  frame: JournalFrame,
-  file: Buffer,
-  damaged: boolean,
-  records: boolean,
-): Generator<DumpItem> {
-  const { position, end, entries, lost } = frame;
-  const data = { position, end, batches: entries.length, lostBatches: lost.length };
-  const missing = lost.length > 0 ? `, ${lost.length} batches BAD` : ', ok';
-  yield dumpItem('frame', `frame at ${position}: ${entries.length} batches${missing}`, data, damaged);
-  for (const { topicId, partition, batch } of entries) {
-    const owner = { topicId: topicId.toString('hex'), partition };
-    const item = batchItem(batch, 0, batch.byteOffset - file.byteOffset);
-    const line = ` topic id ${owner.topicId}, partition ${partition}: ${item.line}`;
-    yield dumpItem('entry', line, { ...owner, ...item.data, kind: 'entry' });
-    if (records) yield* recordItems(batch, 0);
-  }
-  for (const entry of lost) yield lostItem(entry, damaged);
+function unfinishedFrame({ position, end }: ScannedFrame): DumpItem {
+  const line = `the frame at ${position} is unfinished: its batches do not count`;
+  return dumpItem('fault', line, { startPosition: position, endPosition: end, checks: 'unfinished' });
 }
 
-function lostItem({ topicId, partition, bytes }: LostEntry, damaged: boolean): DumpItem {
-  const owner = { topicId: topicId.toString('hex'), partition };
-  const line = ` topic id ${owner.topicId}, partition ${partition}: a batch of ${bytes} bytes, BAD`;
-  return dumpItem('entry', line, { ...owner, bytes, checks: 'bad' }, damaged);
+function* frameItems(scanner: JournalScanner, frame: ScannedFrame, records: boolean): Generator<DumpItem> {
+  const { kind, position, end, bytes, at, entries, lost } = frame;
+  const damaged = lost > 0 && kind === 'frame';
+  const data = { position, end, batches: entries - lost, lostBatches: lost };
+  const missing = lost > 0 ? `, ${lost} batches BAD` : ', ok';
+  yield dumpItem('frame', `frame at ${position}: ${entries - lost} batches${missing}`, data, damaged);
+  const items: Iterable<DumpItem>[] = [];
+  visitEntries(bytes, at, (topicIdAt, partition, batchAt, batchBytes, index) => {
+    const owner = { topicId: bytes.toString('hex', topicIdAt, topicIdAt + 16), partition };
+    const name = ` topic id ${owner.topicId}, partition ${partition}`;
+    if (!scanner.isIntact(index)) {
+      const line = `${name}: a batch of ${batchBytes} bytes, BAD`;
+      items.push([dumpItem('entry', line, { ...owner, bytes: batchBytes, checks: 'bad' }, damaged)]);
+      return;
+    }
+    const item = batchItem(bytes, batchAt, position + batchAt - at);
+    items.push([dumpItem('entry', `${name}: ${item.line}`, { ...owner, ...item.data, kind: 'entry' })]);
+    if (records) items.push(recordItems(bytes, batchAt));
+  });
+  for (const each of items) yield* each;
 }

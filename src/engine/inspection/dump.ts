@@ -59,7 +59,8 @@ export async function* dumpFile(path: string, options: DumpOptions = {}): AsyncG
     const kind = await kindOf(path, file);
     yield dumpItem('file', `${path}: ${kind}, ${size} bytes`, { path, type: kind, bytes: size });
     if (kind === 'segment') yield* dumpSegment(path, file, size, records);
-    else yield* dumpWhole(kind, path, await readFully(file, size, 0), records);
+    else if (kind === 'journal') yield* dumpJournal(path, file, size, records);
+    else yield* dumpWhole(kind, path, await readFully(file, size, 0));
   } finally {
     await file.close();
   }
@@ -77,14 +78,12 @@ async function kindOf(path: string, file: FileHandle): Promise<FileKind> {
   );
 }
 
-function dumpWhole(kind: FileKind, path: string, bytes: Buffer, records: boolean): Iterable<DumpItem> {
+function dumpWhole(kind: FileKind, path: string, bytes: Buffer): Iterable<DumpItem> {
   switch (kind) {
     case 'offset index':
       return dumpOffsetIndex(path, bytes);
     case 'time index':
       return dumpTimeIndex(path, bytes);
-    case 'journal':
-      return dumpJournal(path, bytes, records);
     case 'json':
       return dumpJson(bytes);
     case 'summary':

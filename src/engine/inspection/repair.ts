@@ -95,6 +95,7 @@ class Repair {
       for (const topic of survey.topics) await this.#repairTopic(survey, topic);
       await this.#forgetTopics(survey);
     } finally {
+      await survey.journal.close();
       await this.#files.close();
     }
   }

@@ -7,6 +7,7 @@ import { readWholeFile } from '../files/file-operations.ts';
 import type { FileSystem } from '../files/file-system.ts';
 import { segmentBases, summaryPath } from '../files/log-file-names.ts';
 import { type Checkpoint, readCheckpoint } from '../partition/checkpoint.ts';
+import { JournaledBatches } from '../recovery/journaled-batches.ts';
 import { damagedHeaders, misplacedFiles } from '../recovery/recovery-damage.ts';
 import { LogSegment, type SegmentStats } from '../segment/log-segment.ts';
 import { decodeSummary, listSegments } from '../segment/segment-files.ts';
@@ -45,7 +46,7 @@ export async function surveySettled(request: SurveyRequest): Promise<SettledSurv
   for (const { segments, endOffset, sealed } of runs) {
     const walk = new SurveyWalk(request, sealed ? undefined : checkpoint);
     const limits = { recoveryPoint: endOffset, limitOffset: endOffset };
-    const found = await walk.run({ segments, ...limits, journaled: new Map(), gaps });
+    const found = await walk.run({ segments, ...limits, journaled: JournaledBatches.NONE, gaps });
     const { scan } = found;
     surveys.push({
       ...found,

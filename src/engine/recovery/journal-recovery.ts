@@ -1,18 +1,14 @@
 /** Reads what the journal holds after a crash: for each partition the batches that its segments may lack. */
 import { SeglogError } from '../common/errors.ts';
 import type { OffsetGap } from '../common/types.ts';
-import { readFully, readInto } from '../files/file-operations.ts';
-import type { FileSystem } from '../files/file-system.ts';
+import { DescriptorCache } from '../files/descriptor-cache.ts';
+import { readFully } from '../files/file-operations.ts';
+import type { FileHandle, FileSystem } from '../files/file-system.ts';
 import { JOURNAL_SUFFIX, journalDirectory, journalPath, parseNumberedName } from '../files/log-file-names.ts';
-import {
-  type DamagedFrame,
-  decodeJournal,
-  decodeJournalHeader,
-  type JournalEntry,
-} from '../format/journal-format.ts';
-import { checkBatch } from '../format/record-batch.ts';
-import { batchFacts } from '../segment/segment-scanner.ts';
-import type { JournaledBatch, JournaledBatches } from './recovery-evidence.ts';
+import { decodeJournalHeader, JOURNAL_HEADER_BYTES, visitEntries } from '../format/journal-format.ts';
+import { batchBaseOffset, batchNextOffset, checkBatch } from '../format/record-batch.ts';
+import { JournalScanner, type ScannedFrame } from './journal-scanner.ts';
+import { type BatchPlace, BatchPlaces, JournaledBatches } from './journaled-batches.ts';
 
 /** Sequences of the journal files there are, in order. */
 export async function listJournal(fileSystem: FileSystem, data: string): Promise<number[]> {
@@ -23,17 +19,44 @@ export async function listJournal(fileSystem: FileSystem, data: string): Promise
     .sort((a, b) => a - b);
 }
 
-/** A damaged frame of one of the files. */
-export interface JournalDamage extends DamagedFrame {
-  sequence: number;
+/** A batch of a damaged frame that fails its checks, as the frame's table has it. */
+export interface LostEntry {
+  topicId: string;
+  partition: number;
+  /** A later batch of the same partition in this frame is intact: what is missing before it is known. */
+  followed: boolean;
 }
 
-const keyOf = (topicId: string, partition: number) => `${topicId}/${partition}`;
+/** A frame that was durable once and is damaged now, wholly or in part. */
+export interface JournalDamage {
+  sequence: number;
+  position: number;
+  end: number;
+  /** The batches that are lost; null when not even the table can be read. */
+  lost: LostEntry[] | null;
+}
+
+/** What the journal has of one partition. */
+interface Owner {
+  topicId: string;
+  partition: number;
+  batches: number;
+  /** Of its batches in BatchPlaces; -1 if there is none. */
+  last: number;
+  /** How many damaged frames come before the last intact batch. */
+  damagedBefore: number;
+}
+
+const OPEN_FILES = 16;
 
 export class JournalReplay {
-  readonly #batches = new Map<string, Map<number, JournaledBatch>>();
-  /** For each partition: how many damaged frames come before the last intact batch. */
-  readonly #damagedBefore = new Map<string, number>();
+  readonly #files: DescriptorCache;
+  readonly #paths: string[] = [];
+  readonly #places = new BatchPlaces();
+  /** By topic id and partition. */
+  readonly #owners = new Map<string, Map<number, Owner>>();
+  /** The same by the first bytes of the topic id, so that an entry costs no text of its id. */
+  readonly #recent = new Map<number, { id: Buffer; owners: Map<number, Owner> }>();
   /** In the order in which they were written. */
   readonly damaged: JournalDamage[] = [];
   /** Frames that were never finished, and do not count. */
@@ -41,22 +64,23 @@ export class JournalReplay {
   /** Files whose header is damaged; their frames count all the same. */
   readonly damagedHeaders: number[] = [];
 
+  private constructor(fileSystem: FileSystem) {
+    this.#files = new DescriptorCache(fileSystem, OPEN_FILES, 'read');
+  }
+
+  /** One file after the other, in order; of what they hold only places are kept. */
   static async read(
     fileSystem: FileSystem,
     data: string,
     sequences: readonly number[],
   ): Promise<JournalReplay> {
-    const replay = new JournalReplay();
-    // One file after the other in the same memory; of what it holds only places are kept.
-    let memory: Buffer = Buffer.alloc(0);
+    const replay = new JournalReplay(fileSystem);
     for (const sequence of sequences) {
       const path = journalPath(data, sequence);
       const file = await fileSystem.open(path, 'read');
       try {
-        const size = await file.size();
-        if (memory.length < size) memory = Buffer.allocUnsafeSlow(size);
-        const read = await readInto(file, memory.subarray(0, size), 0);
-        replay.#takeFile(memory.subarray(0, read), sequence, fileSystem, path);
+        replay.#paths.push(path);
+        await replay.#readFile(file, sequence);
       } finally {
         await file.close();
       }
@@ -64,26 +88,24 @@ export class JournalReplay {
     return replay;
   }
 
+  /** Closes the files from which batches were read. */
+  close(): Promise<void> {
+    return this.#files.close();
+  }
+
   batchesOf(topicId: string, partition: number): JournaledBatches {
-    return this.#batches.get(keyOf(topicId, partition)) ?? new Map();
+    const owner = this.#owners.get(topicId)?.get(partition);
+    if (owner === undefined || owner.batches === 0) return JournaledBatches.NONE;
+    const entries = this.#places.sorted(owner.last, owner.batches);
+    return new JournaledBatches(this.#places, entries, (place) => this.#readBatch(place));
   }
 
   /** One more than the highest partition of a topic that has batches, 0 if none. */
   partitionsOf(topicId: string): number {
     let count = 0;
-    for (const key of this.#batches.keys()) {
-      const [id, partition] = key.split('/');
-      if (id === topicId) count = Math.max(count, Number(partition) + 1);
-    }
+    for (const { partition } of this.#owners.get(topicId)?.values() ?? [])
+      count = Math.max(count, partition + 1);
     return count;
-  }
-
-  /** The end of the last batch of a partition, 0 if it has none. */
-  endOf(topicId: string, partition: number): number {
-    return [...this.batchesOf(topicId, partition).values()].reduce(
-      (end, { facts }) => Math.max(end, facts.nextOffset),
-      0,
-    );
   }
 
   /**
@@ -91,71 +113,93 @@ export class JournalReplay {
    * frame has a batch of the partition, that tells what is missing before it. Those in `gaps` have been given up.
    */
   suspectsOf(topicId: string, partition: number, gaps: readonly OffsetGap[]): JournalDamage[] {
-    const key = keyOf(topicId, partition);
+    const { damagedBefore = 0 } = this.#owners.get(topicId)?.get(partition) ?? {};
+    const isOf = (entry: LostEntry) => entry.topicId === topicId && entry.partition === partition;
     return this.damaged
-      .slice(this.#damagedBefore.get(key) ?? 0)
+      .slice(damagedBefore)
       .filter((frame) => !isGivenUp(gaps, frame))
-      .filter(
-        ({ lost }) =>
-          lost === null ||
-          lost.some(
-            ({ topicId: id, partition: number, followed }) =>
-              !followed && keyOf(id.toString('hex'), number) === key,
-          ),
-      );
+      .filter(({ lost }) => lost === null || lost.some((entry) => isOf(entry) && !entry.followed));
   }
 
-  #takeFile(bytes: Buffer, sequence: number, fileSystem: FileSystem, path: string): void {
+  async #readFile(file: FileHandle, sequence: number): Promise<void> {
     // A header that is no good is no reason to drop the frames behind it: each names the sequence itself.
-    if (decodeJournalHeader(bytes) === undefined) this.damagedHeaders.push(sequence);
-    const { frames, damaged, unfinished } = decodeJournal(bytes, sequence);
-    if (unfinished) this.unfinished.push({ sequence, position: unfinished.position, end: unfinished.end });
-    const rest = damaged.map(({ lost, ...frame }) => ({
-      ...frame,
-      sequence,
-      lost: lost?.map(keptEntry) ?? null,
-    }));
-    for (const { position, entries } of frames) {
-      while (rest.length > 0 && rest[0]!.position < position) this.damaged.push(rest.shift()!);
-      for (const entry of entries) {
-        const { byteOffset, length } = entry.batch;
-        const position = byteOffset - bytes.byteOffset;
-        this.#add(entry, () => readBatch(fileSystem, path, position, length));
-      }
+    if (decodeJournalHeader(await readFully(file, JOURNAL_HEADER_BYTES, 0)) === undefined)
+      this.damagedHeaders.push(sequence);
+    const scanner = new JournalScanner(file, sequence, await file.size());
+    for (;;) {
+      const frame = await scanner.next();
+      if (frame === undefined) return;
+      const { kind, position, end } = frame;
+      if (kind === 'frame') this.#takeFrame(scanner, frame, sequence);
+      else if (kind === 'lost') this.damaged.push({ sequence, position, end, lost: null });
+      else this.unfinished.push({ sequence, position, end });
     }
-    this.damaged.push(...rest);
   }
 
-  /** Of two batches with the same offset the one of the later frame counts. */
-  #add({ topicId, partition, batch }: JournalEntry, read: () => Promise<Buffer>): void {
-    const key = keyOf(topicId.toString('hex'), partition);
-    const batches = this.#batches.get(key) ?? new Map<number, JournaledBatch>();
-    this.#batches.set(key, batches);
-    const facts = batchFacts(batch, 0);
-    batches.set(facts.baseOffset, { facts, read });
-    this.#damagedBefore.set(key, this.damaged.length);
+  #takeFrame(scanner: JournalScanner, frame: ScannedFrame, sequence: number): void {
+    const { position, end, bytes, at } = frame;
+    const lost: LostEntry[] = [];
+    visitEntries(bytes, at, (topicIdAt, partition, batchAt, batchBytes, index) => {
+      const owner = this.#ownerOf(bytes, topicIdAt, partition);
+      if (!scanner.isIntact(index)) {
+        lost.push({ topicId: owner.topicId, partition, followed: false });
+        return;
+      }
+      for (const entry of lost)
+        entry.followed ||= entry.partition === partition && entry.topicId === owner.topicId;
+      owner.last = this.#places.add(
+        batchBaseOffset(bytes, batchAt),
+        batchNextOffset(bytes, batchAt),
+        this.#paths.length - 1,
+        position + batchAt - at,
+        batchBytes,
+        owner.last,
+      );
+      owner.batches++;
+      owner.damagedBefore = this.damaged.length;
+    });
+    if (lost.length > 0) this.damaged.push({ sequence, position, end, lost });
+  }
+
+  #ownerOf(bytes: Buffer, topicIdAt: number, partition: number): Owner {
+    const start = bytes.readInt32LE(topicIdAt);
+    let topic = this.#recent.get(start);
+    if (topic === undefined || !isTopic(topic.id, bytes, topicIdAt)) {
+      const id = Buffer.from(bytes.subarray(topicIdAt, topicIdAt + 16));
+      const hex = id.toString('hex');
+      const owners = this.#owners.get(hex) ?? new Map<number, Owner>();
+      this.#owners.set(hex, owners);
+      topic = { id, owners };
+      this.#recent.set(start, topic);
+    }
+    let owner = topic.owners.get(partition);
+    if (owner === undefined) {
+      const topicId = topic.id.toString('hex');
+      owner = { topicId, partition, batches: 0, last: -1, damagedBefore: 0 };
+      topic.owners.set(partition, owner);
+    }
+    return owner;
+  }
+
+  async #readBatch({ baseOffset, file, position, bytes }: BatchPlace): Promise<Buffer> {
+    const lease = await this.#files.lease(this.#paths[file]!);
+    try {
+      const batch = await readFully(lease.file, bytes, position);
+      const valid = checkBatch(batch, 0, batch.length) === null;
+      if (valid && batchBaseOffset(batch, 0) === baseOffset) return batch;
+    } finally {
+      lease.release();
+    }
+    throw new SeglogError(
+      'CORRUPT_MESSAGE',
+      `${this.#paths[file]} changed at position ${position} while it was recovered`,
+    );
   }
 }
 
-/** The file's memory is used again: what is to stay is copied. */
-function keptEntry<T extends { topicId: Buffer }>(entry: T): T {
-  return { ...entry, topicId: Buffer.from(entry.topicId) };
-}
-
-async function readBatch(
-  fileSystem: FileSystem,
-  path: string,
-  position: number,
-  bytes: number,
-): Promise<Buffer> {
-  const file = await fileSystem.open(path, 'read');
-  try {
-    const batch = await readFully(file, bytes, position);
-    if (checkBatch(batch, 0, batch.length) === null) return batch;
-  } finally {
-    await file.close();
-  }
-  throw new SeglogError('CORRUPT_MESSAGE', `${path} changed at position ${position} while it was recovered`);
+function isTopic(id: Buffer, bytes: Buffer, at: number): boolean {
+  for (let i = 0; i < 16; i += 4) if (id.readInt32LE(i) !== bytes.readInt32LE(at + i)) return false;
+  return true;
 }
 
 /** The name under which repair keeps a damaged frame. */

@@ -122,7 +122,7 @@ async function activeIsInOrder(
  */
 async function lostPartition(request: OpenRequest): Promise<PartitionState> {
   const { clean, topic, partition, directory, context } = request;
-  const journalEnd = (await request.journal()).endOf(topic.id, partition);
+  const journalEnd = (await request.journal()).batchesOf(topic.id, partition).endOffset;
   const end = Math.max(clean?.logEndOffset ?? 0, journalEnd);
   if (journalEnd > 0) request.keepJournal();
   const reason = 'its directory is missing';

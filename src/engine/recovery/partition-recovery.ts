@@ -102,10 +102,8 @@ function addMissingStart(
 
 /** Whether the journal has something of what is lost. */
 function hasAnyOf({ journal, topic, partition }: RecoveryRequest, lost: readonly DamagedRange[]): boolean {
-  for (const offset of journal.batchesOf(topic.id, partition).keys()) {
-    if (lost.some((range) => range.firstOffset <= offset && offset < range.endOffset)) return true;
-  }
-  return false;
+  const batches = journal.batchesOf(topic.id, partition);
+  return lost.some(({ firstOffset, endOffset }) => batches.hasAny(firstOffset, endOffset));
 }
 
 export function sealedSegment(directory: string, stats: SegmentStats): LogSegment {

@@ -18,7 +18,7 @@ import { emptyIndexes, rebuildSegment } from '../segment/segment-files.ts';
 import { damagedHeader } from '../segment/segment-identity.ts';
 import { SegmentScanner } from '../segment/segment-scanner.ts';
 import type { JournalDamage } from './journal-recovery.ts';
-import type { JournaledBatch } from './recovery-evidence.ts';
+import type { JournaledBatch } from './journaled-batches.ts';
 import type { RecoveryRequest, SettledLog } from './recovery-request.ts';
 import type { RecoveredRun, ScanResult } from './recovery-scan.ts';
 

@@ -8,18 +8,10 @@
 import type { DescriptorCache } from '../files/descriptor-cache.ts';
 import { batchDurableFloor } from '../format/record-batch.ts';
 import { SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
-import type { BatchFacts, LogSegment } from '../segment/log-segment.ts';
+import type { LogSegment } from '../segment/log-segment.ts';
 import { checkIdentity } from '../segment/segment-identity.ts';
 import { SegmentScanner } from '../segment/segment-scanner.ts';
-
-/** A valid batch of the journal. Most are in their segments as well: its bytes stay on disk until they are needed. */
-export interface JournaledBatch {
-  readonly facts: BatchFacts;
-  read(): Promise<Buffer>;
-}
-
-/** Batches of the journal for one partition, by base offset. */
-export type JournaledBatches = ReadonlyMap<number, JournaledBatch>;
+import type { JournaledBatches } from './journaled-batches.ts';
 
 export interface EvidenceSource {
   files: DescriptorCache;
@@ -32,18 +24,16 @@ export interface EvidenceSource {
 
 export class RecoveryEvidence {
   readonly #source: EvidenceSource;
-  readonly #journaledEnd: number;
   /** The largest durable floor of the batches further on, once they were looked at. */
   #storedFloor: number | undefined;
 
   constructor(source: EvidenceSource) {
     this.#source = source;
-    this.#journaledEnd = [...source.journaled.keys()].reduce((most, offset) => Math.max(most, offset), 0);
   }
 
   /** Below this everything was acknowledged, as far as was looked. */
   get floor(): number {
-    return Math.max(this.#journaledEnd, this.#storedFloor ?? 0);
+    return Math.max(this.#source.journaled.lastBaseOffset, this.#storedFloor ?? 0);
   }
 
   /**

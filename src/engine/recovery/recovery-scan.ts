@@ -14,7 +14,8 @@ import { endOfGaps } from '../partition/gaps.ts';
 import type { BatchFacts, LogSegment } from '../segment/log-segment.ts';
 import { checkIdentity, type IdentityFault } from '../segment/segment-identity.ts';
 import { batchFacts, type ScannedBatch, SegmentScanner } from '../segment/segment-scanner.ts';
-import { type JournaledBatch, type JournaledBatches, RecoveryEvidence } from './recovery-evidence.ts';
+import type { JournaledBatch, JournaledBatches } from './journaled-batches.ts';
+import { RecoveryEvidence } from './recovery-evidence.ts';
 
 /** Recovered batches that stand one behind the other: a range of a segment's file, or one batch of the journal. */
 export interface RecoveredRun {
@@ -151,7 +152,7 @@ class TailScan {
       return true;
     }
     const journaled = this.#request.journaled.get(this.#expected);
-    if (journaled !== undefined && journaled.facts.nextOffset <= this.#limit) {
+    if (journaled !== undefined && journaled.nextOffset <= this.#limit) {
       this.#takeJournaled(scanner, journaled, stored === undefined);
       return true;
     }
@@ -211,14 +212,17 @@ class TailScan {
 
   /** The journal's bytes are what the file should hold here: behind them the file may go on. */
   #takeJournaled(scanner: SegmentScanner, journaled: JournaledBatch, fits: boolean): void {
-    const { facts } = journaled;
-    this.#addRun(scanner.position, facts, journaled, fits && this.#misplaced === undefined);
-    if (fits) scanner.position += facts.bytes;
-    this.#expected = facts.nextOffset;
+    this.#addRun(scanner.position, journaled, journaled, fits && this.#misplaced === undefined);
+    if (fits) scanner.position += journaled.bytes;
+    this.#expected = journaled.nextOffset;
   }
 
-  #addRun(position: number, facts: BatchFacts, journaled: JournaledBatch | null, fits: boolean): void {
-    const { baseOffset: firstOffset, nextOffset, bytes } = facts;
+  #addRun(
+    position: number,
+    { baseOffset: firstOffset, nextOffset, bytes }: Pick<BatchFacts, 'baseOffset' | 'nextOffset' | 'bytes'>,
+    journaled: JournaledBatch | null,
+    fits: boolean,
+  ): void {
     this.#runs.push({ segment: this.#segment, firstOffset, nextOffset, position, bytes, journaled, fits });
   }
 
@@ -227,7 +231,7 @@ class TailScan {
     if (!(await this.#evidence.wasAcknowledged(this.#expected, this.#index, scanner.position))) return false;
     const next = await this.#nextStored(scanner, stored);
     const limit = next?.offset ?? this.#limit;
-    const resumed = this.#nextJournaled(limit) ?? limit;
+    const resumed = this.#request.journaled.firstWithin(this.#expected + 1, limit)?.baseOffset ?? limit;
     if (resumed === Number.POSITIVE_INFINITY) return false;
     const end = next?.position ?? this.#segment.stats.bytes;
     const missing = end <= scanner.position || stored !== undefined;
@@ -253,16 +257,6 @@ class TailScan {
     const batch = (await scanner.peek()) as ScannedBatch;
     scanner.position = position;
     return { offset: batchBaseOffset(batch.buffer, batch.at), position: found };
-  }
-
-  /** The first offset between `expected` and `limit` that the journal has. */
-  #nextJournaled(limit: number): number | undefined {
-    let least: number | undefined;
-    for (const [offset, { facts }] of this.#request.journaled) {
-      if (offset <= this.#expected || facts.nextOffset > limit) continue;
-      if (least === undefined || offset < least) least = offset;
-    }
-    return least;
   }
 
   #noteDamage(endOffset: number, endPosition: number, reason: string): void {

@@ -3,9 +3,11 @@
  * there before is gone then, and not sooner.
  */
 import type { Clock } from '../common/clock.ts';
+import { SeglogError } from '../common/errors.ts';
 import type { DescriptorCache } from '../files/descriptor-cache.ts';
-import { readInto, removeIfExists, writeFully } from '../files/file-operations.ts';
+import { removeIfExists, writeFully } from '../files/file-operations.ts';
 import type { FileHandle, FileSystem } from '../files/file-system.ts';
+import { FileWindow } from '../files/file-window.ts';
 import { segmentPath } from '../files/log-file-names.ts';
 import { batchSize } from '../format/record-batch.ts';
 import { encodeSegmentHeader } from '../format/segment-header.ts';
@@ -21,8 +23,6 @@ export interface SegmentWriterTarget {
   partition: number;
   directory: string;
 }
-
-const COPY_BYTES = 1024 * 1024;
 
 /** Durable when it resolves. The derived files of what was there are gone; those of the new one are for the caller to write. */
 export async function writeSegment(
@@ -67,28 +67,37 @@ async function copyRun(
   if (run.journaled !== null) return append(target, await run.journaled.read(), file, segment);
   const lease = await target.context.files.lease(run.segment.path);
   try {
-    const end = run.position + run.bytes;
-    for (let position = run.position; position < end; ) {
-      const length = await wholeBatches(lease.file, position, end);
-      const piece = Buffer.allocUnsafe(length);
-      await readInto(lease.file, piece, position);
-      await append(target, piece, file, segment);
-      position += length;
-    }
+    await walkBatches(lease.file, run.position, run.position + run.bytes, (batches) =>
+      append(target, batches, file, segment),
+    );
   } finally {
     lease.release();
   }
 }
 
-/** Bytes from `position` that hold whole batches: about COPY_BYTES, or one batch that is larger. */
-async function wholeBatches(file: FileHandle, position: number, end: number): Promise<number> {
-  const window = Buffer.allocUnsafe(Math.min(COPY_BYTES, end - position));
-  await readInto(file, window, position);
-  let length = 0;
-  while (length + 4 <= window.length && length + batchSize(window, length) <= window.length) {
-    length += batchSize(window, length);
+/** Goes through a range of a file that holds whole batches, as many at a time as fit into one piece of memory. */
+async function walkBatches(
+  file: FileHandle,
+  from: number,
+  end: number,
+  use: (batches: Buffer) => Promise<void>,
+): Promise<void> {
+  const window = new FileWindow(file, end);
+  for (let position = from; position < end; ) {
+    let at = await window.load(position, 4);
+    if (at + batchSize(window.bytes, at) > window.bytes.length)
+      at = await window.load(position, batchSize(window.bytes, at));
+    const { bytes } = window;
+    let to = at;
+    while (to + 4 <= bytes.length && to + batchSize(bytes, to) <= bytes.length) to += batchSize(bytes, to);
+    if (to === at)
+      throw new SeglogError(
+        'CORRUPT_MESSAGE',
+        `${file.path} changed at position ${position} while it was read`,
+      );
+    await use(bytes.subarray(at, to));
+    position += to - at;
   }
-  return length > 0 ? length : batchSize(window, 0);
 }
 
 async function append(
