@@ -146,7 +146,7 @@ export class RunningServer {
     metrics.close();
     if (clean) logger.info({ reason }, 'stopped');
     else logger.error({ reason }, 'stopped without a clean close: the next start recovers');
-    const cutOff = cut === 0 ? null : `${cut} requests did not finish in time and were cut off`;
+    const cutOff = cut === 0 ? null : `requests that did not finish in time and were cut off: ${cut}`;
     this.#finish({ reason, clean, detail: detail ?? cutOff });
   }
 

@@ -13,9 +13,10 @@ import { Daemon } from '../helpers/daemon.ts';
 const SHARED = fileURLToPath(new URL('../../../shared/data/', import.meta.url));
 const skip = existsSync(SHARED) ? false : 'there is no ../shared/data beside this checkout';
 
+// Stopped, and its data verified, before the directory goes.
+t.teardown(() => daemon.stop());
 const data = `${t.testdir()}/data`;
 let daemon = await Daemon.start(data);
-t.teardown(() => daemon.stop());
 
 const cli = (args: string[], input: string | Uint8Array = '') =>
   runCli(args, { input, env: { SEGLOG_SERVER: daemon.url } });

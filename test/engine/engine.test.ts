@@ -5,6 +5,7 @@ import { Engine } from '../../src/engine/engine.ts';
 import { SimClock } from '../crash/sim-clock.ts';
 import { SimFileSystem } from '../crash/sim-file-system.ts';
 import { SimEngine } from '../helpers/sim-engine.ts';
+import { verifyNow } from '../helpers/verify-after.ts';
 
 const KIB = 1024;
 
@@ -68,19 +69,18 @@ t.test('stopping answers what is in flight, and takes no more', async (t) => {
   await Promise.all(appends);
   await closing;
   t.equal(log.disk.openHandles, 0);
-  const reopened = new SimEngine();
-  reopened.disk = log.disk;
-  await reopened.reopen();
-  const values = await Promise.all([0, 1, 2, 3].map((partition) => reopened.values('a', 0, partition)));
+  await log.reopen();
+  const values = await Promise.all([0, 1, 2, 3].map((partition) => log.values('a', 0, partition)));
   t.equal(values.flat().length, 40, 'all that was accepted is there');
 });
 
 t.test('the observer is told of appends, reads, commits, syncs and rolls', async (t) => {
   const told = { appended: 0, bytes: 0, fetched: 0, rolled: 0, segmentSyncs: 0, journalSyncs: 0 };
   const commits: CommitReport[] = [];
+  const disk = new SimFileSystem();
   const engine = await Engine.open({
     directory: '/data',
-    fileSystem: new SimFileSystem(),
+    fileSystem: disk,
     clock: new SimClock(),
     settings: { 'journal.file.bytes': 65_536 },
     observer: {
@@ -118,6 +118,7 @@ t.test('the observer is told of appends, reads, commits, syncs and rolls', async
   t.ok(commits.some(({ journaledBatches, partitions }) => journaledBatches === partitions));
   t.match(engine.stats(), { topics: 1, partitions: 2, inFlightBytes: 0 });
   await engine.close();
+  await verifyNow('/data', disk);
 });
 
 t.test('a topic of ten segments needs no more descriptors than it is given', async (t) => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { decodeRecords, dumpFile, Engine, FORMAT_VERSION, verifyDirectory } from '../../src/engine/index.ts';
-import { verifyAfter } from '../helpers/verify-after.ts';
+import { dataDirectory } from '../helpers/verify-after.ts';
 
 const FIXTURES = fileURLToPath(new URL('../fixtures', import.meta.url));
 
@@ -51,9 +51,7 @@ for (const version of versions) {
   const expected = JSON.parse(fs.readFileSync(join(FIXTURES, version, 'expected.json'), 'utf8')) as Golden;
   for (const variant of ['clean', 'unclean']) {
     t.test(`${version}, ${variant}`, async (t) => {
-      const directory = join(t.testdirName, 'data');
-      verifyAfter(t, directory);
-      t.testdir();
+      const directory = dataDirectory(t);
       fs.cpSync(join(FIXTURES, version, variant), directory, { recursive: true });
       const before = await verifyDirectory({ directory });
       t.match(before, { ok: true, state: variant });

@@ -70,6 +70,7 @@ function restore(log: SimEngine, backup: Buffer): void {
 
 t.test('a partition of which only the journal tells', async (t) => {
   const log = await SimEngine.open({ 'journal.files': 2 });
+  log.leaveDamaged();
   await log.engine.createTopic('a', { partitions: 1 });
   const backup = log.disk.contents(TOPIC_FILE);
   await log.engine.alterTopic('a', { partitions: 2 });
@@ -86,6 +87,7 @@ t.test('a partition of which only the journal tells', async (t) => {
 
 t.test('an empty partition of which only the clean marker tells', async (t) => {
   const log = await SimEngine.open();
+  log.leaveDamaged();
   await log.engine.createTopic('a', { partitions: 1 });
   const backup = log.disk.contents(TOPIC_FILE);
   await log.engine.alterTopic('a', { partitions: 2 });
@@ -97,6 +99,7 @@ t.test('an empty partition of which only the clean marker tells', async (t) => {
 
 t.test('the segments of another topic are no partition of this one', async (t) => {
   const log = await SimEngine.open();
+  log.leaveDamaged();
   for (const topic of ['a', 'b']) await log.engine.createTopic(topic, { partitions: 1 });
   await log.append('b', 'of b');
   const segment = log.disk.contents('/data/topics/b/0/00000000000000000000.log');

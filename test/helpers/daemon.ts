@@ -1,6 +1,7 @@
 /** The real daemon in a process of its own, as `seglog serve` starts it. */
 import type { ChildProcess } from 'node:child_process';
 import { type CliResult, ended, startCli } from './cli.ts';
+import { verifyNow } from './verify-after.ts';
 
 export type DaemonEnd = CliResult & { signal: NodeJS.Signals | null };
 
@@ -9,12 +10,14 @@ export class Daemon {
   readonly pid: number;
   readonly #child: ChildProcess;
   readonly #end: Promise<DaemonEnd>;
+  readonly #directory: string;
 
-  constructor(child: ChildProcess, end: Promise<DaemonEnd>, url: string) {
+  constructor(child: ChildProcess, end: Promise<DaemonEnd>, url: string, directory: string) {
     this.#child = child;
     this.#end = end;
     this.pid = child.pid!;
     this.url = url;
+    this.#directory = directory;
   }
 
   /** Resolves once the log is open; rejects with what the daemon said when it ends before. */
@@ -30,12 +33,14 @@ export class Daemon {
       });
       void end.then((result) => reject(new Error(`the daemon ended with ${result.code}: ${result.stderr}`)));
     });
-    return new Daemon(child, end, url);
+    return new Daemon(child, end, url, directory);
   }
 
-  /** SIGTERM, and how it ended. */
-  stop(): Promise<DaemonEnd> {
-    return this.kill('SIGTERM');
+  /** SIGTERM, and how it ended. Its data directory is in order then, or this rejects. */
+  async stop(): Promise<DaemonEnd> {
+    const end = await this.kill('SIGTERM');
+    await verifyNow(this.#directory);
+    return end;
   }
 
   kill(signal: NodeJS.Signals): Promise<DaemonEnd> {

@@ -1,4 +1,7 @@
-/** An application over an engine of its own, for tests of routes: asked with `inject`, or over real sockets. */
+/**
+ * An application over an engine of its own, for tests of routes: asked with `inject`, or over real sockets. After the test
+ * the data directory is verified.
+ */
 import { connect, type Socket } from 'node:net';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { Engine, type Logger, silentLogger } from '../../src/engine/index.ts';
@@ -8,6 +11,7 @@ import { Lifecycle } from '../../src/server/lifecycle.ts';
 import { ServerMetrics } from '../../src/server/metrics.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
 import { type ServerSettings, serverSettings } from '../../src/server/settings.ts';
+import { verifyNow } from './verify-after.ts';
 
 interface Teardown {
   testdir(): string;
@@ -61,6 +65,7 @@ export async function openApp(
     app.server.closeAllConnections();
     await app.close();
     await engine.close();
+    await verifyNow(directory);
   };
   return {
     app,
@@ -92,16 +97,20 @@ export async function listen({ app }: TestApp): Promise<{ url: string; port: num
   return { url, port: Number(new URL(url).port) };
 }
 
-/** Starts a whole server on a free port; it is stopped when the test ends. */
+/** Starts a whole server on a free port; it is stopped when the test ends, and its data directory verified. */
 export async function startTestServer(
   t: Teardown,
   flags: Record<string, unknown> = {},
   options: Parameters<typeof startServer>[1] = {},
 ): Promise<RunningServer> {
   let server: RunningServer | undefined;
-  t.teardown(() => server?.stop());
+  t.teardown(async () => {
+    const end = await server?.stop();
+    // One that others use as well is verified by them.
+    if (flags.data === undefined && end?.reason === 'stopped') await verifyNow(data);
+  });
   const defaults = { listen: '127.0.0.1:0', 'journal.file.bytes': 256 * 1024, 'log.dir.reserve.bytes': 0 };
-  const data = flags.data ?? t.testdir();
+  const data = String(flags.data ?? t.testdir());
   server = await startServer(loadConfig({ flags: { ...defaults, ...flags, data } }), options);
   return server;
 }

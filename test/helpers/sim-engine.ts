@@ -1,5 +1,8 @@
-/** An engine on a simulated disk with a simulated clock, and short ways to append and read text. */
-
+/**
+ * An engine on a simulated disk with a simulated clock, and short ways to append and read text. After the test that opened
+ * it, it is closed and its data directory verified.
+ */
+import t from 'tap';
 import type { SettingValue } from '../../src/engine/common/settings.ts';
 import type {
   AppendOptions,
@@ -12,6 +15,15 @@ import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
 import { SimClock, settled } from '../crash/sim-clock.ts';
 import { SimFileSystem } from '../crash/sim-file-system.ts';
 import { SyncGate } from './sync-gate.ts';
+import { verifyNow } from './verify-after.ts';
+
+const DIRECTORY = '/data';
+const opened: SimEngine[] = [];
+
+t.afterEach(async (each) => {
+  // An inner test may use what the one around it opened.
+  if (each.parent === t) for (const log of opened.splice(0)) await log.finish();
+});
 
 /** With `journal.files` 0 every commit goes straight to its segment, and with small files there is no waiting. */
 const SMALL = { 'journal.file.bytes': 65_536, 'journal.files': 0, 'checkpoint.bytes': 65_536 };
@@ -29,8 +41,21 @@ export class SimEngine {
 
   static async open(settings?: Record<string, SettingValue>): Promise<SimEngine> {
     const log = new SimEngine(settings);
+    opened.push(log);
     await log.reopen();
     return log;
+  }
+
+  /** For a test that damages its log: it is not verified. */
+  leaveDamaged(): void {
+    opened.splice(opened.indexOf(this), 1);
+  }
+
+  async finish(): Promise<void> {
+    this.syncs.release();
+    // One that is fenced, or was killed, need not close; what it left is judged all the same.
+    await this.engine.close().catch(() => {});
+    await verifyNow(DIRECTORY, this.disk);
   }
 
   /** Closes it, if it is open, and opens it. */
@@ -47,7 +72,7 @@ export class SimEngine {
 
   async #open(): Promise<void> {
     this.engine = await Engine.open({
-      directory: '/data',
+      directory: DIRECTORY,
       fileSystem: this.syncs.wrap(this.disk),
       clock: this.clock,
       settings: this.#settings,

@@ -1,13 +1,20 @@
-/** The full check of a data directory at the end of a test that opened it. */
+/** The full check of a data directory at the end of a test that opened it. A test that damages one on purpose does without. */
+import { join } from 'node:path';
 import type { Test } from 'tap';
-import { verifyDirectory } from '../../src/engine/index.ts';
+import { type FileSystem, nodeFileSystem, verifyDirectory } from '../../src/engine/index.ts';
 
-/** Fails the test when there is damage in `directory` after it. The engine must be closed by then. */
-export function verifyAfter(t: Pick<Test, 'teardown'>, directory: string): void {
-  t.teardown(async () => {
-    const report = await verifyDirectory({ directory });
-    if (report.ok) return;
-    const damage = report.findings.filter(({ severity }) => severity === 'damage');
-    throw new Error(`${directory} is damaged after the test: ${JSON.stringify(damage, null, 2)}`);
-  });
+/** Throws when there is damage in `directory`. Nobody may have it open any more. */
+export async function verifyNow(directory: string, fileSystem: FileSystem = nodeFileSystem): Promise<void> {
+  const { ok, state, findings } = await verifyDirectory({ directory, fileSystem });
+  if (state === 'running') throw new Error(`${directory} is still open after the test`);
+  const damage = findings.filter(({ severity }) => severity === 'damage');
+  if (!ok) throw new Error(`${directory} is damaged after the test: ${JSON.stringify(damage, null, 2)}`);
+}
+
+/** A data directory that is yet to be made, for one test: it is verified after it. */
+export function dataDirectory(t: Pick<Test, 'teardown' | 'testdir'>): string {
+  // Handlers run in the order in which they were added: this one before the directory is removed.
+  t.teardown(() => verifyNow(directory));
+  const directory = join(t.testdir(), 'data');
+  return directory;
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Engine } from '../../src/engine/index.ts';
 import { rawExchange, startTestServer, until } from '../helpers/http-app.ts';
+import { verifyNow } from '../helpers/verify-after.ts';
 import { CASES, type Context, parseAnswer, requestText } from './bad-input-cases.ts';
 
 t.test('bad input', async (t) => {
@@ -41,6 +42,7 @@ t.test('bad input', async (t) => {
       t.equal(({} as Record<string, unknown>).polluted, undefined);
       t.strictSame(readdirSync(join(data, 'topics')), ['t'], 'no topic was made');
       await server.stop();
+      if (badInput.prepare === undefined) await verifyNow(data);
       t.strictSame(everythingBut(root, data), before, 'nothing was made outside of the data directory');
     });
   }

@@ -11,6 +11,7 @@ import {
   msgpackRecordWriter,
   type RecordWriter,
 } from '../../src/server/record-formats.ts';
+import { verifyNow } from '../helpers/verify-after.ts';
 
 interface Source {
   key: Buffer | null;
@@ -21,8 +22,9 @@ interface Source {
 
 /** Stores records and gives the batches that hold them. */
 async function batchesOf(t: { testdir(): string }, records: Source[]): Promise<Buffer[]> {
+  const directory = t.testdir();
   const engine = await Engine.open({
-    directory: t.testdir(),
+    directory,
     settings: { 'journal.file.bytes': 65_536, 'log.dir.reserve.bytes': 0 },
   });
   await engine.createTopic('t');
@@ -30,6 +32,7 @@ async function batchesOf(t: { testdir(): string }, records: Source[]): Promise<B
   const { chunks } = await engine.read('t', 0, { offset: 0 });
   const copies = chunks.map((chunk) => Buffer.from(chunk));
   await engine.close();
+  await verifyNow(directory);
   return copies;
 }
 

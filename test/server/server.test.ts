@@ -7,6 +7,7 @@ import { nodeFileSystem } from '../../src/engine/index.ts';
 import { loadConfig, startServer } from '../../src/server/index.ts';
 import { failingSyncs } from '../helpers/failing-syncs.ts';
 import { rawConnection, startTestServer, until } from '../helpers/http-app.ts';
+import { verifyNow } from '../helpers/verify-after.ts';
 
 const portOf = (url: string) => Number(new URL(url).port);
 const put = (url: string, topic = 't') => fetch(`${url}/api/topics/${topic}`, { method: 'PUT' });
@@ -28,6 +29,8 @@ t.test('a server serves, stops cleanly, and serves the same again', async (t) =>
   await second.ready;
   const page = await (await fetch(`${second.url}/api/topics/t/partitions/0/records`)).json();
   t.match(page, { records: [{ value: 'a' }, { value: 'b' }] });
+  await second.stop();
+  await verifyNow(data);
 });
 
 t.test('while the log is recovered it answers not_ready, then serves', async (t) => {
@@ -97,7 +100,7 @@ t.test('a stop cuts off what does not finish within its deadline, and still clos
   t.match(await server.stop(), {
     reason: 'stopped',
     clean: true,
-    detail: /^1 requests did not finish in time/,
+    detail: 'requests that did not finish in time and were cut off: 1',
   });
   await stuck.closed;
 });
@@ -110,6 +113,8 @@ t.test('a directory that is in use is told, and the server ends', async (t) => {
   await t.rejects(second.ready, { code: 'DIRECTORY_LOCKED' });
   t.match(await second.finished, { reason: 'open_failure', detail: String });
   t.equal((await fetch(`${first.url}/readyz`)).status, 200, 'the first goes on');
+  await first.stop();
+  await verifyNow(data);
 });
 
 t.test('an address in use is told before the directory is touched', async (t) => {

@@ -30,6 +30,8 @@ t.test('without consent nothing is lost: it is listed, with the command that giv
 });
 
 t.test('with consent the gap is recorded, the bytes are kept, and the rest is read', async (t) => {
+  let daemon: Daemon | undefined;
+  t.teardown(() => daemon?.stop());
   const data = await damagedDirectory(t.testdir());
   const { code, stdout } = await runCli(['repair', data, '--accept-loss']);
   t.equal(code, 0, stdout.toString());
@@ -38,8 +40,7 @@ t.test('with consent the gap is recorded, the bytes are kept, and the rest is re
   t.ok(existsSync(`${data}/repair`));
   t.match(await runCli(['verify', data]), { code: 0 });
 
-  const daemon = await Daemon.start(data);
-  t.teardown(() => daemon.stop());
+  daemon = await Daemon.start(data);
   const env = { SEGLOG_SERVER: daemon.url };
   const read = await runCli(['consume', 'a', '-o', 'beginning', '-e', '-f', '%o '], { env });
   t.equal(read.stdout.toString(), '0 1 2 3 5 6 7 8 9 ');

@@ -2,6 +2,7 @@ import t from 'tap';
 import { parseSettingFlags } from '../../../src/cli/commands/serve.ts';
 import { ended, runCli, startCli } from '../../helpers/cli.ts';
 import { Daemon } from '../../helpers/daemon.ts';
+import { dataDirectory } from '../../helpers/verify-after.ts';
 
 t.test('settings as flags', async (t) => {
   t.same(parseSettingFlags(['--segment.bytes', '1m', '--flush=os', '--listen=']), {
@@ -48,7 +49,7 @@ t.test('what is no setting is refused with the nearest, and nothing is started',
 });
 
 t.test('SIGTERM and Ctrl-C end it with 0, and the log is closed cleanly', async (t) => {
-  const data = `${t.testdir()}/data`;
+  const data = dataDirectory(t);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const daemon = await Daemon.start(data);
     t.match(await runCli(['health', '--server', daemon.url]), { code: 0 });
@@ -73,9 +74,9 @@ t.test('a data directory that cannot be made is told in one sentence, without a 
 });
 
 t.test('a directory that is in use, and an address that is', async (t) => {
+  t.teardown(() => daemon.stop());
   const data = `${t.testdir()}/data`;
   const daemon = await Daemon.start(data);
-  t.teardown(() => daemon.stop());
   const { host } = new URL(daemon.url);
   const [locked, taken] = await Promise.all([
     ended(startCli(['serve', '--data', data, '--listen', '127.0.0.1:0', '--log.level', 'silent'])),

@@ -5,6 +5,7 @@ import { batchSize } from '../../../src/engine/format/record-batch.ts';
 import { SEGMENT_HEADER_BYTES } from '../../../src/engine/format/segment-header.ts';
 import { type DumpItem, dumpFile, Engine } from '../../../src/engine/index.ts';
 import { flipByte, sampleLog, sampleValue } from '../../helpers/sample-log.ts';
+import { verifyNow } from '../../helpers/verify-after.ts';
 
 async function dump(path: string, records = false): Promise<DumpItem[]> {
   const items: DumpItem[] = [];
@@ -63,6 +64,7 @@ t.test('records, as text or as base64', async (t) => {
   ];
   await engine.append('bytes', [{ value: Buffer.from([0xf5, 0x00]), key: null, headers, timestamp: 7 }]);
   await engine.close();
+  await verifyNow(directory);
   const path = join(directory, 'topics/bytes/0/00000000000000000000.log');
   const all = await dump(path, true);
   t.match(all.find(({ kind }) => kind === 'batch')!.line, /offsets 0-0, 1 record, \d+ bytes, /);

@@ -3,11 +3,10 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Engine } from '../../../src/engine/index.ts';
-import { verifyAfter } from '../../helpers/verify-after.ts';
+import { dataDirectory } from '../../helpers/verify-after.ts';
 
 t.test('a partition that was never written to has a checkpoint and nothing else', async (t) => {
-  const directory = join(t.testdir(), 'data');
-  verifyAfter(t, directory);
+  const directory = dataDirectory(t);
   const partition = join(directory, 'topics/a/0');
   const open = () => Engine.open({ directory, settings: { 'journal.files': 0 } });
   let engine = await open();
