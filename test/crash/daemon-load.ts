@@ -252,10 +252,11 @@ export class DaemonLoad {
     let offset = ledger.checkedEnd;
     while (!this.#stopped) {
       const query = `offset=${offset}&wait_ms=500&max_records=1000`;
+      const known = ledger.highWatermark;
       const answer = await this.#client.ask('GET', `${pathOf(ledger)}?${query}`);
       if (answer.status !== 200) return;
       const page: Page = JSON.parse(answer.body);
-      ledger.saw(page.records, page.highWatermark);
+      ledger.saw(page.records, page.highWatermark, known);
       offset = page.nextOffset;
     }
   }

@@ -76,19 +76,24 @@ export class PartitionLedger {
     this.#sent.delete(`${producer}.${number}`);
   }
 
-  /** A consumer got these. */
-  saw(records: readonly StoredRecord[], highWatermark: number): void {
+  /** The highest high watermark that anybody was told. */
+  get highWatermark(): number {
+    return this.#highWatermark;
+  }
+
+  /** A consumer got these. It asked when `known` had been told: of two that ask at once, either may be answered first. */
+  saw(records: readonly StoredRecord[], highWatermark: number, known: number): void {
     for (const { offset, value } of records) if (offset >= this.checkedEnd) this.#seen.set(offset, value);
     assert(
-      highWatermark >= this.#highWatermark,
-      `${this.name}: the high watermark went back from ${this.#highWatermark} to ${highWatermark}`,
+      highWatermark >= known,
+      `${this.name}: the high watermark went back from ${known} to ${highWatermark}`,
     );
-    this.#highWatermark = highWatermark;
+    this.#highWatermark = Math.max(this.#highWatermark, highWatermark);
   }
 
   /** Nothing is under way: the partition holds these records from `checkedEnd` on, and ends at `highWatermark`. */
   check(records: readonly StoredRecord[], highWatermark: number): void {
-    this.saw([], highWatermark);
+    this.saw([], highWatermark, this.#highWatermark);
     for (let at = 0; at < records.length; ) at += this.#checkBatch(records, at);
     assert.equal(this.checkedEnd, highWatermark, `${this.name} was not read to its end`);
     for (const [batch, { baseOffset }] of this.#sent) {
