@@ -93,12 +93,14 @@ export class SegmentMaintenance {
   }
 
   async #sealOnce(partition: PartitionLog, segment: LogSegment): Promise<void> {
-    if (segment.exists && !segment.sealed) await this.#seal(partition, segment);
+    if (!segment.sealed) await this.#seal(partition, segment);
     this.#unsealed.delete(segment);
   }
 
   async #seal(partition: PartitionLog, segment: LogSegment): Promise<void> {
+    // Also gives it its file, if its batches were in memory only.
     const state = await sync(partition);
+    if (!segment.exists) return;
     const { fileSystem, indexCache } = partition.context;
     const indexes =
       segment.indexWriter?.indexes ??
