@@ -149,6 +149,16 @@ const IN_THE_SOURCE: Row[] = [
   ],
   [
     inSource(
+      'what did not fit is cut off, but not for good',
+      'partition/partition-writer.ts',
+      'await file.truncate(position);',
+      'return await file.truncate(position).then(() => true);',
+    ),
+    fullDiskScenario,
+    sweepCrashesOf('some pieces', 'cut at a sector'),
+  ],
+  [
+    inSource(
       'the journal is not replayed',
       'recovery/partition-recovery.ts',
       'journaled: request.journal.batchesOf(topic.id, partition),',

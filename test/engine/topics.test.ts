@@ -182,8 +182,8 @@ t.test('what a topic says of itself', async (t) => {
     partitions: [{ segments: 1, minTimestamp: null, maxTimestamp: null, highWatermark: 0 }],
   });
   for (const timestamp of [5000, 3000, 9000]) {
-    await log.append('a', [{ value: 'x'.repeat(3000), timestamp }]);
     await log.settle();
+    await log.append('a', [{ value: 'x'.repeat(3000), timestamp }]);
   }
   const { partitions } = await engine.describeTopic('a');
   t.match(partitions, [

@@ -296,7 +296,11 @@ async function writeFailed(
 
 async function cutBack(file: FileHandle, position: number): Promise<boolean> {
   try {
-    if ((await file.size()) > position) await file.truncate(position);
+    if ((await file.size()) > position) {
+      await file.truncate(position);
+      // Whole batches may be among what was written: a power cut must not bring them back once they are refused.
+      await file.sync();
+    }
     return true;
   } catch {
     return false;
