@@ -1,6 +1,6 @@
 /**
  * Opening a data directory: lock, meta file, topics, then every partition; after a crash with what the journal holds.
- * Nothing is written to a partition before all of them are open, and the clean marker is removed before that.
+ * All of it is read before anything is written, and nothing is appended before the clean marker is removed.
  */
 
 import { type Clock, systemClock } from './common/clock.ts';
@@ -26,7 +26,7 @@ import { nodeFileSystem } from './files/node-file-system.ts';
 import { InFlightBudget } from './partition/in-flight-budget.ts';
 import { type EngineContext, type PartitionLog, Tails } from './partition/partition-log.ts';
 import { JournalReplay, listJournal } from './recovery/journal-recovery.ts';
-import { openPartition } from './recovery/partition-open.ts';
+import { type FoundPartition, findPartition, type OpenRequest } from './recovery/partition-open.ts';
 import { partitionsInUse, staleTopicFile } from './recovery/partitions-in-use.ts';
 import { IndexCache } from './segment/index-cache.ts';
 
@@ -69,23 +69,14 @@ export async function openDirectory(options: EngineOptions): Promise<OpenedDirec
   const topicDefaults = parseTopicConfig(options.topicDefaults ?? {});
   const lock = options.lock ?? (await lockDirectory(fileSystem, directory));
   try {
-    if ((await readMeta(fileSystem, directory)) === undefined) {
-      await createMeta(fileSystem, directory, context.clock.now());
-    }
-    const madeJournal = await makeDirectoryIfMissing(fileSystem, journalDirectory(directory));
-    const madeTopics = await makeDirectoryIfMissing(fileSystem, topicsDirectory(directory));
-    if (madeJournal || madeTopics) await fileSystem.syncDirectory(directory);
     const store = new TopicStore(fileSystem, directory);
-    const files = await store.load();
-    const marker = await CleanMarker.read(fileSystem, directory);
-    if (marker === undefined) {
-      await fileSystem.syncDirectory(directory);
-      await store.syncNames(files);
-    }
-    const journalFiles = await listJournal(fileSystem, directory);
-    const { topics, keepJournal } = await openTopics(context, files, topicDefaults, marker, journalFiles);
+    const found = await findDirectory(context, store, topicDefaults);
+    // All of it has been read: from here on there are writes.
+    await prepareDirectory(context, store, found);
+    await settlePartitions(context, found);
     await removeIfExists(fileSystem, spareJournalPath(directory));
     await CleanMarker.remove(fileSystem, directory);
+    const { topics, journalFiles, keepJournal } = found;
     return { context, lock, store, topics, topicDefaults, journalFiles, keepJournal };
   } catch (error) {
     await context.files.close();
@@ -94,7 +85,9 @@ export async function openDirectory(options: EngineOptions): Promise<OpenedDirec
   }
 }
 
+/** The lock's file is a write too: a directory of a newer version gets none. */
 async function lockDirectory(fileSystem: FileSystem, directory: string): Promise<DirectoryLock> {
+  await readMeta(fileSystem, directory);
   await makeDataDirectory(fileSystem, directory);
   return fileSystem.lock(lockPath(directory));
 }
@@ -126,55 +119,99 @@ function createContext(options: EngineOptions): EngineContext {
   };
 }
 
-async function openTopics(
+interface FoundDirectory {
+  isNew: boolean;
+  files: TopicFile[];
+  marker: CleanMarker | undefined;
+  journalFiles: number[];
+  /** Read when the first partition needs it. */
+  journal: Promise<JournalReplay> | undefined;
+  keepJournal: boolean;
+  topics: Map<string, OpenTopic>;
+  partitions: PartitionOpening[];
+}
+
+interface PartitionOpening {
+  request: OpenRequest;
+  topic: OpenTopic;
+  /** Why its topic takes no appends. */
+  stale: string | null;
+  found: FoundPartition | undefined;
+}
+
+/** Reads all of the directory that opening it needs, and writes nothing: a file of a newer version ends it here. */
+async function findDirectory(
   context: EngineContext,
-  files: readonly TopicFile[],
+  store: TopicStore,
   topicDefaults: Record<string, SettingValue>,
-  marker: CleanMarker | undefined,
-  journalFiles: readonly number[],
-): Promise<Pick<OpenedDirectory, 'topics' | 'keepJournal'>> {
-  let replay: Promise<JournalReplay> | undefined;
-  const journal = () => {
-    replay ??= readJournal(context, journalFiles);
-    return replay;
+): Promise<FoundDirectory> {
+  const { fileSystem, directory, settings } = context;
+  const found: FoundDirectory = {
+    isNew: (await readMeta(fileSystem, directory)) === undefined,
+    files: await store.load(),
+    marker: await CleanMarker.read(fileSystem, directory),
+    journalFiles: await listJournal(fileSystem, directory),
+    journal: undefined,
+    keepJournal: false,
+    topics: new Map(),
+    partitions: [],
   };
-  let keepJournal = false;
-  const topics = new Map<string, OpenTopic>();
-  const jobs: (() => Promise<void>)[] = [];
-  for (const file of files) {
-    const directory = topicDirectory(context.directory, file.name);
-    // After a clean stop the journal has nothing that is not in the segments.
-    const told = marker === undefined ? await journal() : undefined;
-    const inUse = await partitionsInUse(context.fileSystem, directory, file, marker, told);
-    const stale = inUse > file.partitions ? staleTopicFile(file, inUse) : undefined;
-    if (stale !== undefined) reportStale(context, file.name, stale);
-    const topic: OpenTopic = { file, partitions: new Array(inUse) };
-    topics.set(file.name, topic);
-    const identity = topicIdentity(file, topicDefaults);
-    for (let partition = 0; partition < inUse; partition++) {
-      jobs.push(async () => {
-        const opened = await openPartition({
-          context,
-          topic: identity,
-          partition,
-          directory: partitionDirectory(directory, partition),
-          clean: marker?.get(file.id, partition),
-          journal,
-          keepJournal: () => {
-            keepJournal = true;
-          },
-        });
-        opened.fenced ??= stale ?? null;
-        topic.partitions[partition] = opened;
-      });
-    }
+  for (const file of found.files) await findTopic(context, found, file, topicDefaults);
+  const finds = found.partitions.map((opening) => async () => {
+    opening.found = await findPartition(opening.request);
+  });
+  await runParallel(finds, settings['recovery.parallel.partitions']);
+  return found;
+}
+
+async function findTopic(
+  context: EngineContext,
+  found: FoundDirectory,
+  file: TopicFile,
+  topicDefaults: Record<string, SettingValue>,
+): Promise<void> {
+  const { marker } = found;
+  const directory = topicDirectory(context.directory, file.name);
+  const journal = () => {
+    found.journal ??= readJournal(context, found.journalFiles);
+    return found.journal;
+  };
+  // After a clean stop the journal has nothing that is not in the segments.
+  const told = marker === undefined ? await journal() : undefined;
+  const inUse = await partitionsInUse(context.fileSystem, directory, file, marker, told);
+  const stale = inUse > file.partitions ? staleTopicFile(file, inUse) : null;
+  if (stale !== null) reportStale(context, file.name, stale);
+  const topic: OpenTopic = { file, partitions: new Array(inUse) };
+  found.topics.set(file.name, topic);
+  const identity = topicIdentity(file, topicDefaults);
+  for (let partition = 0; partition < inUse; partition++) {
+    const request: OpenRequest = {
+      context,
+      topic: identity,
+      partition,
+      directory: partitionDirectory(directory, partition),
+      clean: marker?.get(file.id, partition),
+      journal,
+      keepJournal: () => {
+        found.keepJournal = true;
+      },
+    };
+    found.partitions.push({ request, topic, stale, found: undefined });
   }
-  try {
-    await openAll(jobs, context.settings['recovery.parallel.partitions']);
-  } finally {
-    await (await replay)?.close();
-  }
-  return { topics, keepJournal };
+}
+
+/** Makes what is missing, and makes durable the names that a killed process may have left unsynced. */
+async function prepareDirectory(
+  { fileSystem, directory, clock }: EngineContext,
+  store: TopicStore,
+  { isNew, files, marker }: FoundDirectory,
+): Promise<void> {
+  if (isNew) await createMeta(fileSystem, directory, clock.now());
+  const madeJournal = await makeDirectoryIfMissing(fileSystem, journalDirectory(directory));
+  const madeTopics = await makeDirectoryIfMissing(fileSystem, topicsDirectory(directory));
+  if (madeJournal || madeTopics || marker === undefined) await fileSystem.syncDirectory(directory);
+  if (marker === undefined) await store.syncNames(files);
+  await store.removeUnfinished();
 }
 
 /**
@@ -190,18 +227,32 @@ function reportStale({ logger, observer }: EngineContext, topic: string, reason:
  * Recovering a partition writes its end anew before the old one goes. Where there is no space for several of them at a
  * time, there may be for one after the other.
  */
-async function openAll(jobs: readonly (() => Promise<void>)[], width: number): Promise<void> {
-  const outOfSpace: (() => Promise<void>)[] = [];
-  const tries = jobs.map((job) => async () => {
+async function settlePartitions(context: EngineContext, found: FoundDirectory): Promise<void> {
+  const outOfSpace: PartitionOpening[] = [];
+  const jobs = found.partitions.map((opening) => async () => {
     try {
-      await job();
+      await settlePartition(opening);
     } catch (error) {
       if (!isOutOfSpace(error)) throw error;
-      outOfSpace.push(job);
+      outOfSpace.push(opening);
     }
   });
-  await runParallel(tries, width);
-  for (const job of outOfSpace) await job();
+  try {
+    await runParallel(jobs, context.settings['recovery.parallel.partitions']);
+    for (const opening of outOfSpace) {
+      // Some of it may have been settled, so it is looked at again.
+      opening.found = await findPartition(opening.request);
+      await settlePartition(opening);
+    }
+  } finally {
+    await (await found.journal)?.close();
+  }
+}
+
+async function settlePartition({ request, topic, stale, found }: PartitionOpening): Promise<void> {
+  const partition = await found!.settle();
+  partition.fenced ??= stale;
+  topic.partitions[request.partition] = partition;
 }
 
 async function readJournal(context: EngineContext, sequences: readonly number[]): Promise<JournalReplay> {

@@ -160,7 +160,7 @@ const IN_THE_SOURCE: Row[] = [
   [
     inSource(
       'the journal is not replayed',
-      'recovery/partition-recovery.ts',
+      'recovery/recovery-find.ts',
       'journaled: request.journal.batchesOf(topic.id, partition),',
       'journaled: new Map(),',
     ),

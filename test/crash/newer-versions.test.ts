@@ -1,9 +1,11 @@
 /** A directory with anything in it that a newer program wrote is refused, and left byte for byte as it was. */
 import t, { type Test } from 'tap';
 import { Engine } from '../../src/engine/engine.ts';
+import { createSynced } from '../../src/engine/files/file-operations.ts';
 import { checksumInto } from '../../src/engine/format/checksum.ts';
 import { decodeJsonFile, encodeJsonFile } from '../../src/engine/format/json-file.ts';
 import { SEGMENT_HEADER_BYTES } from '../../src/engine/format/segment-header.ts';
+import { gapsFile } from '../../src/engine/partition/gaps.ts';
 import { SimClock, settled } from './sim-clock.ts';
 import { SimFileSystem } from './sim-file-system.ts';
 
@@ -26,7 +28,15 @@ async function usedLog(end: 'killed' | 'closed'): Promise<SimFileSystem> {
     await Promise.all(appends);
     for (let turn = 0; turn < 30; turn++) await settled();
   }
+  // Sealing comes behind the appends.
+  for (let turn = 0; turn < 1000; turn++) await settled();
   if (end === 'closed') await engine.close();
+  // What opening removes or makes, once it is sure.
+  await createSynced(disk, '/data/topics/a/0/next.log~', []);
+  await disk.makeDirectory('/data/topics/new-1~');
+  const owner = { topicId: String((await engine.describeTopic('b')).id), partition: 1 };
+  const [gaps] = gapsFile('/data/topics/b/1', owner, []).buffers;
+  await createSynced(disk, '/data/topics/b/1/gaps.json', [gaps!]);
   return disk.crash('kill');
 }
 
@@ -49,32 +59,34 @@ const newerJson =
   (bytes) =>
     encodeJsonFile({ ...(decodeJsonFile(bytes) as object), [field]: NEWER });
 
-/** What is read before anything is written, however the log was left. */
-const READ_FIRST: readonly [name: string, path: RegExp, change: Change][] = [
+type Row = readonly [name: string, path: RegExp, change: Change];
+
+/** What is read however the log was left. */
+const ALWAYS: readonly Row[] = [
   ['meta.json', /meta\.json$/, newerJson('formatVersion')],
   ['topic.json', /c\/topic\.json$/, newerJson('version')],
-  ['the clean marker', /clean-shutdown$/, newerHeader()],
+  ['gaps.json', /b\/1\/gaps\.json$/, newerJson('version')],
+  ['the active segment of the first partition', /a\/0\/\d+\.log$/, newerHeader(SEGMENT_HEADER_BYTES)],
+  ['the active segment of the last partition', /c\/1\/\d+\.log$/, newerHeader(SEGMENT_HEADER_BYTES)],
 ];
 
-/** What is read when a log is recovered. */
-const RECOVERED: readonly [name: string, path: RegExp, change: Change][] = [
+const CLOSED: readonly Row[] = [['the clean marker', /clean-shutdown$/, newerHeader()]];
+
+/** What is read when a log is recovered; files that recovery would put others in place of. */
+const KILLED: readonly Row[] = [
   ['a journal file', /\.journal$/, newerHeader(32)],
-  ['a checkpoint', /a\/0\/checkpoint$/, newerHeader()],
-  ['a summary', /a\/0\/\d+\.summary$/, newerHeader()],
-  ['the active segment', /a\/0\/\d+\.log$/, newerHeader(SEGMENT_HEADER_BYTES)],
+  ['a checkpoint', /c\/1\/checkpoint$/, newerHeader()],
+  ['a summary', /c\/1\/\d+\.summary$/, newerHeader()],
 ];
 
-const contents = (disk: SimFileSystem, without?: RegExp) =>
-  Object.fromEntries(
-    disk
-      .paths()
-      .filter((path) => !without?.test(path))
-      .map((path) => [path, disk.contents(path).toString('base64')]),
-  );
+/** Beside the active segment: recovery puts others in their place. */
+const DERIVED = ['.index', '.timeindex', '.summary'];
 
-/** `touched`: files that may be other ones afterwards. */
-async function isRefused(t: Test, disk: SimFileSystem, touched?: RegExp): Promise<void> {
-  const before = contents(disk, touched);
+const contents = (disk: SimFileSystem) =>
+  Object.fromEntries(disk.paths().map((path) => [path, disk.contents(path).toString('base64')]));
+
+async function isRefused(t: Test, disk: SimFileSystem): Promise<void> {
+  const before = contents(disk);
   const clock = new SimClock();
   const error = await Engine.open({
     directory: DIRECTORY,
@@ -84,23 +96,38 @@ async function isRefused(t: Test, disk: SimFileSystem, touched?: RegExp): Promis
   }).catch((error) => error);
   t.match(error, { code: 'UNSUPPORTED_VERSION', details: { version: NEWER } });
   t.match(error.message, /version 999.*up to 1/);
-  t.same(contents(disk, touched), before, 'nothing is touched');
+  t.same(contents(disk), before, 'nothing is touched');
   t.equal(disk.openHandles, 0);
 }
 
 for (const end of ['killed', 'closed'] as const) {
   t.test(`a log that was ${end}`, async (t) => {
     const disk = await usedLog(end);
-    const kinds = end === 'killed' ? [...READ_FIRST, ...RECOVERED] : READ_FIRST;
-    for (const [name, pattern, change] of kinds) {
-      const path = disk.paths().findLast((each) => pattern.test(each));
-      if (path === undefined) continue;
+    for (const [name, pattern, change] of [...ALWAYS, ...(end === 'killed' ? KILLED : CLOSED)]) {
       t.test(`and has ${name} of a newer version`, async (t) => {
+        const path = disk.paths().findLast((each) => pattern.test(each))!;
         const copy = disk.crashImage({ variant: 'kill' });
         copy.plant(path, change(copy.contents(path)));
-        // A partition is recovered without a look at the others; its own files stay.
-        await isRefused(t, copy, path.includes('/a/0/') ? /\/topics\/(a\/1|[bc])\// : undefined);
+        await isRefused(t, copy);
       });
     }
+    for (const suffix of end === 'killed' ? DERIVED : []) {
+      t.test(`and has a ${suffix} of a newer version beside its active segment`, async (t) => {
+        const copy = disk.crashImage({ variant: 'kill' });
+        const active = copy.paths().findLast((path) => /c\/1\/\d+\.log$/.test(path))!;
+        const path = active.replace(/\.log$/, suffix);
+        const sealed = copy.paths().find((each) => each.endsWith(suffix))!;
+        if (!copy.paths().includes(path)) await createSynced(copy, path, []);
+        copy.plant(path, newerHeader()(copy.contents(sealed)));
+        await isRefused(t, copy);
+      });
+    }
+    t.test('and is of a newer version as a whole, and has no lock', async (t) => {
+      const copy = disk.crashImage({ variant: 'kill' });
+      await copy.remove(`${DIRECTORY}/seglog.lock`);
+      const path = `${DIRECTORY}/meta.json`;
+      copy.plant(path, newerJson('formatVersion')(copy.contents(path)));
+      await isRefused(t, copy);
+    });
   });
 }

@@ -84,16 +84,22 @@ export class TopicStore {
     this.#data = data;
   }
 
-  /** All topics; removes what was left half made or half deleted, unless one of them is of a newer version. */
+  /** All topics. */
   async load(): Promise<TopicFile[]> {
-    const directory = topicsDirectory(this.#data);
-    const names = await this.#fileSystem.list(directory);
     const topics: TopicFile[] = [];
-    for (const name of names) if (!isUnfinished(name)) topics.push(await this.#read(name));
-    for (const name of names) {
-      if (isUnfinished(name)) await removeTree(this.#fileSystem, `${directory}/${name}`);
-    }
+    for (const name of await this.#names()) if (!isUnfinished(name)) topics.push(await this.#read(name));
     return topics.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Removes what was left half made or half deleted. */
+  async removeUnfinished(): Promise<void> {
+    for (const name of await this.#names())
+      if (isUnfinished(name)) await removeTree(this.#fileSystem, topicDirectory(this.#data, name));
+  }
+
+  async #names(): Promise<string[]> {
+    const directory = topicsDirectory(this.#data);
+    return (await this.#fileSystem.status(directory)) === undefined ? [] : this.#fileSystem.list(directory);
   }
 
   /**

@@ -11,7 +11,6 @@ import type { FileSystem } from '../files/file-system.ts';
 import {
   cleanMarkerPath,
   isUnfinished,
-  journalDirectory,
   parsePartitionName,
   partitionDirectory,
   segmentBases,
@@ -57,8 +56,7 @@ export async function surveyDirectory(
   const topics: TopicSurvey[] = [];
   for (const name of names)
     if (!isUnfinished(name)) topics.push(await surveyTopic(fileSystem, directory, name));
-  const hasJournal = (await fileSystem.status(journalDirectory(directory))) !== undefined;
-  const journalFiles = journal && hasJournal ? await listJournal(fileSystem, directory) : [];
+  const journalFiles = journal ? await listJournal(fileSystem, directory) : [];
   const survey: DirectorySurvey = {
     directory,
     metaFault,

@@ -12,7 +12,9 @@ import { type BatchPlace, BatchPlaces, JournaledBatches } from './journaled-batc
 
 /** Sequences of the journal files there are, in order. */
 export async function listJournal(fileSystem: FileSystem, data: string): Promise<number[]> {
-  const names = await fileSystem.list(journalDirectory(data));
+  const directory = journalDirectory(data);
+  if ((await fileSystem.status(directory)) === undefined) return [];
+  const names = await fileSystem.list(directory);
   return names
     .map((name) => parseNumberedName(name, JOURNAL_SUFFIX))
     .filter((sequence) => sequence !== undefined)

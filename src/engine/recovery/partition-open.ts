@@ -1,6 +1,7 @@
 /**
- * Opening a partition. After a clean stop the marker says what it holds, and nothing is scanned. Otherwise it is
- * recovered: see partition-recovery.ts.
+ * Opening a partition, in two steps: finding what there is, which only reads, and settling it, which writes where a crash
+ * has left something to be put in order. All partitions are found before any is settled. After a clean stop the marker says
+ * what a partition holds, and nothing is scanned; otherwise it is recovered: see recovery-find.ts.
  */
 
 import { isSeglogError } from '../common/errors.ts';
@@ -18,8 +19,9 @@ import {
 import { newSegment } from '../segment/segment-files.ts';
 import { checkIdentity } from '../segment/segment-identity.ts';
 import type { JournalReplay } from './journal-recovery.ts';
-import { recoverPartition, sealedSegment } from './partition-recovery.ts';
+import { findLog, sealedSegment } from './recovery-find.ts';
 import type { RecoveryRequest } from './recovery-request.ts';
+import { settleLog } from './recovery-settle.ts';
 
 export interface OpenRequest {
   context: EngineContext;
@@ -34,28 +36,50 @@ export interface OpenRequest {
   keepJournal(): void;
 }
 
-export async function openPartition(request: OpenRequest): Promise<PartitionLog> {
-  const { context, topic, partition, directory } = request;
-  const state = await openState(request);
-  return new PartitionLog(context, topic, partition, directory, state);
+/** A partition that was read, and can be opened. */
+export interface FoundPartition {
+  settle(): Promise<PartitionLog>;
 }
 
-async function openState(request: OpenRequest): Promise<PartitionState> {
+/** Reads only. Throws UNSUPPORTED_VERSION. */
+export async function findPartition(request: OpenRequest): Promise<FoundPartition> {
+  const { context, topic, partition, directory } = request;
+  const settle = await findState(request);
+  return {
+    settle: async () => new PartitionLog(context, topic, partition, directory, await settle()),
+  };
+}
+
+/** Resolves with what settles it. */
+async function findState(request: OpenRequest): Promise<() => Promise<PartitionState>> {
   const { context, directory } = request;
   const { fileSystem } = context;
-  if ((await fileSystem.status(directory)) === undefined) return lostPartition(request);
+  if ((await fileSystem.status(directory)) === undefined) {
+    const lost = await lostPartition(request);
+    return async () => lost;
+  }
   const names = await fileSystem.list(directory);
   const bases = segmentBases(names);
   const { gaps, damage } = await readGapsOrDamage(request);
   const clean = damage === undefined ? await openClean(request, bases, gaps) : undefined;
-  // A journal of a newer version ends it before anything is touched.
-  const journal = clean === undefined ? await request.journal() : undefined;
-  for (const name of names) if (isUnfinished(name)) await removeIfExists(fileSystem, `${directory}/${name}`);
-  if (clean !== undefined) return clean;
-  const recovery: RecoveryRequest = { ...request, bases, gaps, journal: journal! };
-  const state = await recoverPartition(recovery);
-  state.fenced ??= damage ?? null;
-  return state;
+  const removeUnfinished = async () => {
+    for (const name of names)
+      if (isUnfinished(name)) await removeIfExists(fileSystem, `${directory}/${name}`);
+  };
+  if (clean !== undefined) {
+    return async () => {
+      await removeUnfinished();
+      return clean;
+    };
+  }
+  const recovery: RecoveryRequest = { ...request, bases, gaps, journal: await request.journal() };
+  const found = await findLog(recovery);
+  return async () => {
+    await removeUnfinished();
+    const state = await settleLog(recovery, found);
+    state.fenced ??= damage ?? null;
+    return state;
+  };
 }
 
 /** Gaps that cannot be read are no reason to keep the rest of the log from its readers: the partition is fenced. */

@@ -68,7 +68,8 @@ function noteCut(cut: CutBytes[], segment: LogSegment, from: number, runs: reado
     cut.push({ segment: segment.baseOffset, position: end, bytes: segment.stats.bytes - end });
 }
 
-async function cutFile(context: EngineContext, segment: LogSegment): Promise<void> {
+/** Cuts a file back to what its segment holds; durable when it resolves. */
+export async function cutFile(context: EngineContext, segment: LogSegment): Promise<void> {
   const lease = await context.files.lease(segment.path);
   try {
     await lease.file.truncate(segment.stats.bytes);

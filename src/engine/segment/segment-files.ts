@@ -83,6 +83,21 @@ export async function readIndexes(
   return covers(offsets) && covers(times) ? { offsets: offsets.index, times: times.index } : undefined;
 }
 
+/** Throws UNSUPPORTED_VERSION when a derived file of a segment is of a newer version: then it is not to be replaced. */
+export async function refuseNewerFiles(
+  fileSystem: FileSystem,
+  partitionDir: string,
+  baseOffset: number,
+): Promise<void> {
+  const check = async (path: string, decode: (bytes: Buffer) => unknown) => {
+    const bytes = await readWholeFile(fileSystem, path);
+    if (bytes !== undefined) decode(bytes);
+  };
+  await check(offsetIndexPath(partitionDir, baseOffset), (bytes) => OffsetIndex.decode(bytes, baseOffset));
+  await check(timeIndexPath(partitionDir, baseOffset), (bytes) => TimeIndex.decode(bytes, baseOffset));
+  await check(summaryPath(partitionDir, baseOffset), (bytes) => decodeSummary(bytes, baseOffset));
+}
+
 /** The summary of a sealed segment, if it is whole and says of it what its neighbour and its size say. */
 export async function readSummary(
   fileSystem: FileSystem,
