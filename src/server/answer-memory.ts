@@ -5,8 +5,12 @@
 import type { FastifyReply } from 'fastify';
 import type { ByteBudget } from './byte-budget.ts';
 
-/** Takes `bytes` until the answer is with the system or the client is gone. @throws HttpProblem overloaded. */
+/**
+ * Takes `bytes` until the answer is with the system or the client is gone; nothing when it is gone already, since no
+ * event would give it back. @throws HttpProblem overloaded.
+ */
 export function reserveAnswer(reply: FastifyReply, budget: ByteBudget, bytes: number): void {
+  if (reply.raw.closed) return;
   budget.take(bytes);
   let held = true;
   const release = () => {

@@ -6,12 +6,15 @@ import type { OutputBuffer } from './output-buffer.ts';
 
 export class ResponseStream {
   readonly #response: ServerResponse;
-  #closed = false;
+  #closed: boolean;
   #wake: (() => void) | undefined;
 
   constructor(reply: FastifyReply, headers: Readonly<Record<string, string>>) {
     reply.hijack();
     this.#response = reply.raw;
+    // A client that is gone by now was reported before anybody listened here.
+    this.#closed = reply.raw.closed;
+    if (this.#closed) return;
     this.#response.on('close', () => {
       this.#closed = true;
       this.#wake?.();

@@ -1,6 +1,7 @@
 /** What clients cost that are slow, or gone: reads wait for them, and what is held for all together is bounded. */
 import t from 'tap';
 import { listen, openApp, rawConnection, until } from '../helpers/http-app.ts';
+import { overlay } from '../helpers/overlay.ts';
 
 const RECORDS = '/api/topics/t/partitions/0/records';
 
@@ -62,6 +63,35 @@ t.test('answers that nobody takes are bounded in all: more are refused, and memo
   await until(async () => (await held()) === 0);
   t.equal((await asked('application/json')).statusCode, 200);
   t.equal(await held(), 0);
+});
+
+t.test('clients that go away during a long poll leave nothing behind', async (t) => {
+  // Less than the pages of all of them would take.
+  const opened = await openApp(t, { 'http.max.in.flight.bytes': 4_000_000 });
+  const { engine, lifecycle, ask } = opened;
+  await engine.createTopic('t');
+  let waiting = 0;
+  lifecycle.opened(
+    overlay(engine, {
+      waitForRecords: async (...args) => {
+        waiting++;
+        const woken = await engine.waitForRecords(...args);
+        waiting--;
+        return woken;
+      },
+    }),
+  );
+  const { port } = await listen(opened);
+  for (const accept of Array(5).fill(['application/json', 'application/x-ndjson']).flat()) {
+    const { socket } = rawConnection(port);
+    socket.write(`GET ${RECORDS}?wait_ms=60000 HTTP/1.1\r\nhost: x\r\naccept: ${accept}\r\n\r\n`);
+    await until(() => waiting === 1);
+    socket.destroy();
+    await until(() => waiting === 0);
+    t.match(await ask({ url: RECORDS, headers: { accept } }), { statusCode: 200 });
+  }
+  const metrics = (await ask({ url: '/metrics' })).body;
+  t.same(metrics.match(/^seglog_http_body_bytes .*$/m), ['seglog_http_body_bytes 0']);
 });
 
 t.test('a client that breaks off in the middle of a body leaves nothing behind', async (t) => {

@@ -77,6 +77,8 @@ export function registerFetchRoute(app: FastifyInstance, context: AppContext): v
       if (format === 'text/event-stream') return followPartition(context, request, reply);
       const range = await resolveRange(context.lifecycle.engine, request);
       await waitForFirst(context, range, request, reply);
+      // Nobody is there any more to be answered.
+      if (reply.raw.closed) return reply.hijack();
       const startedAt = performance.now();
       const answer = format === 'application/x-ndjson' ? sendLines : sendPage;
       const records = await answer(context, range, request, reply, format as PageFormat);
