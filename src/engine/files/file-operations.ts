@@ -172,6 +172,12 @@ export function isOutOfSpace(error: unknown): boolean {
   return errno === 'ENOSPC' || errno === 'EDQUOT';
 }
 
+/** True for the errors of a process, or of a system, that has no file descriptors left. */
+export function isOutOfDescriptors(error: unknown): boolean {
+  const errno = errnoOf(error);
+  return errno === 'EMFILE' || errno === 'ENFILE';
+}
+
 /** Runs `work`; where it finds no space, the error is STORAGE_FULL and says `message`. */
 export async function orStorageFull<T>(message: string, work: () => Promise<T>): Promise<T> {
   try {

@@ -6,7 +6,7 @@
  * behind. The order "write, then sync, then move the offsets" is what the guarantees rest on.
  */
 import { errnoOf, SeglogError } from '../common/errors.ts';
-import { isOutOfSpace, removeIfExists, writeFully } from '../files/file-operations.ts';
+import { isOutOfDescriptors, isOutOfSpace, removeIfExists, writeFully } from '../files/file-operations.ts';
 import type { FileHandle } from '../files/file-system.ts';
 import { preparedSegmentPath } from '../files/log-file-names.ts';
 import { type EncodedBatch, stampBatch } from '../format/record-batch.ts';
@@ -375,11 +375,6 @@ async function syncNames(partition: PartitionLog): Promise<void> {
     if (isOutOfDescriptors(error)) partition.directoryDirty = true;
     throw error;
   }
-}
-
-function isOutOfDescriptors(error: unknown): boolean {
-  const errno = errnoOf(error);
-  return errno === 'EMFILE' || errno === 'ENFILE';
 }
 
 function syncFailed(partition: PartitionLog, error: unknown): SeglogError {
