@@ -5,6 +5,7 @@ import type { RecordWriter } from './record-formats.ts';
 
 /** Numbers that are kept of each record in memory. */
 const FIELDS = 7;
+const MIN_READ_BYTES = 4 * 1024;
 
 /** The place behind a record. */
 export interface MergePosition {
@@ -26,6 +27,12 @@ export class PartitionCursor {
   #fields: number[] = [];
   #chunks: Buffer[] = [];
   #current = 0;
+  /** Bytes of the batches in memory; they may be many times what was read. */
+  #heldBytes = 0;
+  /** How much is read at a time: less than there is room for where it decompresses to more. */
+  #readBytes: number;
+  /** The first record that was read and not kept. */
+  #stoppedAt = 0;
 
   constructor(
     engine: Engine,
@@ -43,6 +50,7 @@ export class PartitionCursor {
     this.#end = end;
     this.#maxTimestamp = maxTimestamp;
     this.#into = Buffer.allocUnsafeSlow(pieceBytes);
+    this.#readBytes = pieceBytes;
   }
 
   isBefore(other: PartitionCursor): boolean {
@@ -55,12 +63,15 @@ export class PartitionCursor {
     this.#fields = [];
     this.#chunks = [];
     this.#current = 0;
+    this.#heldBytes = 0;
     while (this.#fields.length === 0 && this.#nextRead < this.#end) {
-      const options = { offset: this.#nextRead, into: this.#into };
+      const options = { offset: this.#nextRead, into: this.#into.subarray(0, this.#readBytes) };
       const result = await this.#engine.read(this.#topic, this.#partition, options);
-      for (const chunk of result.chunks) if (!visitRecords(chunk, this.#nextRead, this.#keep)) break;
+      const whole = result.chunks.every((chunk) => visitRecords(chunk, this.#nextRead, this.#keep));
       if (result.nextOffset <= this.#nextRead) break;
-      this.#nextRead = result.nextOffset;
+      // What is left of the piece was read in vain.
+      if (!whole) this.#readBytes = Math.max(MIN_READ_BYTES, this.#readBytes >>> 1);
+      this.#nextRead = whole ? result.nextOffset : this.#stoppedAt;
     }
     if (this.#fields.length === 0) return false;
     this.#noteTimestamp();
@@ -68,7 +79,12 @@ export class PartitionCursor {
   }
 
   readonly #keep = (offset: number, timestamp: number, chunk: Buffer, ...positions: number[]): boolean => {
-    if (offset >= this.#end) return false;
+    const begun = chunk === this.#chunks.at(-1);
+    if (offset >= this.#end || (!begun && this.#heldBytes >= this.#into.length)) {
+      this.#stoppedAt = offset;
+      return false;
+    }
+    if (!begun) this.#heldBytes += chunk.length;
     this.#fields.push(offset, timestamp, ...positions);
     this.#chunks.push(chunk);
     return true;

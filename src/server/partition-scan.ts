@@ -27,6 +27,11 @@ export interface ScanLimits {
   maxRecords: number;
   /** Of the answer; one record is given whatever its size. */
   maxBytes: number;
+  /**
+   * Of what one step writes. A batch that was decompressed is written to its end all the same, up to four times as much.
+   * Without it a step writes all of a piece, however well that is compressed.
+   */
+  stepBytes?: number;
   /** A byte between records, where the format has one. */
   separator?: number;
 }
@@ -40,16 +45,20 @@ export class PartitionScan {
   readonly #range: ScanRange;
   readonly #limits: ScanLimits;
   readonly #visit: RecordVisitor;
-  readonly #pieceBytes: number;
+  #pieceBytes: number;
   /** Bytes written in earlier steps. */
   #sentBytes = 0;
   #full = false;
+  /** Where in the output the present step began. */
+  #stepStart = 0;
+  readonly #out: OutputBuffer;
 
   constructor(engine: Engine, range: ScanRange, limits: ScanLimits, out: OutputBuffer, write: RecordWriter) {
     this.#engine = engine;
     this.#range = range;
     this.#limits = limits;
     this.nextOffset = range.start;
+    this.#out = out;
     const wanted = Math.min(
       limits.maxBytes,
       Math.max(SMALL_PIECE_BYTES, limits.maxRecords * BYTES_PER_RECORD),
@@ -69,7 +78,8 @@ export class PartitionScan {
   }
 
   /**
-   * Reads and writes one piece; false when there is nothing left to read now.
+   * Reads and writes one piece, or as much of it as memory allows where it is compressed; false when there is nothing
+   * left to read now.
    * @throws SeglogError OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE, UNKNOWN_TOPIC_OR_PARTITION; what was written before stays.
    */
   async step(): Promise<boolean> {
@@ -85,9 +95,13 @@ export class PartitionScan {
   async #readPiece(into: Buffer): Promise<boolean> {
     const { topic, partition } = this.#range;
     const from = this.nextOffset;
+    this.#stepStart = this.#out.length;
     const result = await this.#engine.read(topic, partition, { offset: from, into });
     for (const chunk of result.chunks) {
-      if (!visitRecords(chunk, from, this.#visit)) return false;
+      if (visitRecords(chunk, from, this.#visit)) continue;
+      // The rest of the piece was read in vain.
+      this.#pieceBytes = Math.max(SMALL_PIECE_BYTES, this.#pieceBytes >>> 1);
+      return !this.#full;
     }
     this.nextOffset = Math.min(this.#range.end, result.nextOffset);
     return result.nextOffset > from && !this.done;
@@ -95,10 +109,17 @@ export class PartitionScan {
 
   #visitor(out: OutputBuffer, write: RecordWriter): RecordVisitor {
     const { end } = this.#range;
-    const { maxRecords, maxBytes, separator } = this.#limits;
+    const { maxRecords, maxBytes, stepBytes = Number.POSITIVE_INFINITY, separator } = this.#limits;
+    let batch: Buffer | undefined;
     return (offset, timestamp, chunk, keyStart, keyEnd, valueStart, valueEnd, headersStart) => {
       if (offset >= end || this.records >= maxRecords) return this.#stop(offset >= end ? end : offset);
       const before = out.length;
+      const written = before - this.#stepStart;
+      if (written >= stepBytes && (chunk !== batch || written >= 4 * stepBytes)) {
+        this.nextOffset = offset;
+        return false;
+      }
+      batch = chunk;
       if (separator !== undefined && this.records > 0) out.byte(separator);
       write(out, undefined, offset, timestamp, chunk, keyStart, keyEnd, valueStart, valueEnd, headersStart);
       if (this.records > 0 && this.#sentBytes + out.length > maxBytes) {

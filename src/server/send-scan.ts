@@ -42,7 +42,7 @@ export function pageLimits(query: LimitParameters, format: PageFormat, settings:
 
 export function streamLimits(query: LimitParameters): ScanLimits {
   const { max_records = Number.POSITIVE_INFINITY, max_bytes = Number.POSITIVE_INFINITY } = query;
-  return { maxRecords: max_records, maxBytes: max_bytes };
+  return { maxRecords: max_records, maxBytes: max_bytes, stepBytes: STREAM_BUFFER_BYTES };
 }
 
 export function pageWriter(format: PageFormat, encoding: ValueEncoding = 'text'): RecordWriter {
