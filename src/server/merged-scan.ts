@@ -13,7 +13,7 @@
 import type { Engine } from '../engine/index.ts';
 import type { OutputBuffer } from './output-buffer.ts';
 import { type MergePosition, PartitionCursor } from './partition-cursor.ts';
-import type { ScanLimits } from './partition-scan.ts';
+import { type ScanLimits, scanTurns } from './partition-scan.ts';
 import type { RecordWriter } from './record-formats.ts';
 
 /** What all partitions of a merge read ahead, together. */
@@ -93,7 +93,8 @@ export class MergedScan {
   async step(): Promise<boolean> {
     if (this.done) return false;
     for (let cursor = this.#exhausted.at(-1); cursor !== undefined; cursor = this.#exhausted.at(-1)) {
-      const filled = await cursor.fill();
+      // A turn for each, since there may be thousands of them.
+      const filled = await scanTurns.run(() => cursor!.fill());
       this.#exhausted.pop();
       if (filled) this.#push(cursor);
     }

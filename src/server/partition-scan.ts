@@ -7,6 +7,10 @@ import { type Engine, type RecordVisitor, SeglogError, visitRecords } from '../e
 import { giveBuffer, takeBuffer } from './buffer-pool.ts';
 import type { OutputBuffer } from './output-buffer.ts';
 import type { RecordWriter } from './record-formats.ts';
+import { Turns } from './turns.ts';
+
+/** A step of a scan may take some 20 ms; more at once would only take as long one behind the other. */
+export const scanTurns = new Turns(4);
 
 /** Read at one time. */
 export const PIECE_BYTES = 512 * 1024;
@@ -82,8 +86,11 @@ export class PartitionScan {
    * left to read now.
    * @throws SeglogError OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE, UNKNOWN_TOPIC_OR_PARTITION; what was written before stays.
    */
-  async step(): Promise<boolean> {
-    if (this.done) return false;
+  step(): Promise<boolean> {
+    return this.done ? Promise.resolve(false) : scanTurns.run(() => this.#step());
+  }
+
+  async #step(): Promise<boolean> {
     const memory = takeBuffer(this.#pieceBytes);
     try {
       return await this.#readPiece(memory.subarray(0, this.#pieceBytes));
