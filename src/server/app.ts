@@ -55,6 +55,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     }
   });
   app.setErrorHandler((error, request, reply) => {
+    // Nobody reads on where reading was given up, and the next request would wait behind the rest for ever.
+    const { complete, readableFlowing } = request.raw;
+    if (!complete && readableFlowing !== null) reply.header('connection', 'close');
     answerProblem(reply, error);
     closeAfterUnreadBody(request, reply.getHeader('connection') === 'close');
   });

@@ -94,6 +94,21 @@ t.test('clients that go away during a long poll leave nothing behind', async (t)
   t.same(metrics.match(/^seglog_http_body_bytes .*$/m), ['seglog_http_body_bytes 0']);
 });
 
+t.test('a body that is given up for want of memory takes its connection with it', async (t) => {
+  const opened = await openApp(t, { 'http.max.in.flight.bytes': 100_000 });
+  await opened.engine.createTopic('t');
+  const { port } = await listen(opened);
+  const { socket, closed } = rawConnection(port);
+  // Half of it is on the way, and the rest never comes.
+  socket.write(
+    `POST /api/topics/t/records HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 400000\r\n\r\n${'x'.repeat(200_000)}`,
+  );
+  const answer = await closed;
+  t.match(answer, /^HTTP\/1.1 503 /);
+  t.match(answer, /\r\nconnection: close\r\n/);
+  t.match(answer, /"code":"overloaded"/);
+});
+
 t.test('a client that breaks off in the middle of a body leaves nothing behind', async (t) => {
   const opened = await openApp(t);
   const { engine, ask } = opened;
