@@ -65,6 +65,11 @@ export class OutputBuffer {
     return { bytes: copy, pooled: false };
   }
 
+  /** Gives back the memory of what nobody took. */
+  release(): void {
+    giveBuffer(this.take());
+  }
+
   /** Forgets what was written after `length`. */
   truncate(length: number): void {
     this.length = length;

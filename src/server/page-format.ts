@@ -1,6 +1,7 @@
 /** The frame of a page of records, in JSON and in MessagePack: `{records: […], <fields>}`. */
+
+import { packInteger, packString } from './msgpack-records.ts';
 import { Constant, type OutputBuffer } from './output-buffer.ts';
-import { packInteger, packString } from './record-formats.ts';
 
 export type PageFormat = 'application/json' | 'application/msgpack';
 export type PageField = readonly [name: string, value: number | string | null];

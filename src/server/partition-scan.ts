@@ -3,10 +3,17 @@
  * One `step` reads and writes one piece, so that the caller decides between them whether to go on, to send
  * what there is, or to wait for the client: memory does not depend on the size of the range.
  */
-import { type Engine, type RecordVisitor, SeglogError, visitRecords } from '../engine/index.ts';
+import {
+  type Engine,
+  type ReadResult,
+  type RecordVisitor,
+  SeglogError,
+  visitRecords,
+} from '../engine/index.ts';
 import { giveBuffer, takeBuffer } from './buffer-pool.ts';
 import type { OutputBuffer } from './output-buffer.ts';
-import type { RecordWriter } from './record-formats.ts';
+import type { RecordFormat } from './record-formats.ts';
+import { type KernelFormat, writeOrdinaryRecords } from './record-kernel.ts';
 import { Turns } from './turns.ts';
 
 /** A step of a scan may take some 20 ms; more at once would only take as long one behind the other. */
@@ -48,6 +55,8 @@ export class PartitionScan {
   readonly #engine: Engine;
   readonly #range: ScanRange;
   readonly #limits: ScanLimits;
+  readonly #out: OutputBuffer;
+  readonly #format: RecordFormat;
   readonly #visit: RecordVisitor;
   #pieceBytes: number;
   /** Bytes written in earlier steps. */
@@ -55,20 +64,20 @@ export class PartitionScan {
   #full = false;
   /** Where in the output the present step began. */
   #stepStart = 0;
-  readonly #out: OutputBuffer;
 
-  constructor(engine: Engine, range: ScanRange, limits: ScanLimits, out: OutputBuffer, write: RecordWriter) {
+  constructor(engine: Engine, range: ScanRange, limits: ScanLimits, out: OutputBuffer, format: RecordFormat) {
     this.#engine = engine;
     this.#range = range;
     this.#limits = limits;
-    this.nextOffset = range.start;
     this.#out = out;
+    this.#format = format;
+    this.nextOffset = range.start;
     const wanted = Math.min(
       limits.maxBytes,
       Math.max(SMALL_PIECE_BYTES, limits.maxRecords * BYTES_PER_RECORD),
     );
     this.#pieceBytes = Math.min(PIECE_BYTES, wanted);
-    this.#visit = this.#visitor(out, write);
+    this.#visit = this.#visitor(out, format);
   }
 
   /** True when a limit or the end of the range is reached. */
@@ -104,8 +113,8 @@ export class PartitionScan {
     const from = this.nextOffset;
     this.#stepStart = this.#out.length;
     const result = await this.#engine.read(topic, partition, { offset: from, into });
-    for (const chunk of result.chunks) {
-      if (visitRecords(chunk, from, this.#visit)) continue;
+    for (const chunk of this.#inPool(result, into)) {
+      if (this.#write(chunk, from)) continue;
       // The rest of the piece was read in vain.
       this.#pieceBytes = Math.max(SMALL_PIECE_BYTES, this.#pieceBytes >>> 1);
       return !this.#full;
@@ -114,11 +123,54 @@ export class PartitionScan {
     return result.nextOffset > from && !this.done;
   }
 
-  #visitor(out: OutputBuffer, write: RecordWriter): RecordVisitor {
+  /** What was read, in `memory` where it fits: batches that are not in their segment yet come from elsewhere. */
+  #inPool({ chunks, bytes }: ReadResult, memory: Buffer): readonly Buffer[] {
+    if (this.#format.kernel === undefined || chunks.length === 0 || chunks[0]!.buffer === memory.buffer)
+      return chunks;
+    if (bytes > memory.length) return chunks;
+    let at = 0;
+    for (const chunk of chunks) at += chunk.copy(memory, at);
+    return [memory.subarray(0, at)];
+  }
+
+  /** Writes the records of a chunk; false when a limit or the end of the range was reached. */
+  #write(chunk: Buffer, from: number): boolean {
+    const { kernel } = this.#format;
+    for (let at = 0; at < chunk.length; ) {
+      const rest = kernel === undefined ? chunk : this.#writeOrdinary(kernel, chunk, at);
+      // What is out of the ordinary, malformed, or at a limit.
+      if (!visitRecords(rest, from, this.#visit)) return false;
+      at = rest.byteOffset - chunk.byteOffset + rest.length;
+    }
+    return true;
+  }
+
+  /** The batch before whose end the kernel stopped; empty when it wrote all. */
+  #writeOrdinary(format: KernelFormat, chunk: Buffer, at: number): Buffer {
+    const { maxRecords, maxBytes, stepBytes = Number.POSITIVE_INFINITY } = this.#limits;
+    const maxLength = Math.min(maxBytes - this.#sentBytes, this.#stepStart + stepBytes);
+    const limits = { endOffset: this.#range.end, maxRecords, maxLength };
+    const progress = writeOrdinaryRecords(
+      format,
+      this.#out,
+      chunk,
+      at,
+      this.nextOffset,
+      this.records,
+      limits,
+    );
+    this.records = progress.records;
+    this.nextOffset = progress.nextOffset;
+    return chunk.subarray(progress.stoppedAt, progress.batchEnd);
+  }
+
+  #visitor(out: OutputBuffer, { write }: RecordFormat): RecordVisitor {
     const { end } = this.#range;
     const { maxRecords, maxBytes, stepBytes = Number.POSITIVE_INFINITY, separator } = this.#limits;
     let batch: Buffer | undefined;
     return (offset, timestamp, chunk, keyStart, keyEnd, valueStart, valueEnd, headersStart) => {
+      // The kernel wrote it.
+      if (offset < this.nextOffset) return true;
       if (offset >= end || this.records >= maxRecords) return this.#stop(offset >= end ? end : offset);
       const before = out.length;
       const written = before - this.#stepStart;

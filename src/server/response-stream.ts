@@ -8,6 +8,8 @@ export class ResponseStream {
   readonly #response: ServerResponse;
   #closed: boolean;
   #wake: (() => void) | undefined;
+  /** What the system has not taken yet. */
+  readonly #unsent = new Set<Buffer>();
 
   constructor(reply: FastifyReply, headers: Readonly<Record<string, string>>) {
     reply.hijack();
@@ -18,6 +20,8 @@ export class ResponseStream {
     this.#response.on('close', () => {
       this.#closed = true;
       this.#wake?.();
+      // The connection is closed too: nothing is on its way any more.
+      for (const bytes of this.#unsent) this.#sent(bytes);
     });
     this.#response.on('drain', () => this.#wake?.());
     this.#response.on('error', () => {});
@@ -32,10 +36,16 @@ export class ResponseStream {
   /** Writes what a buffer has; resolves once more may be written, to false when the client is gone. */
   flush(out: OutputBuffer): Promise<boolean> {
     const bytes = out.take();
+    this.#unsent.add(bytes);
+    if (this.#closed) this.#sent(bytes);
     return this.#write(bytes, (error) => {
-      // After an error the system may still hold on to the memory.
-      if (error === null || error === undefined) giveBuffer(bytes);
+      // After an error the system may still hold on to the memory, until the connection is closed.
+      if (error === null || error === undefined) this.#sent(bytes);
     });
+  }
+
+  #sent(bytes: Buffer): void {
+    if (this.#unsent.delete(bytes)) giveBuffer(bytes);
   }
 
   write(text: string): Promise<boolean> {
@@ -66,13 +76,15 @@ export class ResponseStream {
   }
 }
 
-/** Answers with what a buffer has, as a whole; its memory is used again once it is with the system. */
+/** Answers with what a buffer has, as a whole; its memory is used again once it is with the system, or nobody wants it. */
 export function sendBuffer(
   reply: FastifyReply,
   headers: Readonly<Record<string, string>>,
   out: OutputBuffer,
 ): void {
+  // Its "close" has been when the client left meanwhile.
+  if (reply.raw.closed) return;
   const { bytes, pooled } = out.takeAll();
-  if (pooled) reply.raw.once('finish', () => giveBuffer(bytes));
+  if (pooled) reply.raw.once('close', () => giveBuffer(bytes));
   void reply.headers(headers).send(bytes);
 }

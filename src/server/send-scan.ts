@@ -2,10 +2,11 @@
 import type { FastifyReply } from 'fastify';
 import type { Logger } from '../engine/index.ts';
 import { problemOf } from './error-mapping.ts';
+import { msgpackFormat } from './msgpack-records.ts';
 import type { OutputBuffer } from './output-buffer.ts';
 import { PAGE_SEPARATORS, type PageFormat } from './page-format.ts';
 import { PIECE_BYTES, type ScanLimits } from './partition-scan.ts';
-import { jsonRecordWriter, msgpackRecordWriter, type RecordWriter } from './record-formats.ts';
+import { jsonFormat, type RecordFormat } from './record-formats.ts';
 import type { ValueEncoding } from './record-sink.ts';
 import { ResponseStream, sendBuffer } from './response-stream.ts';
 import type { ServerSettings } from './settings.ts';
@@ -17,8 +18,8 @@ export const STREAM_BUFFER_BYTES = 1024 * 1024;
 /** A piece that is being read, one that is written, and one that waits for the client. */
 export const STREAM_MEMORY_BYTES = PIECE_BYTES + 2 * STREAM_BUFFER_BYTES;
 const DEFAULT_PAGE_BYTES = 1024 * 1024;
-/** What a page is begun in; a record more than fits the usual page, so that it need not grow. */
-export const PAGE_BUFFER_BYTES = DEFAULT_PAGE_BYTES + 64 * 1024;
+/** Room behind the usual page, so that it need not grow for the record that turns out to be too much. */
+const PAGE_SLACK_BYTES = 64 * 1024;
 
 /** What PartitionScan and MergedScan have in common. */
 export interface Scan {
@@ -40,13 +41,18 @@ export function pageLimits(query: LimitParameters, format: PageFormat, settings:
   };
 }
 
+/** What a page is begun in: few are larger than the usual one. */
+export function pageBufferBytes({ maxBytes }: ScanLimits): number {
+  return Math.min(maxBytes, DEFAULT_PAGE_BYTES) + PAGE_SLACK_BYTES;
+}
+
 export function streamLimits(query: LimitParameters): ScanLimits {
   const { max_records = Number.POSITIVE_INFINITY, max_bytes = Number.POSITIVE_INFINITY } = query;
   return { maxRecords: max_records, maxBytes: max_bytes, stepBytes: STREAM_BUFFER_BYTES };
 }
 
-export function pageWriter(format: PageFormat, encoding: ValueEncoding = 'text'): RecordWriter {
-  return format === 'application/msgpack' ? msgpackRecordWriter : jsonRecordWriter(encoding);
+export function pageRecords(format: PageFormat, encoding?: ValueEncoding): RecordFormat {
+  return format === 'application/msgpack' ? msgpackFormat : jsonFormat(encoding);
 }
 
 /** Runs a scan to its end or its limits. Where it fails midway, what was read is given; the next page is told. */

@@ -3,7 +3,7 @@ import t from 'tap';
 import { MergedScan } from '../../src/server/merged-scan.ts';
 import { OutputBuffer } from '../../src/server/output-buffer.ts';
 import { PartitionScan } from '../../src/server/partition-scan.ts';
-import { lineRecordWriter } from '../../src/server/record-formats.ts';
+import { lineFormat } from '../../src/server/record-formats.ts';
 import { streamLimits } from '../../src/server/send-scan.ts';
 import { openApp, type TestApp } from '../helpers/http-app.ts';
 import { overlay } from '../helpers/overlay.ts';
@@ -34,7 +34,7 @@ for (const [name, batches, records] of [
     await compressible(opened, batches, records);
     const out = new OutputBuffer(MIB);
     const range = { topic: 't', partition: 0, start: 3, end: batches * records - 2 };
-    const scan = new PartitionScan(opened.engine, range, STREAM_LIMITS, out, lineRecordWriter('text'));
+    const scan = new PartitionScan(opened.engine, range, STREAM_LIMITS, out, lineFormat());
     const offsets: number[] = [];
     for (let more = true; more; ) {
       more = await scan.step();
@@ -61,7 +61,7 @@ t.test('a merge keeps the records of few batches', async (t) => {
   });
   const out = new OutputBuffer(MIB);
   const range = { topic: 't', partitions: 1, from: undefined, until: undefined, after: undefined };
-  const scan = new MergedScan(counting, range, STREAM_LIMITS, out, lineRecordWriter('text'));
+  const scan = new MergedScan(counting, range, STREAM_LIMITS, out, lineFormat().write);
   await scan.open();
   while (await scan.step());
   t.ok(reads >= 40, `20 MiB of records of less than 40 KiB were read in ${reads} pieces`);

@@ -2,15 +2,10 @@ import { decode } from '@msgpack/msgpack';
 import fc from 'fast-check';
 import t from 'tap';
 import { Engine, visitRecords } from '../../src/engine/index.ts';
+import { msgpackFormat } from '../../src/server/msgpack-records.ts';
 import { OutputBuffer } from '../../src/server/output-buffer.ts';
 import { beginPage, endPage, PAGE_SEPARATORS, type PageFormat } from '../../src/server/page-format.ts';
-import {
-  eventRecordWriter,
-  jsonRecordWriter,
-  lineRecordWriter,
-  msgpackRecordWriter,
-  type RecordWriter,
-} from '../../src/server/record-formats.ts';
+import { eventFormat, jsonFormat, lineFormat, type RecordFormat } from '../../src/server/record-formats.ts';
 import { verifyNow } from '../helpers/verify-after.ts';
 
 interface Source {
@@ -36,7 +31,7 @@ async function batchesOf(t: { testdir(): string }, records: Source[]): Promise<B
   return copies;
 }
 
-function writeAll(chunks: readonly Buffer[], write: RecordWriter, format?: PageFormat): Buffer {
+function writeAll(chunks: readonly Buffer[], { write }: RecordFormat, format?: PageFormat): Buffer {
   const out = new OutputBuffer(16);
   let records = 0;
   if (format !== undefined) beginPage(out, format);
@@ -102,7 +97,7 @@ t.test('whatever bytes are stored, each format gives them back or says how to ge
   const chunks = await batchesOf(t, samples);
 
   for (const encoding of ['text', 'json', 'base64'] as const) {
-    const page = JSON.parse(writeAll(chunks, jsonRecordWriter(encoding), 'application/json').toString());
+    const page = JSON.parse(writeAll(chunks, jsonFormat(encoding), 'application/json').toString());
     t.equal(page.records.length, samples.length);
     t.match(page, { nextOffset: samples.length, cursor: 'é', none: null });
     samples.forEach((stored, i) => {
@@ -124,14 +119,14 @@ t.test('whatever bytes are stored, each format gives them back or says how to ge
         );
       });
     });
-    const lines = writeAll(chunks, lineRecordWriter(encoding)).toString().split('\n');
+    const lines = writeAll(chunks, lineFormat(encoding)).toString().split('\n');
     t.equal(lines.pop(), '');
     t.strictSame(
       lines.map((line) => JSON.parse(line)),
       page.records,
       `lines as ${encoding}`,
     );
-    const events = writeAll(chunks, eventRecordWriter(encoding)).toString().split('\n\n');
+    const events = writeAll(chunks, eventFormat(encoding)).toString().split('\n\n');
     t.equal(events.pop(), '');
     t.strictSame(
       events.map((event) => /^id: (\d+)\ndata: (.*)$/.exec(event)!.slice(1)),
@@ -139,10 +134,7 @@ t.test('whatever bytes are stored, each format gives them back or says how to ge
     );
   }
 
-  const packed = decode(writeAll(chunks, msgpackRecordWriter, 'application/msgpack')) as Record<
-    string,
-    never
-  >;
+  const packed = decode(writeAll(chunks, msgpackFormat, 'application/msgpack')) as Record<string, never>;
   t.match(packed, { nextOffset: samples.length, cursor: 'é', none: null });
   samples.forEach((stored, i) => {
     const { key, value, headers, offset } = packed.records![i]! as Record<string, never>;

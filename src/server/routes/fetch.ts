@@ -9,15 +9,15 @@ import type { FetchParameters, FetchRoute } from '../fetch-parameters.ts';
 import { OutputBuffer } from '../output-buffer.ts';
 import { beginPage, endPage, PAGE_CONTENT_TYPES, type PageFormat } from '../page-format.ts';
 import { PartitionScan, resolveEnd, resolveStart, type ScanRange } from '../partition-scan.ts';
-import { lineRecordWriter } from '../record-formats.ts';
+import { lineFormat } from '../record-formats.ts';
 import { requestSignal } from '../request-signal.ts';
 import { sendBuffer } from '../response-stream.ts';
 import { ref } from '../schema-components.ts';
 import { FETCH_PARAMETERS, PARTITION_PATH, responses } from '../schemas.ts';
 import {
-  PAGE_BUFFER_BYTES,
+  pageBufferBytes,
   pageLimits,
-  pageWriter,
+  pageRecords,
   runPage,
   STREAM_BUFFER_BYTES,
   STREAM_MEMORY_BYTES,
@@ -131,17 +131,22 @@ async function sendPage(
   const { engine } = context.lifecycle;
   const limits = pageLimits(request.query, format, context.settings);
   reserveAnswer(reply, context.bodyLimits.budget, limits.maxBytes);
-  const out = new OutputBuffer(Math.min(limits.maxBytes, PAGE_BUFFER_BYTES));
-  beginPage(out, format);
-  const scan = new PartitionScan(engine, range, limits, out, pageWriter(format, request.query.encoding));
-  await runPage(scan);
-  const { highWatermark } = engine.offsets(range.topic, range.partition);
-  endPage(out, format, scan.records, [
-    ['nextOffset', scan.nextOffset],
-    ['highWatermark', highWatermark],
-  ]);
-  sendBuffer(reply, { 'content-type': PAGE_CONTENT_TYPES[format] }, out);
-  return scan.records;
+  const out = new OutputBuffer(pageBufferBytes(limits));
+  try {
+    beginPage(out, format);
+    const records = pageRecords(format, request.query.encoding);
+    const scan = new PartitionScan(engine, range, limits, out, records);
+    await runPage(scan);
+    const { highWatermark } = engine.offsets(range.topic, range.partition);
+    endPage(out, format, scan.records, [
+      ['nextOffset', scan.nextOffset],
+      ['highWatermark', highWatermark],
+    ]);
+    sendBuffer(reply, { 'content-type': PAGE_CONTENT_TYPES[format] }, out);
+    return scan.records;
+  } finally {
+    out.release();
+  }
 }
 
 /** All records up to the high watermark of now, sent as they are read; how many there were. */
@@ -151,13 +156,7 @@ async function sendLines(context: AppContext, range: ScanRange, request: FetchRe
   const { highWatermark } = engine.offsets(range.topic, range.partition);
   const finite = { ...range, end: Math.min(range.end, highWatermark) };
   const out = new OutputBuffer(STREAM_BUFFER_BYTES);
-  const scan = new PartitionScan(
-    engine,
-    finite,
-    streamLimits(query),
-    out,
-    lineRecordWriter(query.encoding ?? 'text'),
-  );
+  const scan = new PartitionScan(engine, finite, streamLimits(query), out, lineFormat(query.encoding));
   const headers = {
     'content-type': 'application/x-ndjson',
     'x-seglog-high-watermark': String(highWatermark),
@@ -167,6 +166,10 @@ async function sendLines(context: AppContext, range: ScanRange, request: FetchRe
     return 0;
   }
   reserveAnswer(reply, context.bodyLimits.budget, STREAM_MEMORY_BYTES);
-  await streamScan(scan, out, reply, headers, context.logger);
-  return scan.records;
+  try {
+    await streamScan(scan, out, reply, headers, context.logger);
+    return scan.records;
+  } finally {
+    out.release();
+  }
 }

@@ -8,7 +8,7 @@ import { HttpProblem, problemOf } from '../error-mapping.ts';
 import type { FetchRoute } from '../fetch-parameters.ts';
 import { OutputBuffer } from '../output-buffer.ts';
 import { PartitionScan, resolveEnd, resolveStart } from '../partition-scan.ts';
-import { eventRecordWriter } from '../record-formats.ts';
+import { eventFormat } from '../record-formats.ts';
 import { requestSignal } from '../request-signal.ts';
 import { ResponseStream } from '../response-stream.ts';
 import { STREAM_MEMORY_BYTES, streamLimits } from '../send-scan.ts';
@@ -36,8 +36,8 @@ export async function followPartition(
   const end = await resolveEnd(engine, topic, partition, query);
   if (request.method === 'HEAD') return reply.headers(HEADERS).send();
   const out = new OutputBuffer(16 * 1024);
-  const write = eventRecordWriter(query.encoding ?? 'text');
-  const scan = new PartitionScan(engine, { topic, partition, start, end }, streamLimits(query), out, write);
+  const format = eventFormat(query.encoding);
+  const scan = new PartitionScan(engine, { topic, partition, start, end }, streamLimits(query), out, format);
   const stream = new ResponseStream(reply, HEADERS);
   try {
     await follow(context, scan, out, stream, reply, { topic, partition });
@@ -46,6 +46,8 @@ export async function followPartition(
     if (out.length > 0) await stream.flush(out);
     context.logger.warn({ err: error, url: request.url }, 'an event stream ended early');
     stream.abort(`event: error\ndata: ${JSON.stringify(problemOf(error).problem)}\n\n`);
+  } finally {
+    out.release();
   }
   return reply;
 }

@@ -8,15 +8,15 @@ import { MERGE_MEMORY_BYTES, MergedScan } from '../merged-scan.ts';
 import { OutputBuffer } from '../output-buffer.ts';
 import { beginPage, endPage, PAGE_CONTENT_TYPES, type PageFormat } from '../page-format.ts';
 import type { ScanLimits } from '../partition-scan.ts';
-import { lineRecordWriter, type RecordWriter } from '../record-formats.ts';
+import { lineFormat, type RecordFormat } from '../record-formats.ts';
 import type { ValueEncoding } from '../record-sink.ts';
 import { sendBuffer } from '../response-stream.ts';
 import { ref } from '../schema-components.ts';
 import { MERGED_PARAMETERS, responses, TOPIC_PATH } from '../schemas.ts';
 import {
-  PAGE_BUFFER_BYTES,
+  pageBufferBytes,
   pageLimits,
-  pageWriter,
+  pageRecords,
   runPage,
   STREAM_BUFFER_BYTES,
   STREAM_MEMORY_BYTES,
@@ -92,7 +92,7 @@ async function openScan(
   request: MergedRequest,
   limits: ScanLimits,
   out: OutputBuffer,
-  write: RecordWriter,
+  { write }: RecordFormat,
 ): Promise<{ scan: MergedScan; nextCursor: () => string | null }> {
   const { engine } = lifecycle;
   const { topic } = request.params;
@@ -116,19 +116,18 @@ async function sendPage(
   const { query } = request;
   const limits = pageLimits(query, format, context.settings);
   reserveAnswer(reply, context.bodyLimits.budget, limits.maxBytes + MERGE_MEMORY_BYTES);
-  const out = new OutputBuffer(Math.min(limits.maxBytes, PAGE_BUFFER_BYTES));
-  beginPage(out, format);
-  const { scan, nextCursor } = await openScan(
-    context,
-    request,
-    limits,
-    out,
-    pageWriter(format, query.encoding),
-  );
-  await runPage(scan);
-  endPage(out, format, scan.records, [['nextCursor', nextCursor()]]);
-  sendBuffer(reply, { 'content-type': PAGE_CONTENT_TYPES[format] }, out);
-  return scan.records;
+  const out = new OutputBuffer(pageBufferBytes(limits));
+  try {
+    beginPage(out, format);
+    const records = pageRecords(format, query.encoding);
+    const { scan, nextCursor } = await openScan(context, request, limits, out, records);
+    await runPage(scan);
+    endPage(out, format, scan.records, [['nextCursor', nextCursor()]]);
+    sendBuffer(reply, { 'content-type': PAGE_CONTENT_TYPES[format] }, out);
+    return scan.records;
+  } finally {
+    out.release();
+  }
 }
 
 async function sendLines(context: AppContext, request: MergedRequest, reply: FastifyReply): Promise<number> {
@@ -136,12 +135,16 @@ async function sendLines(context: AppContext, request: MergedRequest, reply: Fas
   reserveAnswer(reply, context.bodyLimits.budget, STREAM_MEMORY_BYTES + MERGE_MEMORY_BYTES);
   const headers = { 'content-type': 'application/x-ndjson' };
   const out = new OutputBuffer(STREAM_BUFFER_BYTES);
-  const write = lineRecordWriter(query.encoding ?? 'text');
-  const { scan, nextCursor } = await openScan(context, request, streamLimits(query), out, write);
+  const lines = lineFormat(query.encoding);
+  const { scan, nextCursor } = await openScan(context, request, streamLimits(query), out, lines);
   if (request.method === 'HEAD') {
     void reply.headers(headers).send();
     return 0;
   }
-  await streamScan(scan, out, reply, headers, context.logger, { name: CURSOR_TRAILER, value: nextCursor });
-  return scan.records;
+  try {
+    await streamScan(scan, out, reply, headers, context.logger, { name: CURSOR_TRAILER, value: nextCursor });
+    return scan.records;
+  } finally {
+    out.release();
+  }
 }
