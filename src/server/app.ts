@@ -1,4 +1,5 @@
 /** Builds the HTTP application: routes, schemas, limits, errors. It never listens and opens nothing. */
+import type { IncomingMessage } from 'node:http';
 import { Ajv } from 'ajv';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Logger } from '../engine/index.ts';
@@ -47,6 +48,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.addHook('onRequest', (request, _reply, done) => {
     try {
       connections.check(request.raw.socket);
+      assertHost(request.raw);
       if (request.is404) throw routes.problem(request.method, request.url);
       if (request.routeOptions.url !== '/livez') lifecycle.assertRunning();
       done();
@@ -106,6 +108,8 @@ function createFastify(
     requestTimeout,
     keepAliveTimeout: settings['http.keep.alive.timeout.ms'],
     http: {
+      // Node's own answer to a request without one would be no problem document.
+      requireHostHeader: false,
       maxHeaderSize: settings['http.max.header.bytes'],
       headersTimeout,
       // How often Node looks for connections that are too slow.
@@ -126,6 +130,12 @@ function createFastify(
     forceCloseConnections: true,
     return503OnClosing: false,
   });
+}
+
+/** HTTP/1.1 wants one; we have no use for it. @throws HttpProblem invalid_request. */
+function assertHost({ headers, httpVersion }: IncomingMessage): void {
+  if (headers.host === undefined && httpVersion === '1.1')
+    throw new HttpProblem('invalid_request', 'the request has no Host header', {}, { connection: 'close' });
 }
 
 /** A request that was refused while its body was on the way: the rest is not read, and the client still gets the answer. */

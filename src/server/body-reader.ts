@@ -44,16 +44,23 @@ export async function parseBody<T>(
 }
 
 function contentCoding(request: IncomingMessage): ContentCoding | 'identity' {
+  const transfer = request.headers['transfer-encoding'];
+  if (transfer !== undefined && transfer.trim().toLowerCase() !== 'chunked')
+    throw unsupportedEncoding(
+      `transfer-encoding "${transfer.slice(0, 100)}" is not supported; send it chunked, and say in content-encoding how it is compressed`,
+    );
   const header = request.headers['content-encoding'];
   if (header === undefined) return 'identity';
   const coding = header.trim().toLowerCase();
   if (coding === 'identity' || isContentCoding(coding)) return coding;
-  throw new HttpProblem(
-    'unsupported_encoding',
+  throw unsupportedEncoding(
     `content-encoding "${header.slice(0, 100)}" is not supported; send gzip, deflate, br, zstd or none`,
-    {},
-    { 'accept-encoding': 'gzip, deflate, br, zstd', connection: 'close' },
   );
+}
+
+function unsupportedEncoding(detail: string): HttpProblem {
+  const headers = { 'accept-encoding': 'gzip, deflate, br, zstd', connection: 'close' };
+  return new HttpProblem('unsupported_encoding', detail, {}, headers);
 }
 
 /** One body on its way in. */

@@ -131,7 +131,11 @@ export function problemOf(error: unknown): {
   const code = frameworkProblem(error);
   if (code === undefined)
     return build('internal_error', 'The request failed; the log of the server says why.');
-  return build(code, (error as Error).message);
+  const detail =
+    code === 'unsupported_media_type'
+      ? 'the content-type is no media type such as application/json'
+      : undefined;
+  return build(code, detail ?? (error as Error).message);
 }
 
 function engineProblem(code: ErrorCode, details: ErrorDetails): ProblemCode {

@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { HttpProblem, type ProblemCode, problemOf } from './error-mapping.ts';
 
 /** Connections beyond the limit that are still answered, rather than dropped without a word. */
@@ -11,10 +12,14 @@ const ANSWERED_OVER_LIMIT = 64;
 /** How long a client may go on sending after its answer, before the connection is cut. */
 const LINGER_MS = 1_000;
 
-const CLIENT_ERRORS: Readonly<Record<string, [ProblemCode, string]>> = {
+const CLIENT_ERRORS: Readonly<Record<string, readonly [ProblemCode, string]>> = {
   HPE_HEADER_OVERFLOW: [
     'headers_too_large',
     'the request line and headers are larger than this server takes',
+  ],
+  HPE_INVALID_EOF_STATE: [
+    'corrupt_payload',
+    'the connection was closed before the request was complete; nothing was stored',
   ],
   ERR_HTTP_REQUEST_TIMEOUT: [
     'request_timeout',
@@ -22,17 +27,20 @@ const CLIENT_ERRORS: Readonly<Record<string, [ProblemCode, string]>> = {
   ],
 };
 
+const NO_REQUEST = ['invalid_request', 'this is no valid HTTP request'] as const;
+
 /** Answers what is no complete request. */
 export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
     socket.destroy();
     return;
   }
-  const [code, detail] = CLIENT_ERRORS[error.code ?? ''] ?? [
-    'invalid_request',
-    'this is no valid HTTP request',
-  ];
-  const { problem } = problemOf(new HttpProblem(code as ProblemCode, detail));
+  const [code, detail] = CLIENT_ERRORS[error.code ?? ''] ?? NO_REQUEST;
+  refuse(socket, new HttpProblem(code, detail));
+}
+
+function refuse(socket: Duplex, reason: HttpProblem): void {
+  const { problem } = problemOf(reason);
   const body = JSON.stringify(problem);
   socket.write(
     `HTTP/1.1 ${problem.status} ${problem.title}\r\nconnection: close\r\n` +
@@ -45,7 +53,7 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
  * Closes a connection whose client may still be sending: at first only our side, because the reset that
  * unread bytes cause would make the client lose the answer.
  */
-export function lingerAndClose(socket: Socket): void {
+export function lingerAndClose(socket: Duplex): void {
   socket.end();
   socket.resume();
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
@@ -105,8 +113,17 @@ export class RequestsInFlight {
   }
 }
 
-/** "Expect: 100-continue": who announces a body that is too large is told before sending it. */
+/**
+ * What Node would answer by itself, or not at all. "Expect: 100-continue": who announces a body that is too large is told
+ * before sending it; any other expectation is passed over. CONNECT is for proxies.
+ */
 export function answerExpectations(server: Server, maxBodyBytes: number): void {
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    server.emit('request', request, response);
+  });
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    refuse(socket, new HttpProblem('invalid_request', 'this is no proxy: CONNECT is not taken'));
+  });
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     if (Number(request.headers['content-length'] ?? 0) <= maxBodyBytes) response.writeContinue();
     server.emit('request', request, response);

@@ -30,6 +30,8 @@ export interface ParametersSchema {
   readonly properties: Readonly<Record<string, ParameterSchema>>;
 }
 
+const SHOWN_LENGTH = 100;
+
 type Parser = (text: string) => string | number | undefined;
 type Values = Record<string, string | number>;
 
@@ -78,7 +80,8 @@ function problemWith(schema: ParametersSchema, name: string, given: unknown): Ht
   const code = known['x-problem'] ?? 'invalid_parameter';
   if (typeof given !== 'string')
     return new HttpProblem(code, `"${name}" is given more than once`, { parameter: name });
-  const detail = `"${name}" takes ${takes(known)}, not "${printable(given)}"`;
+  const plus = known.format === 'timestamp' && given.includes(' ') ? ' (a plus is written %2B here)' : '';
+  const detail = `"${name}" takes ${takes(known)}, not ${quoted(given)}${plus}`;
   return new HttpProblem(code, detail, { parameter: name });
 }
 
@@ -89,6 +92,8 @@ function takes(schema: ParameterSchema): string {
   return `a whole number from ${schema.minimum ?? 0} to ${schema.maximum ?? Number.MAX_SAFE_INTEGER}`;
 }
 
-function printable(text: string): string {
-  return text.slice(0, 100).replace(/[^\x20-\x7e]/g, '?');
+/** Without what a terminal would take for a command, and not all of what is very long. */
+function quoted(text: string): string {
+  const shown = text.slice(0, SHOWN_LENGTH).replace(/\p{C}/gu, '?');
+  return text.length > SHOWN_LENGTH ? `"${shown}…" (${text.length} characters)` : `"${shown}"`;
 }
