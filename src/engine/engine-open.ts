@@ -61,6 +61,8 @@ export interface OpenedDirectory {
   journalFiles: number[];
   /** Their content is not in the segments, or may not be: they must stay as they are. */
   keepJournal: boolean;
+  /** Partitions that were settled without space: there is more to be done for them. */
+  settledInPlace: PartitionLog[];
 }
 
 export async function openDirectory(options: EngineOptions): Promise<OpenedDirectory> {
@@ -73,11 +75,11 @@ export async function openDirectory(options: EngineOptions): Promise<OpenedDirec
     const found = await findDirectory(context, store, topicDefaults);
     // All of it has been read: from here on there are writes.
     await prepareDirectory(context, store, found);
-    await settlePartitions(context, found);
+    const settledInPlace = await settlePartitions(context, found);
     await removeIfExists(fileSystem, spareJournalPath(directory));
     await CleanMarker.remove(fileSystem, directory);
     const { topics, journalFiles, keepJournal } = found;
-    return { context, lock, store, topics, topicDefaults, journalFiles, keepJournal };
+    return { context, lock, store, topics, topicDefaults, journalFiles, keepJournal, settledInPlace };
   } catch (error) {
     await context.files.close();
     await lock.release();
@@ -136,6 +138,7 @@ interface PartitionOpening {
   topic: OpenTopic;
   /** Why its topic takes no appends. */
   stale: string | null;
+  /** Until it is settled. */
   found: FoundPartition | undefined;
 }
 
@@ -225,34 +228,42 @@ function reportStale({ logger, observer }: EngineContext, topic: string, reason:
 
 /**
  * Recovering a partition writes its end anew before the old one goes. Where there is no space for several of them at a
- * time, there may be for one after the other.
+ * time, there may be for one after the other; those for which there is none are settled where they stand.
  */
-async function settlePartitions(context: EngineContext, found: FoundDirectory): Promise<void> {
+async function settlePartitions(context: EngineContext, found: FoundDirectory): Promise<PartitionLog[]> {
   const outOfSpace: PartitionOpening[] = [];
+  const settledInPlace: PartitionLog[] = [];
   const jobs = found.partitions.map((opening) => async () => {
-    try {
-      await settlePartition(opening);
-    } catch (error) {
-      if (!isOutOfSpace(error)) throw error;
-      outOfSpace.push(opening);
-    }
+    if (!(await settlePartition(opening, false))) outOfSpace.push(opening);
   });
   try {
     await runParallel(jobs, context.settings['recovery.parallel.partitions']);
     for (const opening of outOfSpace) {
-      // Some of it may have been settled, so it is looked at again.
-      opening.found = await findPartition(opening.request);
-      await settlePartition(opening);
+      if (await settlePartition(opening, false)) continue;
+      await settlePartition(opening, true);
+      settledInPlace.push(opening.topic.partitions[opening.request.partition]!);
     }
   } finally {
     await (await found.journal)?.close();
   }
+  return settledInPlace;
 }
 
-async function settlePartition({ request, topic, stale, found }: PartitionOpening): Promise<void> {
-  const partition = await found!.settle();
-  partition.fenced ??= stale;
-  topic.partitions[request.partition] = partition;
+/** False when there is not enough space to settle it anew. */
+async function settlePartition(opening: PartitionOpening, inPlace: boolean): Promise<boolean> {
+  const { request, topic, stale } = opening;
+  const found = opening.found ?? (await findPartition(request));
+  // What an attempt has changed is to be read again.
+  opening.found = undefined;
+  try {
+    const partition = await found.settle(inPlace);
+    partition.fenced ??= stale;
+    topic.partitions[request.partition] = partition;
+    return true;
+  } catch (error) {
+    if (inPlace || !isOutOfSpace(error)) throw error;
+    return false;
+  }
 }
 
 async function readJournal(context: EngineContext, sequences: readonly number[]): Promise<JournalReplay> {

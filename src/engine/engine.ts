@@ -26,7 +26,7 @@ import type {
   TopicListing,
   TopicSpec,
 } from './common/types.ts';
-import { CleanMarker } from './directory/clean-marker.ts';
+import { closeLog } from './engine-close.ts';
 import { type EngineOptions, type OpenedDirectory, type OpenTopic, openDirectory } from './engine-open.ts';
 import { orStorageFull } from './files/file-operations.ts';
 import type { DirectoryLock } from './files/file-system.ts';
@@ -117,12 +117,14 @@ export class Engine {
     );
   }
 
-  async #start({ journalFiles, keepJournal }: OpenedDirectory): Promise<void> {
-    if (!keepJournal) for (const sequence of journalFiles) await this.#journal.adopt(sequence);
+  async #start({ journalFiles, keepJournal, settledInPlace }: OpenedDirectory): Promise<void> {
+    const ends = new Map(settledInPlace.map((partition) => [partition, partition.durableOffset]));
+    if (!keepJournal) for (const sequence of journalFiles) await this.#journal.adopt(sequence, ends);
     await this.#space.refresh();
-    for (const { partitions } of this.#topics.values()) {
-      for (const partition of partitions) this.#maintenance.noteCheckpoint(partition, partition.syncedOffset);
-    }
+    for (const partition of this.#allPartitions())
+      if (!ends.has(partition)) this.#maintenance.noteCheckpoint(partition, partition.syncedOffset);
+    for (const partition of settledInPlace) this.#maintenance.sealAll(partition);
+    if (settledInPlace.length > 0) this.#space.noteFull(this.#context.tails.bytes);
     this.#housekeeping.start();
   }
 
@@ -264,7 +266,7 @@ export class Engine {
       await this.#admin.settle();
       await this.#committer.flush();
       await this.#maintenance.stop();
-      await this.#finish();
+      await closeLog(this.#context, this.#allPartitions(), this.#maintenance, this.#failed === null);
     } finally {
       await this.#release();
     }
@@ -274,24 +276,6 @@ export class Engine {
     await this.#journal.close();
     await this.#context.files.close();
     await this.#lock.release();
-  }
-
-  async #finish(): Promise<void> {
-    const marker = new CleanMarker();
-    let clean = this.#failed === null;
-    for (const partition of this.#allPartitions()) {
-      if (partition.fenced !== null) {
-        clean = false;
-        continue;
-      }
-      await this.#maintenance.finish(partition);
-      const segments = partition.segments.filter(({ exists }) => exists).map(({ stats }) => stats);
-      const { logStartOffset, logEndOffset } = partition;
-      marker.set(partition.topic.id, partition.partition, { logStartOffset, logEndOffset, segments });
-      clean &&= partition.damaged.length === 0;
-    }
-    if (clean) await marker.write(this.#context.fileSystem, this.#context.directory);
-    else this.#context.logger.warn({}, 'closed without the clean marker: the next open recovers');
   }
 
   readonly #submit = (partition: PartitionLog, queued: QueuedBatch, signal?: AbortSignal): void => {

@@ -7,6 +7,7 @@ import {
   directScenario,
   fullDiskScenario,
   journalScenario,
+  noSpaceScenario,
   policiesScenario,
   topicsScenario,
 } from './engine-scenarios.ts';
@@ -198,6 +199,30 @@ const IN_THE_SOURCE: Row[] = [
     inSource('a recovered tail is not synced', 'recovery/segment-writer.ts', 'await file.sync();', ''),
     journalScenario,
     sweepKills,
+  ],
+  [
+    inSource(
+      'a tail that is recovered without space is not synced',
+      'recovery/recovery-in-place.ts',
+      'await lease.file.sync();',
+      '',
+    ),
+    noSpaceScenario,
+    sweepKills,
+  ],
+  [
+    inSource(
+      'the journal is served without space as it was found',
+      'recovery/journal-recovery.ts',
+      'if (this.#last === undefined) return true;',
+      'if (this.#paths.length >= 0) return true;',
+    ),
+    noSpaceScenario,
+    (scenario, options) =>
+      sweepKills(scenario, {
+        ...options,
+        killedAfter: ({ kind, path }) => kind === 'write' && path.includes('/journal/'),
+      }),
   ],
   [
     inSource(

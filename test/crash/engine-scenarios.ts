@@ -1,6 +1,7 @@
 /** What the engine is put through in the crash tests: short runs, each rich in one kind of work. */
 import { type AppendShape, EngineDriver } from './engine-driver.ts';
 import type { Scenario, World } from './harness.ts';
+import { Violation } from './oracle.ts';
 
 type Settings = Record<string, string | number>;
 
@@ -22,20 +23,26 @@ interface Work {
   readonly timing?: Scenario['timing'];
   /** The first life, which may open and close the engine several times. */
   run(world: World, open: () => Promise<EngineDriver>): Promise<void>;
+  /** A later life; default: recoverAndGoOn. */
+  readonly recover?: typeof recoverAndGoOn;
 }
 
-function scenario(work: Work): Scenario {
+function scenario({ name, timing, settings, run, recover = recoverAndGoOn }: Work): Scenario {
   return {
-    name: work.name,
-    timing: work.timing,
-    run: (world) => work.run(world, () => EngineDriver.open(world, work.settings)),
-    recover: (world) => recoverAndGoOn(world, () => EngineDriver.open(world, work.settings)),
+    name,
+    timing,
+    run: (world) => run(world, () => EngineDriver.open(world, settings)),
+    recover: (world) => recover(world, () => EngineDriver.open(world, settings)),
   };
 }
 
-/** Opens what a crash left, checks all of it, appends to all of it, checks again; half of the time after a clean stop. */
 async function recoverAndGoOn(world: World, open: () => Promise<EngineDriver>): Promise<void> {
-  let driver = await open();
+  await goOn(world, await open(), open);
+}
+
+/** Checks all that a crash left, appends to all of it, checks again; half of the time after a clean stop. */
+async function goOn(world: World, recovered: EngineDriver, open: () => Promise<EngineDriver>): Promise<void> {
+  let driver = recovered;
   if (world.faulty) await driver.readAllBack();
   else await driver.check();
   if (world.oracle.state.topics.size === 0) await driver.createTopic('late', 1);
@@ -48,6 +55,31 @@ async function recoverAndGoOn(world: World, open: () => Promise<EngineDriver>): 
   }
   if (!world.faulty) await driver.check();
   await driver.close();
+}
+
+/** Opens what a crash left while there is no space for anything: all of it is served, and goes on once there is space. */
+async function recoverWithoutSpace(world: World, open: () => Promise<EngineDriver>): Promise<void> {
+  const { disk, random, clock } = world;
+  const isNew = ![...world.oracle.state.topics.values()].some(({ settled }) => settled);
+  disk.capacityBytes = disk.usedBytes + (isNew ? 100_000 : random.below(2000));
+  let driver = await open();
+  // What could not be put in order is served as far as it could.
+  const { fencedPartitions } = driver.engine.health();
+  const isPartial = fencedPartitions.some(({ topic, partition }) => driver.lacksSpace(topic, partition));
+  await driver.readAllBack();
+  if (!isPartial) {
+    await appendToAll(world, driver, { bytes: 900 });
+    await driver.readAllBack();
+  }
+  disk.capacityBytes = disk.usedBytes + 1_000_000;
+  if (isPartial) {
+    await driver.close();
+    driver = await open();
+  }
+  await clock.advance(3000);
+  if (!world.faulty && !driver.engine.health().ready)
+    throw new Violation(`not ready: ${driver.engine.health().reasons}`);
+  await goOn(world, driver, open);
 }
 
 /** A batch to each partition of each topic, all at once. */
@@ -193,10 +225,32 @@ export const fullDiskScenario = scenario({
   },
 });
 
+export const noSpaceScenario = scenario({
+  name: 'a crash on a full disk',
+  settings: { ...SMALL, 'journal.files': 2, 'journal.max.partition.bytes': 1000 },
+  timing: { delays: 3 },
+  recover: recoverWithoutSpace,
+  run: async (world, open) => {
+    const driver = await open();
+    await driver.createTopic('mixed', 3, ROLLING);
+    for (let round = 0; round < 12; round++) {
+      await Promise.all([
+        appendToAll(world, driver, { bytes: 300 }),
+        appendToAll(world, driver, { acks: round % 3 === 0 ? 1 : 'all', bytes: 1500 }),
+        driver.append('mixed', round % 3, { records: 3, bytes: 100 }),
+      ]);
+      if (round % 4 === 3) await world.clock.advance(1000);
+    }
+    await driver.readAllBack();
+    await driver.close();
+  },
+});
+
 export const ENGINE_SCENARIOS = [
   topicsScenario,
   journalScenario,
   directScenario,
   policiesScenario,
   fullDiskScenario,
+  noSpaceScenario,
 ];

@@ -12,7 +12,7 @@ import type { SourcePatch } from './patched-engine.ts';
 import { runToEnd } from './run-to-end.ts';
 import { CRASH_VARIANTS, type CrashVariant } from './sim/crash-image.ts';
 import { FAULTS_OF, type Fault, type OperationKind } from './sim/faults.ts';
-import type { SimOptions } from './sim/kernel.ts';
+import type { Operation, SimOptions } from './sim/kernel.ts';
 import { combineSeeds, Random } from './sim/random.ts';
 import { SimClock } from './sim-clock.ts';
 import { SimFileSystem } from './sim-file-system.ts';
@@ -94,6 +94,8 @@ export interface SweepOptions {
   readonly variants?: readonly CrashVariant[];
   /** Only calls of these kinds fail, in a sweep of errors. Default: all. */
   readonly kinds?: readonly OperationKind[];
+  /** After which operations a process is killed, in a sweep of kills. Default: changes of names. */
+  readonly killedAfter?: (operation: Operation) => boolean;
   readonly stopAtFirst?: boolean;
 }
 
@@ -206,9 +208,8 @@ export async function sweepCrashes(scenario: Scenario, options: SweepOptions = {
 export async function sweepKills(scenario: Scenario, options: SweepOptions = {}): Promise<SweepReport> {
   const sweep = new Sweep(scenario, 'kills', options);
   const first = await sweep.begin();
-  const places = [...first.disk.operations.entries()].filter(
-    ([, { change }]) => change && NAMES.has(change.kind),
-  );
+  const { killedAfter = changesNames } = options;
+  const places = [...first.disk.operations.entries()].filter(([, operation]) => killedAfter(operation));
   for (const [before] of sample(places, sweep.budget / 8, sweep.seed)) {
     if (sweep.stopped) break;
     const random = new Random(sweep.seed, 'kills', before);
@@ -223,7 +224,8 @@ export async function sweepKills(scenario: Scenario, options: SweepOptions = {})
   return sweep.report;
 }
 
-const NAMES: ReadonlySet<string> = new Set(['create', 'rename', 'remove']);
+const changesNames = ({ change }: Operation): boolean =>
+  change !== undefined && ['create', 'rename', 'remove'].includes(change.kind);
 
 /** Every call × every error that its kind can have, once and for ever; then crashes. */
 export async function sweepErrors(scenario: Scenario, options: SweepOptions = {}): Promise<SweepReport> {

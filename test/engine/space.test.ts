@@ -67,18 +67,3 @@ t.test('after a kill, space for the end of one partition is enough for all of th
   );
   await log.engine.close();
 });
-
-t.test('without space for even one it is not opened, and nothing is lost', async (t) => {
-  const log = await SimEngine.open();
-  await log.engine.createTopic('a', { config: { 'segment.bytes': 1024 * KIB } });
-  for (let i = 0; i < 3; i++) await log.append('a', `${i}`.padEnd(10 * KIB));
-  log.disk.capacityBytes = log.disk.usedBytes + KIB;
-  await t.rejects(log.reopenAfterKill(), {
-    code: 'STORAGE_FULL',
-    message: /free it and start again, nothing is lost/,
-  });
-  t.equal(log.disk.openHandles, 0);
-  log.disk.capacityBytes += 200 * KIB;
-  await log.reopenAfterKill();
-  t.same((await log.values('a')).map(Number), [0, 1, 2]);
-});

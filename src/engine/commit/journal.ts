@@ -72,14 +72,19 @@ export class Journal<Client> {
     return (this.#current ? 1 : 0) + (this.#spare ? 1 : 0) + this.#retired.size + this.#free.length;
   }
 
-  /** Takes a file of an earlier life into the pool: nothing in it is needed any more. One of another size is removed. */
-  async adopt(sequence: number): Promise<void> {
+  /**
+   * Takes a file of an earlier life into the pool. What it may still be needed for are the logs of these clients below these
+   * offsets: until they are synced in their segments it stays as it is. One of another size is removed, or else left alone.
+   */
+  async adopt(sequence: number, ends: ReadonlyMap<Client, number> = new Map()): Promise<void> {
     const { directory, fileSystem, fileBytes, maxFiles } = this.#options;
     const path = journalPath(directory, sequence);
     if (this.files < maxFiles && (await fileSystem.status(path))?.size === fileBytes) {
       const file = await fileSystem.open(path, 'write');
-      this.#free.push({ sequence, path, file, position: JOURNAL_HEADER_BYTES, ends: new Map() });
-    } else {
+      const journal = { sequence, path, file, position: JOURNAL_HEADER_BYTES, ends: new Map(ends) };
+      if (ends.size > 0) this.#retired.add(journal);
+      else this.#free.push(journal);
+    } else if (ends.size === 0) {
       await fileSystem.remove(path);
     }
   }

@@ -87,7 +87,12 @@ export interface PartitionState {
   segments: LogSegment[];
   logStartOffset: number;
   logEndOffset: number;
+  /** Where what is in the segments' files ends, all of it synced. */
   syncedOffset: number;
+  /** Where that ends with `tail` behind it; below the log's end only where not all of it could be made durable. */
+  durableOffset: number;
+  /** Batches that are durable in the journal only. */
+  tail: TailBatch[];
   damaged: DamagedRange[];
   gaps: OffsetGap[];
   fenced: string | null;
@@ -139,10 +144,14 @@ export class PartitionLog implements PartitionFlight {
     this.logStartOffset = state.logStartOffset;
     this.logEndOffset = state.logEndOffset;
     this.syncedOffset = state.syncedOffset;
-    this.durableOffset = state.logEndOffset;
-    this.highWatermark = state.logEndOffset;
-    this.writtenOffset = state.logEndOffset;
+    this.writtenOffset = state.syncedOffset;
+    this.durableOffset = state.durableOffset;
+    this.highWatermark = state.durableOffset;
     this.appended = { ...this.active.stats };
+    for (const batch of state.tail) {
+      this.pushTail(batch);
+      if (batch.segment === this.active) addBatch(this.appended, batch.facts, context.clock.now());
+    }
     this.damaged = state.damaged;
     this.gaps = state.gaps;
     this.fenced = state.fenced;

@@ -33,6 +33,11 @@ export class SegmentMaintenance {
     void this.#run(partition, () => this.#sealOnce(partition, segment));
   }
 
+  /** Seals all segments but the active one, as far as they are not. */
+  sealAll(partition: PartitionLog): void {
+    for (const segment of partition.segments.slice(0, -1)) if (!segment.sealed) this.seal(partition, segment);
+  }
+
   /** Tries again to seal what could not be sealed. */
   retry(): void {
     for (const [segment, partition] of this.#unsealed) {

@@ -2,7 +2,7 @@
 import { SeglogError } from '../common/errors.ts';
 import type { OffsetGap } from '../common/types.ts';
 import { DescriptorCache } from '../files/descriptor-cache.ts';
-import { readFully } from '../files/file-operations.ts';
+import { isOutOfSpace, readFully, writeFully } from '../files/file-operations.ts';
 import type { FileHandle, FileSystem } from '../files/file-system.ts';
 import { JOURNAL_SUFFIX, journalDirectory, journalPath, parseNumberedName } from '../files/log-file-names.ts';
 import { decodeJournalHeader, JOURNAL_HEADER_BYTES, visitEntries } from '../format/journal-format.ts';
@@ -52,8 +52,12 @@ interface Owner {
 const OPEN_FILES = 16;
 
 export class JournalReplay {
+  readonly #fileSystem: FileSystem;
   readonly #files: DescriptorCache;
   readonly #paths: string[] = [];
+  /** The frame that was written last. */
+  #last: { path: string; position: number; end: number } | undefined;
+  #durable: Promise<boolean> | undefined;
   readonly #places = new BatchPlaces();
   /** By topic id and partition. */
   readonly #owners = new Map<string, Map<number, Owner>>();
@@ -67,6 +71,7 @@ export class JournalReplay {
   readonly damagedHeaders: number[] = [];
 
   private constructor(fileSystem: FileSystem) {
+    this.#fileSystem = fileSystem;
     this.#files = new DescriptorCache(fileSystem, OPEN_FILES, 'read');
   }
 
@@ -88,6 +93,31 @@ export class JournalReplay {
       }
     }
     return replay;
+  }
+
+  /**
+   * Makes durable what was read, for whoever serves it from here. A frame is only written after the sync of the one before
+   * it, so that is the last one alone: it is written over itself and synced. False when there is no space for that.
+   */
+  makeDurable(): Promise<boolean> {
+    this.#durable ??= this.#writeLast();
+    return this.#durable;
+  }
+
+  async #writeLast(): Promise<boolean> {
+    if (this.#last === undefined) return true;
+    const { path, position, end } = this.#last;
+    const file = await this.#fileSystem.open(path, 'write');
+    try {
+      await writeFully(file, [await readFully(file, end - position, position)], position);
+      await file.sync();
+      return true;
+    } catch (error) {
+      if (!isOutOfSpace(error)) throw error;
+      return false;
+    } finally {
+      await file.close();
+    }
   }
 
   /** Closes the files from which batches were read. */
@@ -140,6 +170,7 @@ export class JournalReplay {
 
   #takeFrame(scanner: JournalScanner, frame: ScannedFrame, sequence: number): void {
     const { position, end, bytes, at } = frame;
+    this.#last = { path: this.#paths.at(-1)!, position, end };
     const lost: LostEntry[] = [];
     visitEntries(bytes, at, (topicIdAt, partition, batchAt, batchBytes, index) => {
       const owner = this.#ownerOf(bytes, topicIdAt, partition);

@@ -38,7 +38,8 @@ export interface OpenRequest {
 
 /** A partition that was read, and can be opened. */
 export interface FoundPartition {
-  settle(): Promise<PartitionLog>;
+  /** `inPlace`: there is no space to write anything anew. Throws ENOSPC where that is not known before. */
+  settle(inPlace: boolean): Promise<PartitionLog>;
 }
 
 /** Reads only. Throws UNSUPPORTED_VERSION. */
@@ -46,12 +47,12 @@ export async function findPartition(request: OpenRequest): Promise<FoundPartitio
   const { context, topic, partition, directory } = request;
   const settle = await findState(request);
   return {
-    settle: async () => new PartitionLog(context, topic, partition, directory, await settle()),
+    settle: async (inPlace) => new PartitionLog(context, topic, partition, directory, await settle(inPlace)),
   };
 }
 
 /** Resolves with what settles it. */
-async function findState(request: OpenRequest): Promise<() => Promise<PartitionState>> {
+async function findState(request: OpenRequest): Promise<(inPlace: boolean) => Promise<PartitionState>> {
   const { context, directory } = request;
   const { fileSystem } = context;
   if ((await fileSystem.status(directory)) === undefined) {
@@ -74,9 +75,9 @@ async function findState(request: OpenRequest): Promise<() => Promise<PartitionS
   }
   const recovery: RecoveryRequest = { ...request, bases, gaps, journal: await request.journal() };
   const found = await findLog(recovery);
-  return async () => {
+  return async (inPlace) => {
     await removeUnfinished();
-    const state = await settleLog(recovery, found);
+    const state = await settleLog(recovery, found, inPlace);
     state.fenced ??= damage ?? null;
     return state;
   };
@@ -118,6 +119,8 @@ async function openClean(
     logStartOffset,
     logEndOffset,
     syncedOffset: logEndOffset,
+    durableOffset: logEndOffset,
+    tail: [],
     damaged: [],
     gaps,
     fenced: null,
@@ -161,6 +164,8 @@ async function lostPartition(request: OpenRequest): Promise<PartitionState> {
     logStartOffset: clean?.logStartOffset ?? 0,
     logEndOffset: end,
     syncedOffset: end,
+    durableOffset: end,
+    tail: [],
     damaged: [range],
     gaps: [],
     fenced: `${reason}: restore it from a backup, or run "seglog repair" with the daemon stopped`,
@@ -174,7 +179,15 @@ export function newPartition(
   partition: number,
   directory: string,
 ): PartitionLog {
-  const segments = [newSegment(directory, 0)];
-  const empty = { logStartOffset: 0, logEndOffset: 0, syncedOffset: 0, damaged: [], gaps: [], fenced: null };
-  return new PartitionLog(context, topic, partition, directory, { segments, ...empty });
+  return new PartitionLog(context, topic, partition, directory, {
+    segments: [newSegment(directory, 0)],
+    logStartOffset: 0,
+    logEndOffset: 0,
+    syncedOffset: 0,
+    durableOffset: 0,
+    tail: [],
+    damaged: [],
+    gaps: [],
+    fenced: null,
+  });
 }

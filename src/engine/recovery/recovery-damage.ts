@@ -4,7 +4,7 @@
  */
 
 import type { DamagedRange, OffsetGap } from '../common/types.ts';
-import { createSynced, writeFully } from '../files/file-operations.ts';
+import { createSynced, isOutOfSpace, writeFully } from '../files/file-operations.ts';
 import { encodeSegmentHeader } from '../format/segment-header.ts';
 import { endOfGaps } from '../partition/gaps.ts';
 import {
@@ -110,15 +110,21 @@ export function suspectEnd(
   }));
 }
 
-/** Puts the journal's batches where they belong, and makes the rest readable as it is. */
+/** Puts the journal's batches where they belong, and makes the rest readable as it is. `inPlace`: as far as there is space. */
 export async function keepDamaged(
   request: RecoveryRequest,
   segments: LogSegment[],
   first: number,
   scan: ScanResult,
+  inPlace: boolean,
 ): Promise<SettledLog> {
   for (const run of scan.runs) {
-    if (run.journaled !== null && !(await placeJournaled(request, run, run.journaled))) request.keepJournal();
+    if (run.journaled === null) continue;
+    const placed = await placeJournaled(request, run, run.journaled).catch((error) => {
+      if (!inPlace || !isOutOfSpace(error)) throw error;
+      return false;
+    });
+    if (!placed) request.keepJournal();
   }
   const misplaced = new Set(
     scan.faulty.filter(({ fault }) => fault.kind === 'misplaced').map(({ segment }) => segment),
@@ -131,7 +137,8 @@ export async function keepDamaged(
       : await readable(request, segment, segments[i + 1]?.baseOffset);
   }
   const fenced = 'stored data is damaged; run "seglog repair" with the daemon stopped';
-  return { segments, fenced };
+  const { endOffset } = scan;
+  return { segments, syncedOffset: endOffset, durableOffset: endOffset, tail: [], fenced };
 }
 
 /** False when the file has other batches in its place: only repair, which writes the file anew, can take it. */

@@ -17,5 +17,8 @@ export interface RecoveryRequest {
   gaps: OffsetGap[];
 }
 
-/** The files after recovery, and whether they may be appended to. */
-export type SettledLog = Pick<PartitionState, 'segments' | 'fenced'>;
+/** The log after recovery: its files, what is not in them, and whether it may be appended to. */
+export type SettledLog = Pick<
+  PartitionState,
+  'segments' | 'syncedOffset' | 'durableOffset' | 'tail' | 'fenced'
+>;

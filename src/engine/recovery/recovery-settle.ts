@@ -12,29 +12,37 @@ import type { LogSegment } from '../segment/log-segment.ts';
 import { indexFiles, newSegment, summaryFile } from '../segment/segment-files.ts';
 import { keepDamaged } from './recovery-damage.ts';
 import type { FoundLog, RebuiltSegment } from './recovery-find.ts';
+import { settleInPlace } from './recovery-in-place.ts';
 import type { RecoveryRequest, SettledLog } from './recovery-request.ts';
 import { cutFile, rewriteTail } from './recovery-rewrite.ts';
 
-export async function settleLog(request: RecoveryRequest, found: FoundLog): Promise<PartitionState> {
+/** `inPlace`: there is no space to write anything anew. */
+export async function settleLog(
+  request: RecoveryRequest,
+  found: FoundLog,
+  inPlace: boolean,
+): Promise<PartitionState> {
   const { gaps } = request;
   const { logStartOffset, scan, lost } = found;
   if (found.needsJournal) request.keepJournal();
-  for (const rebuilt of found.rebuilt) await settleRebuilt(request, rebuilt);
-  const settled =
-    lost.length > 0
-      ? await keepDamaged(request, found.segments, found.first, scan)
-      : await settleTail(request, found);
+  for (const rebuilt of found.rebuilt) await settleRebuilt(request, rebuilt, inPlace);
+  let settled: SettledLog;
+  if (lost.length > 0) settled = await keepDamaged(request, found.segments, found.first, scan, inPlace);
+  else settled = await (inPlace ? settleInPlace(request, found) : settleTail(request, found));
+  if (settled.durableOffset < scan.endOffset) request.keepJournal();
   const damaged = [...lost, ...found.headers];
   report(request, found, damaged);
-  const { endOffset } = scan;
-  return { ...settled, logStartOffset, logEndOffset: endOffset, syncedOffset: endOffset, damaged, gaps };
+  return { ...settled, logStartOffset, logEndOffset: scan.endOffset, damaged, gaps };
 }
 
 async function settleRebuilt(
   { context, directory }: RecoveryRequest,
   { segment, fileBytes }: RebuiltSegment,
+  inPlace: boolean,
 ): Promise<void> {
   if (segment.stats.bytes < fileBytes) await cutFile(context, segment);
+  // Its indexes stay in memory until it can be sealed.
+  if (inPlace) return;
   await replaceFiles(context.fileSystem, [
     ...indexFiles(directory, segment.indexWriter!.indexes, segment.stats),
     summaryFile(directory, segment.stats),
@@ -70,7 +78,8 @@ async function settleTail(request: RecoveryRequest, found: FoundLog): Promise<Se
       active: last?.stats ?? active.stats,
     }),
   ]);
-  return { segments: result, fenced: null };
+  const { endOffset } = scan;
+  return { segments: result, syncedOffset: endOffset, durableOffset: endOffset, tail: [], fenced: null };
 }
 
 /** All but the last are sealed from now on. */

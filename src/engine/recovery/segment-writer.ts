@@ -76,7 +76,7 @@ async function copyRun(
 }
 
 /** Goes through a range of a file that holds whole batches, as many at a time as fit into one piece of memory. */
-async function walkBatches(
+export async function walkBatches(
   file: FileHandle,
   from: number,
   end: number,

@@ -178,3 +178,38 @@ t.test('files of an earlier life are used again; those of another size go', asyn
   t.same(names, ['00000000000000000008.journal', '00000000000000000009.journal'], 'under new sequences');
   t.equal((await journalContent(files.contents(journalFiles(setup)[0]!), 8)).frames.length, 2);
 });
+
+t.test(
+  'files of an earlier life that are still needed are used again once all they cover is synced',
+  async (t) => {
+    const first = await setUp();
+    await appendMany(first, PER_FILE * 2);
+    await first.journal.close();
+    const { promise: synced, resolve } = Promise.withResolvers<void>();
+    const asked: unknown[] = [];
+    const journal = new Journal<string>({
+      directory: DIRECTORY,
+      fileSystem: first.files,
+      clock: first.clock,
+      logger: silentLogger,
+      observer: {},
+      fileBytes: FILE_BYTES,
+      maxFiles: 2,
+      nextSequence: 8,
+      takeRoom: () => true,
+      syncTo: (client, offset) => {
+        asked.push([client, offset]);
+        return synced;
+      },
+    });
+    const before = journalFiles(first);
+    for (const sequence of [0, 1]) await journal.adopt(sequence, new Map([['a', 7]]));
+    const setup = { ...first, journal };
+    t.equal(await appendMany(setup, 3), 0);
+    t.same(asked, [['a', 7]]);
+    t.same(journalFiles(setup), before);
+    resolve();
+    t.ok((await appendMany(setup, 3)) > 0);
+    await journal.close();
+  },
+);
