@@ -125,8 +125,10 @@ class JsonRecordsReader {
     this.#at = quoted ? this.#scanner.string(start) : this.#scanner.value(start);
     const text = quoted ? this.#string(start, this.#at) : this.#body.toString('latin1', start, this.#at);
     const timestamp = parseTimestamp(text);
-    if (timestamp === undefined) {
-      throw this.#invalidRecord(`"timestamp" must be ISO 8601 or an epoch number, not ${text.slice(0, 50)}`);
+    if (timestamp === undefined || timestamp < 0) {
+      throw this.#invalidRecord(
+        `"timestamp" must be ISO 8601 or an epoch number, from 1970 on, not ${text.slice(0, 50)}`,
+      );
     }
     return timestamp;
   }

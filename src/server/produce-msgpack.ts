@@ -88,8 +88,8 @@ function readTimestamp(cursor: MsgpackCursor, index: number): number | undefined
   const value = cursor.readScalar();
   if (value === null) return undefined;
   const timestamp = parseTimestamp(String(value));
-  if (timestamp === undefined)
-    throw invalidRecord(cursor, index, '"timestamp" must be an epoch number or ISO 8601');
+  if (timestamp === undefined || timestamp < 0)
+    throw invalidRecord(cursor, index, '"timestamp" must be an epoch number or ISO 8601, from 1970 on');
   return timestamp;
 }
 

@@ -42,6 +42,12 @@ t.test('a body that is wrong anywhere is refused as a whole', async (t) => {
     ],
     [
       TYPES.json,
+      record('{"value":"v","timestamp":-5}'),
+      'invalid_record',
+      /record 1: "timestamp" .* from 1970 on, not -5; nothing was stored/,
+    ],
+    [
+      TYPES.json,
       record('{"value":"v","partition":1.5}'),
       'invalid_record',
       /"partition" must be a whole number/,
@@ -84,6 +90,12 @@ t.test('a body that is wrong anywhere is refused as a whole', async (t) => {
       Buffer.from(encode({ records: [{ value: 'good' }, { value: 5 }] })),
       'invalid_record',
       /record 1: "value" must be bin, str or nil/,
+    ],
+    [
+      TYPES.msgpack,
+      Buffer.from(encode({ records: [{ value: 'v', timestamp: '1969-12-31T23:59:59Z' }] })),
+      'invalid_record',
+      /record 0: "timestamp" .* from 1970 on/,
     ],
     [
       TYPES.msgpack,
