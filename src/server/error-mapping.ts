@@ -177,10 +177,15 @@ function hidePaths(message: string): string {
   return message.replace(/(?:\/[\w.~-]+){2,}\/?/g, '(a file)');
 }
 
+/** What clients do wrong, and what passes by itself, is told to them alone. */
+export function logOwnFault(logger: Logger, problem: Problem, error: unknown, url: string): void {
+  if (problem.status === 500) logger.error({ err: error, url }, 'a request failed');
+}
+
 /** Answers with the problem for `error`, and logs what is the server's own fault. */
 export function sendProblem(reply: FastifyReply, error: unknown, logger: Logger): Problem {
   const { problem, headers } = problemOf(error);
-  if (problem.status === 500) logger.error({ err: error, url: reply.request.url }, 'a request failed');
+  logOwnFault(logger, problem, error, reply.request.url);
   void reply
     .code(problem.status)
     .headers(headers)

@@ -1,7 +1,7 @@
 /** Answers made of a scan, of one partition or of many: a page in memory, or a stream of any length. */
 import type { FastifyReply } from 'fastify';
 import type { Logger } from '../engine/index.ts';
-import { problemOf } from './error-mapping.ts';
+import { logOwnFault, type Problem, problemOf } from './error-mapping.ts';
 import { msgpackFormat } from './msgpack-records.ts';
 import type { OutputBuffer } from './output-buffer.ts';
 import { PAGE_SEPARATORS, type PageFormat } from './page-format.ts';
@@ -86,8 +86,9 @@ export async function streamScan(
     }
   } catch (error) {
     if (stream === undefined && out.length === 0) throw error;
-    await breakOff(stream ?? open(), out, error);
-    logger.warn({ err: error, url: reply.request.url }, 'a stream of records ended early');
+    const { problem } = problemOf(error);
+    logOwnFault(logger, problem, error, reply.request.url);
+    await breakOff(stream ?? open(), out, problem);
     return;
   }
   const last = trailer?.value() ?? null;
@@ -101,7 +102,7 @@ export async function streamScan(
 }
 
 /** The answer has begun, so its status is said: a last line tells what went wrong, and the end is missing. */
-async function breakOff(stream: ResponseStream, out: OutputBuffer, error: unknown): Promise<void> {
+async function breakOff(stream: ResponseStream, out: OutputBuffer, problem: Problem): Promise<void> {
   if (out.length > 0) await stream.flush(out);
-  stream.abort(`${JSON.stringify({ error: problemOf(error).problem })}\n`);
+  stream.abort(`${JSON.stringify({ error: problem })}\n`);
 }

@@ -1,4 +1,5 @@
 import t from 'tap';
+import type { Logger } from '../../src/engine/index.ts';
 import { listen, openApp, until } from '../helpers/http-app.ts';
 
 /** Opens an event stream and collects what comes. */
@@ -26,8 +27,8 @@ const events = (text: string) =>
     value: JSON.parse(data!).value,
   }));
 
-async function openWithRecords(t: Parameters<typeof openApp>[0], settings = {}) {
-  const opened = await openApp(t, settings);
+async function openWithRecords(t: Parameters<typeof openApp>[0], settings = {}, logger?: Logger) {
+  const opened = await openApp(t, settings, {}, logger);
   await opened.fill('t', ['a', 'b', 'c']);
   const { url } = await listen(opened);
   return { ...opened, url: `${url}/api/topics/t/partitions/0/records` };
@@ -76,7 +77,10 @@ t.test('an idle stream has a heartbeat', async (t) => {
 });
 
 t.test('a stream ends at its limits, when the server stops, and with the topic', async (t) => {
-  const { lifecycle, engine, url } = await openWithRecords(t);
+  const logged: unknown[] = [];
+  const log = (...line: unknown[]) => void logged.push(line);
+  const logger = { debug() {}, info: log, warn: log, error: log };
+  const { lifecycle, engine, url } = await openWithRecords(t, {}, logger);
   const two = await follow(`${url}?offset=0&max_records=2`);
   await until(() => two.ended);
   t.strictSame(
@@ -97,6 +101,7 @@ t.test('a stream ends at its limits, when the server stops, and with the topic',
   await until(() => orphan.failed || orphan.ended);
   t.match(orphan.text, /event: error\ndata: {"code":"unknown_topic"/);
   t.ok(orphan.failed, 'the connection breaks, so that nobody takes it for an orderly end');
+  t.same(logged, [], 'it is no fault of the server');
 
   lifecycle.stop();
   await until(() => open.ended);

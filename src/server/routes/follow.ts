@@ -4,7 +4,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AppContext } from '../app-context.ts';
-import { HttpProblem, problemOf } from '../error-mapping.ts';
+import { HttpProblem, logOwnFault, problemOf } from '../error-mapping.ts';
 import type { FetchRoute } from '../fetch-parameters.ts';
 import { OutputBuffer } from '../output-buffer.ts';
 import { PartitionScan, resolveEnd, resolveStart } from '../partition-scan.ts';
@@ -44,8 +44,9 @@ export async function followPartition(
     stream.end();
   } catch (error) {
     if (out.length > 0) await stream.flush(out);
-    context.logger.warn({ err: error, url: request.url }, 'an event stream ended early');
-    stream.abort(`event: error\ndata: ${JSON.stringify(problemOf(error).problem)}\n\n`);
+    const { problem } = problemOf(error);
+    logOwnFault(context.logger, problem, error, request.url);
+    stream.abort(`event: error\ndata: ${JSON.stringify(problem)}\n\n`);
   } finally {
     out.release();
   }
