@@ -203,7 +203,7 @@ t.test(
       },
     });
     const before = journalFiles(first);
-    for (const sequence of [0, 1]) await journal.adopt(sequence, new Map([['a', 7]]));
+    for (const sequence of [1, 2]) await journal.adopt(sequence, new Map([['a', 7]]));
     const setup = { ...first, journal };
     t.equal(await appendMany(setup, 3), 0);
     t.same(asked, [['a', 7]]);
