@@ -42,6 +42,19 @@ t.test('the reserve stays free, whatever the log writes: batches, journal files,
   }
 });
 
+t.test('with less space than the reserve it is not ready, also when nobody has appended yet', async (t) => {
+  const log = await SimEngine.open({ 'log.dir.reserve.bytes': 100 * KIB });
+  await log.engine.createTopic('a');
+  log.disk.capacityBytes = log.disk.usedBytes + 50 * KIB;
+  await log.reopen();
+  t.match(log.engine.health(), { ready: false, storageFull: true, reasons: [/disk is full/] });
+  log.disk.capacityBytes = log.disk.usedBytes + 150 * KIB;
+  await log.clock.advance(1000);
+  await log.settle();
+  t.match(log.engine.health(), { ready: true, storageFull: false });
+  await log.append('a', 'x');
+});
+
 t.test('after a kill, space for the end of one partition is enough for all of them', async (t) => {
   const partitions = 6;
   const log = await SimEngine.open({ 'recovery.parallel.partitions': partitions });

@@ -27,7 +27,7 @@ export class SpaceMonitor {
     this.#reserveBytes = reserveBytes;
   }
 
-  /** True while appends are refused for want of space. */
+  /** True while appends are refused for want of space, or would be. */
   get full(): boolean {
     return this.#full;
   }
@@ -83,6 +83,7 @@ export class SpaceMonitor {
     this.#askedAt = this.#clock.monotonic();
     this.#space = await this.#fileSystem.space(this.#directory);
     this.#writtenSince = 0;
-    if (this.#full && this.freeBytes - this.#refusedBytes > this.#reserveBytes) this.#full = false;
+    if (this.freeBytes < this.#reserveBytes) this.#full = true;
+    else if (this.freeBytes - this.#refusedBytes > this.#reserveBytes) this.#full = false;
   }
 }
