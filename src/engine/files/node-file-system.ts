@@ -2,8 +2,8 @@
  * The FileSystem of the real disk: node:fs through its callback API, wrapped in promises here.
  *
  * `fs.promises` costs 60–80 µs a call, the callbacks about half of that, and a synchronous write of a few
- * KiB, which only copies to the page cache, 1–13 µs. So small writes are synchronous; whatever may wait
- * for the disk (reads, syncs, large writes) is not.
+ * KiB, which only copies to the page cache, 1–13 µs. So small writes are synchronous, and reads as long as
+ * they find the page cache (see read-pace.ts); what waits for the disk (syncs, large writes) is not.
  *
  * The lock is a SQLite database that nothing is ever written to: Node has no flock, and SQLite takes POSIX
  * locks, which the kernel drops when the process dies, however it dies, and which hold between containers
@@ -22,6 +22,7 @@ import type {
   OpenMode,
   SpaceStatus,
 } from './file-system.ts';
+import { ReadPace } from './read-pace.ts';
 
 /** Writes of at most this many bytes are done synchronously. */
 const SYNCHRONOUS_WRITE_BYTES = 64 * 1024;
@@ -48,6 +49,7 @@ function promised<T = void>(start: (callback: Callback<T>) => void): Promise<T> 
 
 class NodeFileHandle implements FileHandle {
   readonly path: string;
+  readonly #pace = new ReadPace();
   #descriptor: number;
 
   constructor(path: string, descriptor: number) {
@@ -57,7 +59,12 @@ class NodeFileHandle implements FileHandle {
 
   async read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<number> {
     const descriptor = this.#opened();
-    return promised<number>((done) => fs.read(descriptor, buffer, offset, length, position, done));
+    if (!this.#pace.atOnce(length))
+      return promised<number>((done) => fs.read(descriptor, buffer, offset, length, position, done));
+    const startedAt = performance.now();
+    const read = fs.readSync(descriptor, buffer, offset, length, position);
+    this.#pace.took(performance.now() - startedAt);
+    return read;
   }
 
   async write(buffers: readonly Uint8Array[], position: number): Promise<number> {
