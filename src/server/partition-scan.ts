@@ -22,6 +22,9 @@ export const scanTurns = new Turns(4);
 /** Read at one time. */
 export const PIECE_BYTES = 512 * 1024;
 const SMALL_PIECE_BYTES = 64 * 1024;
+const SMALLEST_PIECE_BYTES = 16 * 1024;
+/** Room for a batch of the largest size that topics take unless they say otherwise: it is read as a whole. */
+const ROOM_BYTES = 1024 * 1024 + SMALL_PIECE_BYTES;
 /** A guess at the size of a record, to read less where few records are wanted. */
 const BYTES_PER_RECORD = 1024;
 
@@ -59,6 +62,9 @@ export class PartitionScan {
   readonly #format: RecordFormat;
   readonly #visit: RecordVisitor;
   #pieceBytes: number;
+  /** Bytes that were read, and those that were written of them. */
+  #readBytes = 0;
+  #writtenBytes = 0;
   /** Bytes written in earlier steps. */
   #sentBytes = 0;
   #full = false;
@@ -100,25 +106,38 @@ export class PartitionScan {
   }
 
   async #step(): Promise<boolean> {
-    const memory = takeBuffer(this.#pieceBytes);
+    const memory = takeBuffer(ROOM_BYTES);
     try {
-      return await this.#readPiece(memory.subarray(0, this.#pieceBytes));
+      return await this.#readPiece(memory);
     } finally {
       giveBuffer(memory);
     }
+  }
+
+  /** What the rest of the answer takes, going by what the first part took, and a little more. */
+  #nextBytes(): number {
+    const left = this.#limits.maxBytes - this.#sentBytes - this.#out.length;
+    const share = this.#writtenBytes === 0 ? 1 : this.#readBytes / this.#writtenBytes;
+    return Math.min(this.#pieceBytes, Math.ceil(Math.max(0, left) * share * 1.125) + SMALLEST_PIECE_BYTES);
   }
 
   async #readPiece(into: Buffer): Promise<boolean> {
     const { topic, partition } = this.#range;
     const from = this.nextOffset;
     this.#stepStart = this.#out.length;
-    const result = await this.#engine.read(topic, partition, { offset: from, into });
+    const result = await this.#engine.read(topic, partition, {
+      offset: from,
+      maxBytes: this.#nextBytes(),
+      into,
+    });
     for (const chunk of this.#inPool(result, into)) {
       if (this.#write(chunk, from)) continue;
       // The rest of the piece was read in vain.
       this.#pieceBytes = Math.max(SMALL_PIECE_BYTES, this.#pieceBytes >>> 1);
       return !this.#full;
     }
+    this.#readBytes += result.bytes;
+    this.#writtenBytes += this.#out.length - this.#stepStart;
     this.nextOffset = Math.min(this.#range.end, result.nextOffset);
     return result.nextOffset > from && !this.done;
   }
