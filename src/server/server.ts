@@ -3,6 +3,7 @@
  * gracefully. Signals and exit codes are the business of whoever starts it.
  */
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import {
   Engine,
@@ -28,6 +29,8 @@ export interface StartOptions {
 
 /** The part of the time for a stop that requests in flight may take; what is left is for closing the log. */
 const REQUESTS_SHARE = 0.7;
+/** How long connections stay open for requests that crossed the stop on the way: they are refused in words. */
+const LINGER_MS = 100;
 
 /** How a server came to its end. */
 export interface ServerEnd {
@@ -140,6 +143,7 @@ export class RunningServer {
     const deadline = config.settings['shutdown.timeout.ms'];
     const startedAt = performance.now();
     const cut = reason === 'open_failure' ? 0 : await this.#finishRequests(deadline * REQUESTS_SHARE);
+    await this.#linger();
     app.server.closeAllConnections();
     const clean = await withinMs(deadline - (performance.now() - startedAt), this.#closeLog(reason));
     await app.close();
@@ -148,6 +152,15 @@ export class RunningServer {
     else logger.error({ reason }, 'stopped without a clean close: the next start recovers');
     const cutOff = cut === 0 ? null : `requests that did not finish in time and were cut off: ${cut}`;
     this.#finish({ reason, clean, detail: detail ?? cutOff });
+  }
+
+  /** What was on its way when the stop began gets to know that nothing was done, where a reset would leave that open. */
+  async #linger(): Promise<void> {
+    const { server } = this.#parts.app;
+    const open = await new Promise<number>((resolve) =>
+      server.getConnections((_error, count) => resolve(count)),
+    );
+    if (open > 0) await delay(LINGER_MS);
   }
 
   /** Waits for the requests in flight; how many are still not finished after `ms`. */

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -103,6 +104,20 @@ t.test('a stop cuts off what does not finish within its deadline, and still clos
     detail: 'requests that did not finish in time and were cut off: 1',
   });
   await stuck.closed;
+});
+
+t.test('a request that crosses the stop on its way is refused in words', async (t) => {
+  const server = await startTestServer(t);
+  await server.ready;
+  const { socket, closed } = rawConnection(portOf(server.url));
+  const request = 'PUT /api/topics/t HTTP/1.1\r\nhost: x\r\n\r\n';
+  socket.write(request);
+  await once(socket, 'data');
+  const stopped = server.stop();
+  socket.write(request);
+  const answers = await closed;
+  t.match(answers, /^HTTP\/1\.1 201 .*HTTP\/1\.1 503 .*\r\nconnection: close\r\n.*"code":"not_ready"/s);
+  t.match(await stopped, { reason: 'stopped', clean: true });
 });
 
 t.test('a directory that is in use is told, and the server ends', async (t) => {
