@@ -17,8 +17,12 @@ export interface JournalContent {
   unfinished: ReadFrame | undefined;
 }
 
-export async function journalContent(file: Buffer, sequence: number): Promise<JournalContent> {
-  const scanner = new JournalScanner(memoryFile(file), sequence, file.length);
+export async function journalContent(
+  file: Buffer,
+  sequence: number,
+  knownEnd?: number,
+): Promise<JournalContent> {
+  const scanner = new JournalScanner(memoryFile(file), sequence, file.length, knownEnd);
   const content: JournalContent = { frames: [], lost: [], unfinished: undefined };
   for (;;) {
     const frame = await scanner.next();

@@ -17,6 +17,7 @@ import {
   encodeJournalHeader,
   frameBytes,
   JOURNAL_HEADER_BYTES,
+  type JournalEnd,
   type JournalEntry,
 } from '../format/journal-format.ts';
 
@@ -26,6 +27,8 @@ interface JournalFile<Client> {
   file: FileHandle;
   /** Where the next frame goes. */
   position: number;
+  /** The file that was full when this one was begun. */
+  before?: JournalEnd;
   /** For each client with batches in this file: the end of the last one. */
   ends: Map<Client, number>;
 }
@@ -113,7 +116,9 @@ export class Journal<Client> {
     const target = this.#fileFor(bytes);
     const { clock, observer } = this.#options;
     try {
-      const head = encodeFrameHead(entries, target.sequence, target.position);
+      const { sequence, position } = target;
+      const before = position === JOURNAL_HEADER_BYTES ? target.before : undefined;
+      const head = encodeFrameHead(entries, sequence, position, before);
       const start = clock.monotonic();
       await writeAndSync(target.file, [head, ...entries.map(({ batch }) => batch)], target.position);
       observer.synced?.('journal', clock.monotonic() - start);
@@ -141,8 +146,10 @@ export class Journal<Client> {
   #fileFor(bytes: number): JournalFile<Client> {
     const { fileBytes } = this.#options;
     if (this.#current === undefined || this.#current.position + bytes > fileBytes) {
-      if (this.#current !== undefined) this.#retired.add(this.#current);
+      const full = this.#current;
+      if (full !== undefined) this.#retired.add(full);
       this.#current = this.#spare!;
+      this.#current.before = full && { sequence: full.sequence, end: full.position };
       this.#spare = undefined;
       this.#prepare();
     }

@@ -10,7 +10,8 @@
  *       8  u64  checksum, as in file-header.ts,     16  u64  sequence of the file
  *               of the first 32 bytes               24  u64  position of this frame in the file
  *      16  u64  sequence                            32  u64  bytes of the whole frame, without padding
- *      24  u64  file size                           40  u64  zero
+ *      24  u64  file size                           40  u32  where the frames of the file before it end, divided by 512
+ *                                                   44  u32  sequence of this file - sequence of the file before it
  *     table: for each batch 32 bytes                then the batches, one after the other
  *       0  16 bytes  topic id
  *      16  u32  partition
@@ -19,7 +20,9 @@
  *
  * A recycled file still holds frames of its earlier life: their sequence tells them apart. The checksum of each
  * batch in the table binds the batches to their frame. A frame is only written after the one before it is
- * durable, so a bad frame with a valid one behind it is damage, and a bad one at the end was never acknowledged.
+ * durable, so a bad frame with a valid one behind it is damage, and a bad one at the end was never acknowledged. In
+ * the same way the first frame of the next file tells where this one had ended: both fields are zero in other frames,
+ * and where there was no file before it in this life of the process.
  */
 import { checksumInto, checksumMatches } from './checksum.ts';
 import { checkFileHeader, type FileFormat, writeFileHeader } from './file-header.ts';
@@ -47,6 +50,13 @@ export interface JournalEntry {
   batch: Buffer;
 }
 
+/** Where the frames of a journal file ended when the next file was begun. */
+export interface JournalEnd {
+  sequence: number;
+  /** A position, exclusive. */
+  end: number;
+}
+
 export function encodeJournalHeader(sequence: number, fileBytes: number): Buffer {
   const header = Buffer.alloc(JOURNAL_HEADER_BYTES);
   writeU64(header, 16, sequence);
@@ -71,11 +81,12 @@ export function alignUp(bytes: number): number {
   return Math.ceil(bytes / FRAME_ALIGNMENT) * FRAME_ALIGNMENT;
 }
 
-/** Header and table of a frame; the batches themselves follow it as they are. */
+/** Header and table of a frame; the batches themselves follow it as they are. `before`: for the first frame of a file. */
 export function encodeFrameHead(
   entries: readonly JournalEntry[],
   sequence: number,
   position: number,
+  before?: JournalEnd,
 ): Buffer {
   const head = Buffer.allocUnsafe(FRAME_HEADER_BYTES + entries.length * ENTRY_BYTES);
   let at = FRAME_HEADER_BYTES;
@@ -93,7 +104,8 @@ export function encodeFrameHead(
   writeU64(head, 16, sequence);
   writeU64(head, 24, position);
   writeU64(head, 32, bytes);
-  writeU64(head, 40, 0);
+  head.writeUInt32LE(before === undefined ? 0 : before.end / FRAME_ALIGNMENT, 40);
+  head.writeUInt32LE(before === undefined ? 0 : sequence - before.sequence, 44);
   checksumInto(head.subarray(16), head, 8);
   return head;
 }
@@ -106,6 +118,13 @@ export function frameHeadBytes(bytes: Buffer, at: number, sequence: number, posi
   if (bytes.readUInt32LE(at) !== FRAME_MAGIC) return 0;
   if (readU64(bytes, at + 16) !== sequence || readU64(bytes, at + 24) !== position) return 0;
   return FRAME_HEADER_BYTES + bytes.readUInt32LE(at + 4) * ENTRY_BYTES;
+}
+
+/** What the header of a frame of the file `sequence` says of the file before it, if anything. */
+export function endBefore(bytes: Buffer, at: number, sequence: number): JournalEnd | undefined {
+  const end = bytes.readUInt32LE(at + 40) * FRAME_ALIGNMENT;
+  const distance = bytes.readUInt32LE(at + 44);
+  return end === 0 || distance === 0 ? undefined : { sequence: sequence - distance, end };
 }
 
 /** How many bytes the whole frame takes, without padding; 0 when its head fails its checks. All of the head must be in `bytes`. */

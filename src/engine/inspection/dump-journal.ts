@@ -16,9 +16,18 @@ export async function* dumpJournal(
 ): AsyncGenerator<DumpItem> {
   const stored = decodeJournalHeader(await readFully(file, JOURNAL_HEADER_BYTES, 0));
   const sequence = stored ?? parseNumberedName(basename(path), JOURNAL_SUFFIX) ?? 0;
-  if (stored === undefined) yield dumpItem('header', 'header: BAD', { checks: 'bad' }, true);
-  else yield dumpItem('header', `header: sequence ${sequence}, ok`, { sequence, checks: 'ok' });
   const scanner = new JournalScanner(file, sequence, size);
+  const before = await scanner.endBefore();
+  const follows = before === undefined ? '' : `; file ${before.sequence} before it ended at ${before.end}`;
+  const facts = before === undefined ? {} : { before };
+  if (stored === undefined)
+    yield dumpItem('header', `header: BAD${follows}`, { ...facts, checks: 'bad' }, true);
+  else
+    yield dumpItem('header', `header: sequence ${sequence}, ok${follows}`, {
+      sequence,
+      ...facts,
+      checks: 'ok',
+    });
   const total = { frames: 0, batches: 0 };
   for (;;) {
     const frame = await scanner.next();

@@ -82,15 +82,17 @@ export class JournalReplay {
     sequences: readonly number[],
   ): Promise<JournalReplay> {
     const replay = new JournalReplay(fileSystem);
+    const ends = new Map<number, number>();
+    for (const sequence of sequences) {
+      const before = await withFile(fileSystem, journalPath(data, sequence), async (file) =>
+        new JournalScanner(file, sequence, await file.size()).endBefore(),
+      );
+      if (before !== undefined) ends.set(before.sequence, before.end);
+    }
     for (const sequence of sequences) {
       const path = journalPath(data, sequence);
-      const file = await fileSystem.open(path, 'read');
-      try {
-        replay.#paths.push(path);
-        await replay.#readFile(file, sequence);
-      } finally {
-        await file.close();
-      }
+      replay.#paths.push(path);
+      await withFile(fileSystem, path, (file) => replay.#readFile(file, sequence, ends.get(sequence)));
     }
     return replay;
   }
@@ -153,11 +155,11 @@ export class JournalReplay {
       .filter(({ lost }) => lost === null || lost.some((entry) => isOf(entry) && !entry.followed));
   }
 
-  async #readFile(file: FileHandle, sequence: number): Promise<void> {
+  async #readFile(file: FileHandle, sequence: number, knownEnd: number | undefined): Promise<void> {
     // A header that is no good is no reason to drop the frames behind it: each names the sequence itself.
     if (decodeJournalHeader(await readFully(file, JOURNAL_HEADER_BYTES, 0)) === undefined)
       this.damagedHeaders.push(sequence);
-    const scanner = new JournalScanner(file, sequence, await file.size());
+    const scanner = new JournalScanner(file, sequence, await file.size(), knownEnd);
     for (;;) {
       const frame = await scanner.next();
       if (frame === undefined) return;
@@ -227,6 +229,19 @@ export class JournalReplay {
       'CORRUPT_MESSAGE',
       `${this.#paths[file]} changed at position ${position} while it was recovered`,
     );
+  }
+}
+
+async function withFile<T>(
+  fileSystem: FileSystem,
+  path: string,
+  use: (file: FileHandle) => Promise<T>,
+): Promise<T> {
+  const file = await fileSystem.open(path, 'read');
+  try {
+    return await use(file);
+  } finally {
+    await file.close();
   }
 }
 

@@ -1,19 +1,22 @@
 /**
  * Walks the frames of a journal file's present life, in order and in bounded memory: what the largest frame takes.
  *
- * A frame with another one behind it was durable: what is wrong with it is damage. One at the end of which not all batches
- * are intact was never finished, so it was never acknowledged.
+ * A frame with another one behind it was durable: what is wrong with it is damage. So was one below the end that the next
+ * file tells of. Any other one at the end of which not all batches are intact was never finished, so it was never
+ * acknowledged.
  */
 import type { FileHandle } from '../files/file-system.ts';
 import { FileWindow } from '../files/file-window.ts';
 import {
   alignUp,
   checkedFrameBytes,
+  endBefore,
   FRAME_ALIGNMENT,
   FRAME_HEADER_BYTES,
   frameHeadBytes,
   isBoundBatch,
   JOURNAL_HEADER_BYTES,
+  type JournalEnd,
   visitEntries,
 } from '../format/journal-format.ts';
 
@@ -40,13 +43,23 @@ export interface LostFrame extends Place {
 
 export class JournalScanner {
   readonly #sequence: number;
+  readonly #knownEnd: number;
   readonly #window: FileWindow;
   #position = JOURNAL_HEADER_BYTES;
   #intact = new Uint8Array(256);
 
-  constructor(file: FileHandle, sequence: number, size: number) {
+  /** `knownEnd`: where the frames of this file ended, if that is known; 0 if not. */
+  constructor(file: FileHandle, sequence: number, size: number, knownEnd = 0) {
     this.#sequence = sequence;
+    this.#knownEnd = knownEnd;
     this.#window = new FileWindow(file, size);
+  }
+
+  /** What the first frame says of the file before this one. */
+  async endBefore(): Promise<JournalEnd | undefined> {
+    if ((await this.#checkedBytes(JOURNAL_HEADER_BYTES)) === 0) return undefined;
+    const at = this.#window.find(JOURNAL_HEADER_BYTES, FRAME_HEADER_BYTES);
+    return endBefore(this.#window.bytes, at, this.#sequence);
   }
 
   /** Undefined at the end. */
@@ -55,13 +68,14 @@ export class JournalScanner {
     const frame = await this.#frameAt(position);
     if (frame === undefined) {
       const next = await this.#findFrame(position + FRAME_ALIGNMENT);
-      if (next < 0) return undefined;
-      this.#position = next;
-      return { kind: 'lost', position, end: next };
+      const end = next < 0 ? this.#knownEnd : next;
+      if (end <= position) return undefined;
+      this.#position = end;
+      return { kind: 'lost', position, end };
     }
     this.#position = frame.end;
     if (frame.lost === 0) return frame;
-    const isLast = (await this.#findFrame(frame.end)) < 0;
+    const isLast = frame.end > this.#knownEnd && (await this.#findFrame(frame.end)) < 0;
     // Looking ahead may have moved the window.
     return { ...(await this.#frameAt(position))!, kind: isLast ? 'unfinished' : 'frame' };
   }

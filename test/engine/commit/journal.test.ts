@@ -6,9 +6,11 @@ import { silentLogger } from '../../../src/engine/common/logger.ts';
 import { frameBytes, type JournalEntry } from '../../../src/engine/format/journal-format.ts';
 import { BATCH_HEADER_BYTES, stampBatch } from '../../../src/engine/format/record-batch.ts';
 import { RecordBatchBuilder } from '../../../src/engine/format/record-batch-builder.ts';
+import { JournalScanner } from '../../../src/engine/recovery/journal-scanner.ts';
 import { SimClock, settled } from '../../crash/sim-clock.ts';
 import { SimFileSystem } from '../../crash/sim-file-system.ts';
 import { journalContent } from '../../helpers/journal-frames.ts';
+import { memoryFile } from '../../helpers/memory-file.ts';
 
 const FILE_BYTES = 4096;
 const DIRECTORY = '/data';
@@ -85,6 +87,17 @@ for (const maxFiles of [1, 2, 4]) {
     t.equal(setup.files.openHandles, 0);
   });
 }
+
+t.test('the first frame of a file tells where the file before it ended', async (t) => {
+  const setup = await setUp({ maxFiles: 4 });
+  await appendMany(setup, PER_FILE * 3);
+  const told: unknown[] = [];
+  for (const [sequence, path] of journalFiles(setup).entries()) {
+    const bytes = setup.files.contents(path);
+    told.push(await new JournalScanner(memoryFile(bytes), sequence, bytes.length).endBefore());
+  }
+  t.same(told, [undefined, { sequence: 0, end: FILE_BYTES }, { sequence: 1, end: FILE_BYTES }, undefined]);
+});
 
 t.test('with no files it takes nothing', async (t) => {
   const setup = await setUp({ maxFiles: 0 });

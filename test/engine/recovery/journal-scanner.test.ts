@@ -128,6 +128,30 @@ t.test('a damaged batch costs itself only', async (t) => {
   );
 });
 
+t.test('below the end that the next file tells of, a last frame that is not whole is damage', async (t) => {
+  const { file, positions } = journal(GROUPS);
+  const last = positions.at(-1)!;
+  const { frames } = await journalContent(file, SEQUENCE);
+  const { end } = frames.at(-1)!;
+  const head = encodeFrameHead(GROUPS.at(-1)!, SEQUENCE, last).length;
+  for (const at of [last, last + 20, last + head - 1]) {
+    const damaged = Buffer.from(file);
+    damaged[at]! ^= 1;
+    const content = await journalContent(damaged, SEQUENCE, end);
+    t.same(summary(content), expected(GROUPS.slice(0, -1)));
+    t.same(content.lost, [{ kind: 'lost', position: last, end }], `the head at ${at - last}`);
+    t.same((await journalContent(damaged, SEQUENCE)).lost, [], 'nobody would know');
+  }
+  const damaged = Buffer.from(file);
+  damaged[last + head + 90]! ^= 1;
+  const content = await journalContent(damaged, SEQUENCE, end);
+  t.match(content.frames.at(-1), { position: last, end, lost: 1 });
+  t.equal(content.unfinished, undefined);
+  t.match((await journalContent(damaged, SEQUENCE)).unfinished, { position: last, lost: 1 });
+  for (const known of [end, 0])
+    t.same(summary(await journalContent(file, SEQUENCE, known)), expected(GROUPS));
+});
+
 t.test('a batch of another frame, valid by itself, does not pass for the one that was there', async (t) => {
   const { file, positions } = journal(GROUPS);
   const head = encodeFrameHead(GROUPS[0]!, SEQUENCE, positions[0]!).length;
