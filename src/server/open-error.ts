@@ -19,7 +19,9 @@ export function explainOpenError(error: unknown, directory: string): string | un
   // Node's own codes (ERR_…) are mistakes of the program, not of its surroundings.
   if (code === undefined || !/^E[A-Z0-9]+$/.test(code)) return undefined;
   const { syscall, message } = error as NodeJS.ErrnoException;
-  const what = syscall === 'mkdir' ? `make the data directory ${directory}` : `open the log in ${directory}`;
-  const reason = (syscall === 'mkdir' ? REASONS[code] : undefined) ?? message;
+  // Where a file is in the way, reading what may be there already fails first.
+  const isMade = syscall === 'mkdir' || code === 'ENOTDIR';
+  const what = isMade ? `make the data directory ${directory}` : `open the log in ${directory}`;
+  const reason = (isMade ? REASONS[code] : undefined) ?? message;
   return `cannot ${what}: ${reason}; put that right, or give another directory with --data`;
 }
