@@ -20,6 +20,7 @@ import type {
   ProduceRecord,
   ReadOptions,
   ReadResult,
+  RecordsDeleted,
   SegmentDescription,
   TopicChange,
   TopicDescription,
@@ -27,6 +28,7 @@ import type {
   TopicSpec,
 } from './common/types.ts';
 import { closeLog } from './engine-close.ts';
+import { healthOf } from './engine-health.ts';
 import { type EngineOptions, type OpenedDirectory, type OpenTopic, openDirectory } from './engine-open.ts';
 import { orStorageFull } from './files/file-operations.ts';
 import type { DirectoryLock } from './files/file-system.ts';
@@ -38,7 +40,7 @@ import {
   type QueuedBatch,
   unknownPartition,
 } from './partition/partition-log.ts';
-import { readPartition, unlessDeleted } from './partition/partition-reader.ts';
+import { deletionEnd, readPartition, unlessDeleted } from './partition/partition-reader.ts';
 import { SegmentMaintenance } from './partition/segment-maintenance.ts';
 import { offsetForTimestamp } from './partition/timestamp-lookup.ts';
 import { TopicAdmin } from './topic-admin.ts';
@@ -122,7 +124,7 @@ export class Engine {
     if (!keepJournal) for (const sequence of journalFiles) await this.#journal.adopt(sequence, ends);
     await this.#space.refresh();
     for (const partition of this.#allPartitions())
-      if (!ends.has(partition)) this.#maintenance.noteCheckpoint(partition, partition.syncedOffset);
+      if (!ends.has(partition)) this.#maintenance.opened(partition);
     for (const partition of settledInPlace) this.#maintenance.sealAll(partition);
     if (settledInPlace.length > 0) this.#space.noteFull(this.#context.tails.bytes);
     this.#housekeeping.start();
@@ -210,28 +212,26 @@ export class Engine {
     return { logStartOffset, highWatermark, logEndOffset };
   }
 
+  /**
+   * Deletes the records of a partition below `offset`; -1 stands for the high watermark, the most there is. They are gone for
+   * good once it resolves, and their bytes segment by segment. Throws OFFSET_OUT_OF_RANGE. As Kafka's DeleteRecords.
+   */
+  deleteRecords(topic: string, partition: number, offset: number): Promise<RecordsDeleted> {
+    return this.#changing(async () => {
+      const log = this.#partition(topic, partition);
+      const { segments, bytes } = await this.#maintenance.deleteBefore(log, deletionEnd(log, offset));
+      // It was closed in between: nothing more is deleted.
+      if (log.logStartOffset < offset) throw closing();
+      return { logStartOffset: log.logStartOffset, segments, bytes };
+    });
+  }
+
   health(): EngineHealth {
-    const all = this.#allPartitions();
-    const fencedPartitions = all
-      .filter(({ fenced }) => fenced !== null)
-      .map(({ topic, partition, fenced }) => ({ topic: topic.name, partition, reason: fenced! }));
-    const damagedPartitions = all
-      .filter(({ damaged }) => damaged.length > 0)
-      .map(({ topic, partition, damaged }) => ({ topic: topic.name, partition, ranges: damaged.slice() }));
-    const reasons = fencedPartitions.map(
-      ({ topic, partition, reason }) => `partition ${topic}-${partition}: ${reason}`,
-    );
-    if (this.#failed !== null) reasons.unshift(this.#failed);
-    if (this.#space.full) reasons.push('the disk is full: appends are refused until space is freed');
-    if (this.#closing !== undefined) reasons.push('the log is closing');
-    return {
-      ready: reasons.length === 0,
-      reasons,
-      storageFull: this.#space.full,
+    return healthOf(this.#allPartitions(), {
       failed: this.#failed,
-      fencedPartitions,
-      damagedPartitions,
-    };
+      storageFull: this.#space.full,
+      closing: this.#closing !== undefined,
+    });
   }
 
   stats(): EngineStats {

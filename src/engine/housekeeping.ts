@@ -1,6 +1,7 @@
 /**
- * What no event brings about: segments of idle partitions that time has come to seal, journaled batches of partitions
- * that have gone quiet, what could not be done before, and space that others free or use up. One timer for all of it.
+ * What no event brings about: segments of idle partitions that time has come to seal, records that have expired, journaled
+ * batches of partitions that have gone quiet, what could not be done before, and space that others free or use up. One timer
+ * for all of it.
  */
 import type { BackgroundSync } from './commit/background-sync.ts';
 import type { Committer } from './commit/committer.ts';
@@ -8,6 +9,7 @@ import type { SpaceMonitor } from './commit/space-monitor.ts';
 import type { OpenTopic } from './engine-open.ts';
 import type { EngineContext, PartitionLog } from './partition/partition-log.ts';
 import type { SegmentMaintenance } from './partition/segment-maintenance.ts';
+import { RetentionPass } from './retention-pass.ts';
 import { mustRollIdle } from './segment/roll-policy.ts';
 
 export class Housekeeping {
@@ -17,6 +19,7 @@ export class Housekeeping {
   readonly #maintenance: SegmentMaintenance;
   readonly #backgroundSync: BackgroundSync;
   readonly #space: SpaceMonitor;
+  readonly #retention: RetentionPass;
   #cancel: (() => void) | undefined;
 
   constructor(
@@ -33,6 +36,7 @@ export class Housekeeping {
     this.#maintenance = maintenance;
     this.#backgroundSync = backgroundSync;
     this.#space = space;
+    this.#retention = new RetentionPass(context, topics, committer, maintenance, space);
   }
 
   start(): void {
@@ -52,6 +56,7 @@ export class Housekeeping {
 
   async #run(): Promise<void> {
     await this.#space.refresh();
+    await this.#retention.run();
     await this.#committer.drainAll();
     this.#backgroundSync.retry();
     this.#maintenance.retry();

@@ -14,6 +14,7 @@ import { metricsRegistry } from './metrics-exposition.ts';
 import { registerOpenApi } from './openapi.ts';
 import { unsupportedMediaType } from './produce-body.ts';
 import { compileParameters, type ParametersSchema } from './query-parameters.ts';
+import { registerDeletionRoute } from './routes/deletion.ts';
 import { registerFetchRoute } from './routes/fetch.ts';
 import { registerMergedFetchRoute } from './routes/merged-fetch.ts';
 import { registerOperationRoutes } from './routes/operations.ts';
@@ -81,6 +82,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(async (admin) => {
     acceptJsonBodies(admin, context);
     registerTopicRoutes(admin, context);
+    registerDeletionRoute(admin, context);
   });
   await app.register(async (records) => {
     // The route reads its body itself, once the request is known to be worth it.

@@ -83,6 +83,12 @@ function addTraffic(add: Add, metrics: ServerMetrics): void {
     one(metrics.journaledBatches),
   );
   add('counter', 'seglog_segment_rolls_total', 'Segments sealed.', () => one(metrics.rolls));
+  add('counter', 'seglog_deleted_segments_total', 'Segments deleted by retention or on request.', () =>
+    one(metrics.removedSegments),
+  );
+  add('counter', 'seglog_deleted_bytes_total', 'Bytes of segments deleted by retention or on request.', () =>
+    one(metrics.removedBytes),
+  );
 }
 
 function addStorage(add: Add, { metrics, engine, maxPartitions }: MetricSources): void {

@@ -40,6 +40,8 @@ export class ServerMetrics {
   readonly failures = { write: 0, sync: 0, storage_full: 0, corruption: 0 };
   journaledBatches = 0;
   rolls = 0;
+  removedSegments = 0;
+  removedBytes = 0;
   readonly startedAt = Date.now();
   readonly #maxTopics: number;
   readonly #lag: ReturnType<typeof monitorEventLoopDelay>;
@@ -64,6 +66,10 @@ export class ServerMetrics {
     synced: (file, durationMs) => this.syncSeconds[file].observe(durationMs / 1000),
     rolled: () => {
       this.rolls++;
+    },
+    removed: (_topic, _partition, segments, bytes) => {
+      this.removedSegments += segments;
+      this.removedBytes += bytes;
     },
     failed: (kind) => {
       this.failures[kind]++;

@@ -55,6 +55,15 @@ export const COMPONENTS = [
     $id: 'RecordPage',
     ...object({ records: array(ref('Record')), nextOffset: integer, highWatermark: integer }),
   },
+  {
+    $id: 'RecordsDeleted',
+    ...object({
+      partition: integer,
+      logStartOffset: { ...integer, description: 'The first offset that is left, or will come.' },
+      segments: { ...integer, description: 'Segments that held nothing else and are removed.' },
+      bytes: { ...integer, description: 'Bytes of these segments.' },
+    }),
+  },
   { $id: 'MergedPage', ...object({ records: array(ref('Record')), nextCursor: nullableText }) },
   {
     $id: 'ProduceRequest',

@@ -96,6 +96,10 @@ export const FETCH_PARAMETERS = parameters({
   encoding,
 });
 
+export const DELETION_PARAMETERS = parameters({
+  before_offset: offset('The first offset that stays; at most the high watermark. Required.'),
+});
+
 export const MERGED_PARAMETERS = parameters({
   from: timestamp(
     'Start, in each partition, at the first record with at least this timestamp. Default: the log start.',

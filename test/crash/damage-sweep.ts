@@ -72,11 +72,12 @@ async function survey(world: World, { path }: Damage): Promise<void> {
   }
   for (const [topic, { settled }] of world.oracle.state.topics) {
     for (let partition = 0; partition < (settled?.partitions ?? 0); partition++) {
-      const { records, damaged } = await readAround(driver, topic, partition);
+      const around = await readAround(driver, topic, partition);
+      const { damaged } = around;
       if (damaged.length > 0 && !mayCost(path, topic, partition)) {
         throw new Violation(`${topic}-${partition} is damaged at ${JSON.stringify(damaged)}`);
       }
-      checkAccounted(world, logName(topic, settled!, partition), records, damaged);
+      checkAccounted(world, logName(topic, settled!, partition), around);
     }
   }
   await driver.engine.close().catch((error) => {
@@ -87,6 +88,7 @@ async function survey(world: World, { path }: Damage): Promise<void> {
 type Range = readonly [firstOffset: number, endOffset: number];
 
 interface Around {
+  readonly logStartOffset: number;
   readonly records: ReadonlyMap<number, ObservedRecord>;
   readonly damaged: readonly Range[];
 }
@@ -95,8 +97,8 @@ interface Around {
 async function readAround({ engine }: EngineDriver, topic: string, partition: number): Promise<Around> {
   const records = new Map<number, ObservedRecord>();
   const damaged: Range[] = [];
-  const { highWatermark } = engine.offsets(topic, partition);
-  for (let offset = 0; offset < highWatermark; ) {
+  const { logStartOffset, highWatermark } = engine.offsets(topic, partition);
+  for (let offset = logStartOffset; offset < highWatermark; ) {
     try {
       const { chunks, nextOffset } = await engine.read(topic, partition, { offset, maxBytes: 4096 });
       if (nextOffset <= offset)
@@ -115,20 +117,19 @@ async function readAround({ engine }: EngineDriver, topic: string, partition: nu
       offset = endOffset;
     }
   }
-  return { records, damaged };
+  return { logStartOffset, records, damaged };
 }
 
-/** Each record that was acknowledged is there as it was, or lies in a range that was named. */
-function checkAccounted(
-  { oracle }: World,
-  log: string,
-  records: Around['records'],
-  damaged: readonly Range[],
-): void {
+/** Each record that was acknowledged is there as it was, or lies in a range that was named, or may have been deleted. */
+function checkAccounted({ oracle }: World, log: string, { logStartOffset, records, damaged }: Around): void {
+  const { asked } = oracle.startOf(log);
+  if (logStartOffset > asked)
+    throw new Violation(`${log}: the log starts at ${logStartOffset}, not at ${asked}`);
   for (const batch of oracle.state.batches.values()) {
     if (batch.log !== log || batch.state !== 'stored') continue;
     for (const [index, expected] of batch.records.entries()) {
       const offset = batch.baseOffset! + index;
+      if (offset < logStartOffset) continue;
       const found = records.get(offset);
       if (found === undefined && damaged.some(([first, end]) => first <= offset && offset < end)) continue;
       if (!found || !isSame(found, expected))

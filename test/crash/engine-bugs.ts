@@ -9,6 +9,7 @@ import {
   journalScenario,
   noSpaceScenario,
   policiesScenario,
+  retentionScenario,
   topicsScenario,
 } from './engine-scenarios.ts';
 import {
@@ -97,7 +98,43 @@ const AT_THE_SEAM: Row[] = [
   ],
 ];
 
+const MOVE_START = `    await this.#write(partition, state, offset, [logStartFile(partition.directory, owner, offset)]);
+    partition.startAt(offset);`;
+
 const IN_THE_SOURCE: Row[] = [
+  [
+    inSource(
+      'segments are removed before the log start is durable',
+      'partition/segment-maintenance.ts',
+      MOVE_START,
+      `partition.startAt(offset);
+       await removeSegmentsBelowStart(partition);
+       await this.#write(partition, state, offset, [logStartFile(partition.directory, owner, offset)]);`,
+    ),
+    retentionScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource(
+      'a deletion is acknowledged before it is durable',
+      'partition/segment-maintenance.ts',
+      MOVE_START,
+      `void this.#write(partition, state, offset, [logStartFile(partition.directory, owner, offset)]);
+       partition.startAt(offset);`,
+    ),
+    retentionScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource(
+      'the log start is in the checkpoint alone',
+      'partition/segment-maintenance.ts',
+      '[logStartFile(partition.directory, owner, offset)]',
+      '[]',
+    ),
+    retentionScenario,
+    sweepDamage,
+  ],
   [
     inSource(
       'readers see what is not durable',

@@ -90,6 +90,33 @@ export class EngineDriver {
     await this.#changeTopic(name, undefined, () => this.engine.deleteTopic(name));
   }
 
+  /** Retention may delete whatever it likes from now on. */
+  expireAll(topic: string): void {
+    const { settled } = this.#world.oracle.topic(topic);
+    for (let partition = 0; partition < (settled?.partitions ?? 0); partition++)
+      this.#world.oracle.deleting(logName(topic, settled!, partition), Number.POSITIVE_INFINITY);
+  }
+
+  /** Deletes about `share` of what can be read, up to where a batch begins. */
+  async deleteRecords(topic: string, partition: number, share: number): Promise<void> {
+    const { oracle } = this.#world;
+    const { settled, pending } = oracle.topic(topic);
+    if (settled === undefined || pending) return;
+    const log = logName(topic, settled, partition);
+    const { logStartOffset, highWatermark } = this.engine.offsets(topic, partition);
+    const aim = logStartOffset + share * (highWatermark - logStartOffset);
+    const bases = [...oracle.state.batches.values()]
+      .filter((batch) => batch.log === log && batch.state === 'stored')
+      .map(({ baseOffset }) => baseOffset!);
+    const offset = Math.max(0, ...bases.filter((base) => base <= aim));
+    oracle.deleting(log, offset);
+    await this.#excused(async () => {
+      const { logStartOffset: start } = await this.engine.deleteRecords(topic, partition, offset);
+      if (start < offset) throw new Violation(`${log}: deleted up to ${offset}, and it starts at ${start}`);
+      oracle.deleted(log, offset);
+    });
+  }
+
   async #changeTopic(
     name: string,
     state: TopicState | undefined,
@@ -184,8 +211,24 @@ export class EngineDriver {
     from?: number,
   ): Promise<T> {
     const { logStartOffset } = this.engine.offsets(topic, partition);
+    try {
+      return await this.#readFrom(topic, partition, use, from ?? logStartOffset);
+    } catch (error) {
+      // What was to be read was deleted meanwhile.
+      const moved = this.engine.offsets(topic, partition).logStartOffset > logStartOffset;
+      if (!moved || !isSeglogError(error, 'OFFSET_OUT_OF_RANGE')) throw error;
+      return this.#read(topic, partition, use);
+    }
+  }
+
+  async #readFrom<T>(
+    topic: string,
+    partition: number,
+    use: (found: ObservedPartition) => T,
+    logStartOffset: number,
+  ): Promise<T> {
     const records: ObservedRecord[] = [];
-    for (let offset = from ?? logStartOffset; ; ) {
+    for (let offset = logStartOffset; ; ) {
       const { highWatermark } = this.engine.offsets(topic, partition);
       if (offset === highWatermark) return use({ logStartOffset, highWatermark, records });
       const { chunks, nextOffset } = await this.engine.read(topic, partition, { offset, maxBytes: 4096 });

@@ -246,7 +246,39 @@ export const noSpaceScenario = scenario({
   },
 });
 
+export const retentionScenario = scenario({
+  name: 'records that are deleted, by age, by size and on request',
+  settings: { ...SMALL, 'journal.files': 2 },
+  timing: { delays: 3 },
+  run: async (world, open) => {
+    let driver = await open();
+    await driver.createTopic('sized', 1, { ...ROLLING, 'retention.bytes': 9000 });
+    await driver.createTopic('aged', 2, { ...ROLLING, 'retention.ms': 20_000 });
+    await driver.createTopic('asked', 2, ROLLING);
+    driver.expireAll('sized');
+    driver.expireAll('aged');
+    for (let round = 0; round < 10; round++) {
+      await Promise.all([
+        appendToAll(world, driver, { bytes: 500 }),
+        appendToAll(world, driver, { bytes: 500 }),
+        driver.deleteRecords('asked', round % 2, world.random.below(100) / 100),
+        driver.readAllBack(),
+      ]);
+      await Promise.all([world.clock.advance(3500), driver.readAllBack()]);
+      if (round === 6) {
+        await driver.close();
+        driver = await open();
+      }
+    }
+    // Longer than anything is kept: the active segments roll and go, too.
+    for (let second = 0; second < 25; second += 5) await world.clock.advance(5000);
+    await driver.readAllBack();
+    await driver.close();
+  },
+});
+
 export const ENGINE_SCENARIOS = [
+  retentionScenario,
   topicsScenario,
   journalScenario,
   directScenario,

@@ -83,6 +83,7 @@ export function checkPartition(
   const numbers = new Set(present.map(({ batch }) => batch.number));
   for (const batch of oracle.state.batches.values()) {
     if (batch.log !== log || batch.state !== 'stored' || numbers.has(batch.number)) continue;
+    if (batch.baseOffset! + batch.records.length <= found.logStartOffset) continue;
     if (batch.durable || !running) throw lost(log, batch, found);
   }
   checkBounds(oracle, log, found);
@@ -90,6 +91,7 @@ export function checkPartition(
     if (batch.state === 'open' || (synchronous && !batch.durable)) oracle.seen(batch.number, baseOffset);
   }
   oracle.highWatermarkSeen(log, found.highWatermark, synchronous);
+  oracle.deleted(log, found.logStartOffset);
 }
 
 /** A reader that goes along got these records, which end at the high watermark: they must not change any more. */
@@ -176,5 +178,7 @@ function checkBounds(
   if (highWatermark < owed) {
     throw new Violation(`${log}: the high watermark went back from ${owed} to ${highWatermark}`);
   }
-  if (logStartOffset !== 0) throw new Violation(`${log}: the log starts at ${logStartOffset}`);
+  const { gone, asked } = oracle.startOf(log);
+  if (logStartOffset < gone || logStartOffset > asked)
+    throw new Violation(`${log}: the log starts at ${logStartOffset}, but should from ${gone} to ${asked}`);
 }

@@ -46,12 +46,24 @@ export interface OracleBatch {
   durable: boolean;
 }
 
+/** Where a log may begin. */
+export interface LogStart {
+  /** Deleted for good: acknowledged, or a reader saw that it was gone. */
+  readonly gone: number;
+  /** Asked for: all below may be gone. */
+  readonly asked: number;
+}
+
 interface Snapshot {
   readonly topics: Map<string, TopicEntry>;
   readonly batches: Map<number, OracleBatch>;
   /** Highest high watermark that was seen, by log. */
   readonly highWatermarks: Map<string, { offset: number; synchronous: boolean }>;
+  /** By log; from 0 where nothing was deleted. */
+  readonly starts: Map<string, LogStart>;
 }
+
+const FROM_ZERO: LogStart = { gone: 0, asked: 0 };
 
 export class LogOracle {
   readonly #first: Snapshot;
@@ -146,6 +158,22 @@ export class LogOracle {
     });
   }
 
+  startOf(log: string): LogStart {
+    return this.state.starts.get(log) ?? FROM_ZERO;
+  }
+
+  /** What lies below `offset` may go from now on. */
+  deleting(log: string, offset: number): void {
+    const { gone, asked } = this.startOf(log);
+    if (offset > asked) this.#note((snapshot) => void snapshot.starts.set(log, { gone, asked: offset }));
+  }
+
+  /** What lies below `offset` is gone, and does not come back. */
+  deleted(log: string, offset: number): void {
+    const { gone, asked } = this.startOf(log);
+    if (offset > gone) this.#note((snapshot) => void snapshot.starts.set(log, { gone: offset, asked }));
+  }
+
   highWatermarkSeen(log: string, offset: number, synchronous: boolean): void {
     if ((this.state.highWatermarks.get(log)?.offset ?? 0) >= offset) return;
     this.#note((snapshot) => void snapshot.highWatermarks.set(log, { offset, synchronous }));
@@ -153,14 +181,15 @@ export class LogOracle {
 }
 
 function emptySnapshot(): Snapshot {
-  return { topics: new Map(), batches: new Map(), highWatermarks: new Map() };
+  return { topics: new Map(), batches: new Map(), highWatermarks: new Map(), starts: new Map() };
 }
 
-function copySnapshot({ topics, batches, highWatermarks }: Snapshot): Snapshot {
+function copySnapshot({ topics, batches, highWatermarks, starts }: Snapshot): Snapshot {
   return {
     topics: new Map([...topics].map(([name, entry]) => [name, { ...entry }])),
     batches: new Map([...batches].map(([number, batch]) => [number, { ...batch }])),
     highWatermarks: new Map(highWatermarks),
+    starts: new Map(starts),
   };
 }
 

@@ -24,6 +24,7 @@ const ROUTES = [
   'put /api/topics/{topic}',
   'patch /api/topics/{topic}',
   'delete /api/topics/{topic}',
+  'delete /api/topics/{topic}/partitions/{partition}/records',
   'get /api/topics/{topic}/partitions/{partition}/records',
   'get /api/topics/{topic}/partitions/{partition}/segments',
   'get /api/topics/{topic}/records',

@@ -86,6 +86,24 @@ export const TOPIC_SETTINGS = {
       'every flush.ms (interval) or when the OS likes (os). acks=all waits for a sync under each of them.',
   },
   'flush.ms': integer(1_000, 1, 86_400_000, 'Longest time that data stays unsynced under flush=interval.'),
+  'retention.ms': integer(
+    -1,
+    -1,
+    MAX,
+    'A segment is deleted once its newest record is older than this; -1 keeps records for ever.',
+  ),
+  'retention.bytes': integer(
+    -1,
+    -1,
+    MAX,
+    'The oldest segments of a partition are deleted while the others hold this much; -1 is no limit.',
+  ),
+  'retention.priority': integer(
+    50,
+    0,
+    100,
+    'Where log.dir.max.bytes or log.dir.max.used.percent is reached, segments of topics with a lower one go first.',
+  ),
 } as const satisfies SettingTable;
 
 /** Settings of an engine, that is of a data directory while it is open. */
@@ -137,6 +155,18 @@ export const ENGINE_SETTINGS = {
     0,
     MAX,
     'Appends are refused (STORAGE_FULL) while the file system has less free space than this.',
+  ),
+  'log.dir.max.bytes': integer(
+    -1,
+    -1,
+    MAX,
+    'The oldest segments are deleted while those of all topics together are larger; -1 is no limit.',
+  ),
+  'log.dir.max.used.percent': integer(
+    100,
+    1,
+    100,
+    'The oldest segments are deleted while more of the file system is used, by whatever; 100 is no limit.',
   ),
   'recovery.parallel.partitions': integer(8, 1, 256, 'Partitions that are opened at the same time.'),
   'housekeeping.interval.ms': integer(

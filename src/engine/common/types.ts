@@ -81,6 +81,15 @@ export interface ReadResult {
   logStartOffset: number;
 }
 
+/** What a deletion of records came to. */
+export interface RecordsDeleted {
+  /** Where the partition begins now. */
+  logStartOffset: number;
+  /** Segments that held nothing else and are removed, and their bytes. */
+  segments: number;
+  bytes: number;
+}
+
 /** A range of offsets that `seglog repair` gave up, with the owner's consent. Reads pass over it. */
 export interface OffsetGap {
   firstOffset: number;
@@ -222,6 +231,8 @@ export interface EngineObserver {
   /** One sync of a segment file, or one write and sync of the journal. */
   synced?(file: 'segment' | 'journal', durationMs: number): void;
   rolled?(topic: string, partition: number): void;
+  /** Segments were deleted, by retention or on request. */
+  removed?(topic: string, partition: number, segments: number, bytes: number): void;
   /** A write or sync that failed, a partition that was fenced, damage that was found. */
   failed?(kind: 'write' | 'sync' | 'storage_full' | 'corruption'): void;
 }

@@ -41,6 +41,7 @@ export const topicFilePath = (topicDir: string) => join(topicDir, 'topic.json');
 
 export const partitionDirectory = (topicDir: string, partition: number) => join(topicDir, String(partition));
 export const checkpointPath = (partitionDir: string) => join(partitionDir, 'checkpoint');
+export const logStartPath = (partitionDir: string) => join(partitionDir, 'log-start');
 export const gapsPath = (partitionDir: string) => join(partitionDir, 'gaps.json');
 /** The next segment's file, made ahead of need; renamed to its base offset when the log rolls. */
 export const preparedSegmentPath = (partitionDir: string) => join(partitionDir, 'next.log~');

@@ -10,11 +10,12 @@
 import { Decoder, Encoder } from '@msgpack/msgpack';
 import { checkFileHeader, FILE_HEADER_BYTES, type FileFormat, writeFileHeader } from './file-header.ts';
 
-export type SidecarKind = 'summary' | 'checkpoint' | 'clean';
+export type SidecarKind = 'summary' | 'checkpoint' | 'log start' | 'clean';
 
 const FORMATS: Readonly<Record<SidecarKind, FileFormat>> = {
   summary: { magic: 'SLSU', version: 1, name: 'a segment summary' },
   checkpoint: { magic: 'SLCP', version: 1, name: 'a checkpoint' },
+  'log start': { magic: 'SLLS', version: 1, name: 'a log start' },
   clean: { magic: 'SLCM', version: 1, name: 'the clean-shutdown marker' },
 };
 

@@ -25,6 +25,7 @@ type FileKind =
   | 'time index'
   | 'summary'
   | 'checkpoint'
+  | 'log start'
   | 'clean marker'
   | 'journal'
   | 'json';
@@ -36,6 +37,7 @@ const BY_NAME: readonly [suffix: string, kind: FileKind][] = [
   [SUMMARY_SUFFIX, 'summary'],
   [JOURNAL_SUFFIX, 'journal'],
   ['checkpoint', 'checkpoint'],
+  ['log-start', 'log start'],
   ['clean-shutdown', 'clean marker'],
   ['.json', 'json'],
 ];
@@ -46,6 +48,7 @@ const BY_MAGIC: Readonly<Record<string, FileKind>> = {
   SLTI: 'time index',
   SLSU: 'summary',
   SLCP: 'checkpoint',
+  SLLS: 'log start',
   SLCM: 'clean marker',
   SLJO: 'journal',
 };
@@ -74,7 +77,7 @@ async function kindOf(path: string, file: FileHandle): Promise<FileKind> {
   throw new SeglogError(
     'INVALID_REQUEST',
     `${path} is no file of a seglog data directory: name a .log, .index, .timeindex, .summary or .journal file, a checkpoint, ` +
-      'a clean-shutdown or a .json file',
+      'a log-start, a clean-shutdown or a .json file',
   );
 }
 
@@ -88,6 +91,7 @@ function dumpWhole(kind: FileKind, path: string, bytes: Buffer): Iterable<DumpIt
       return dumpJson(bytes);
     case 'summary':
     case 'checkpoint':
+    case 'log start':
       return dumpSidecar(kind, bytes);
     default:
       return dumpSidecar('clean', bytes);

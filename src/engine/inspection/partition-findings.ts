@@ -6,6 +6,7 @@ import {
   checkpointPath,
   gapsPath,
   isUnfinished,
+  logStartPath,
   OFFSET_INDEX_SUFFIX,
   parseNumberedName,
   preparedSegmentPath,
@@ -88,11 +89,19 @@ function addFileFindings(findings: Findings, owner: PartitionOwner, survey: Part
 function addGapsAndCheckpoint(
   findings: Findings,
   owner: PartitionOwner,
-  survey: Pick<PartitionSurvey, 'directory' | 'gapsFault' | 'checkpoint' | 'checkpointFault'>,
+  survey: Pick<PartitionSurvey, 'directory' | 'gapsFault' | 'checkpoint' | 'checkpointFault' | 'logStart'>,
 ): void {
-  const { directory, gapsFault, checkpoint, checkpointFault } = survey;
+  const { directory, gapsFault, checkpoint, checkpointFault, logStart } = survey;
   if (gapsFault !== undefined)
     findings.add('damage', gapsPath(directory), `recorded gaps cannot be read: ${gapsFault}`, owner);
+  if (logStart === 'damaged') {
+    findings.add(
+      'derived',
+      logStartPath(directory),
+      'the log start fails its checks: the checkpoint says it too, and "seglog repair" makes it anew',
+      owner,
+    );
+  }
   if (checkpoint === 'damaged') {
     findings.add(
       'derived',
@@ -107,7 +116,7 @@ function addGapsAndCheckpoint(
 }
 
 function belongs(name: string, bases: ReadonlySet<number>): boolean {
-  if (name === 'checkpoint' || name === 'gaps.json') return true;
+  if (name === 'checkpoint' || name === 'log-start' || name === 'gaps.json') return true;
   return [SEGMENT_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, SUMMARY_SUFFIX].some((suffix) => {
     const base = parseNumberedName(name, suffix);
     return base !== undefined && bases.has(base);

@@ -12,9 +12,10 @@ import { segmentBases } from '../files/log-file-names.ts';
 import { SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
 import { type Checkpoint, readCheckpoint } from '../partition/checkpoint.ts';
 import { endOfGaps, readGaps } from '../partition/gaps.ts';
+import { readLogStart } from '../partition/log-start.ts';
 import type { JournalDamage, JournalReplay } from '../recovery/journal-recovery.ts';
 import { damagedHeaders, misplacedFiles, suspectEnd } from '../recovery/recovery-damage.ts';
-import { checkpointFits, knownEnds, knownLog } from '../recovery/recovery-point.ts';
+import { checkpointFits, knownEnds, knownLog, segmentsBelow } from '../recovery/recovery-point.ts';
 import { type ScanRequest, type ScanResult, scanTail } from '../recovery/recovery-scan.ts';
 import { findSegment, type LogSegment, type SegmentStats } from '../segment/log-segment.ts';
 import { listSegments, newSegment } from '../segment/segment-files.ts';
@@ -52,6 +53,7 @@ export interface PartitionSurvey {
   checkpoint: Checkpoint | 'damaged' | undefined;
   /** In what the checkpoint contradicts the log. */
   checkpointFault: string | undefined;
+  logStart: number | 'damaged' | undefined;
   logStartOffset: number;
   recoveryPoint: number;
   /** Recovery would look at what comes from here on, and at nothing before. */
@@ -74,8 +76,15 @@ export async function surveyPartition(request: SurveyRequest): Promise<Partition
   const names = missing ? [] : (await fileSystem.list(directory)).sort();
   const { gaps, gapsFault } = await readGapsOrFault(request);
   const checkpoint = await readCheckpoint(fileSystem, directory, request);
-  const files = await listSegments(fileSystem, directory, segmentBases(names));
-  const ends = knownEnds(segmentBases(names), gaps, checkpoint, clean);
+  const bases = segmentBases(names);
+  const logStart = await readLogStart(fileSystem, directory, request);
+  const ends = knownEnds(bases, gaps, checkpoint, logStart, clean);
+  // What was deleted counts no more, though a crash may have left its files.
+  const files = await listSegments(
+    fileSystem,
+    directory,
+    bases.slice(segmentsBelow(bases, ends.logStartOffset)),
+  );
   const { recoveryPoint, logStartOffset } = await knownLog(fileSystem, directory, files, gaps, ends);
   const begin = endOfGaps(gaps, logStartOffset);
   const first = files[0]?.baseOffset ?? Number.POSITIVE_INFINITY;
@@ -98,6 +107,7 @@ export async function surveyPartition(request: SurveyRequest): Promise<Partition
     gapsFault,
     checkpoint,
     checkpointFault,
+    logStart,
     logStartOffset,
     recoveryPoint,
     recoveredFrom: recoveredFrom(all, recoveryPoint, checkpoint, gaps),

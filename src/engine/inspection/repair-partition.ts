@@ -25,6 +25,7 @@ import {
 } from '../files/log-file-names.ts';
 import { checkpointFile } from '../partition/checkpoint.ts';
 import { gapsFile, lastGapEnd } from '../partition/gaps.ts';
+import { logStartFile } from '../partition/log-start.ts';
 import { writeSegment } from '../recovery/segment-writer.ts';
 import { emptyStats } from '../segment/log-segment.ts';
 import { removeDerivedFiles } from '../segment/segment-files.ts';
@@ -53,6 +54,7 @@ export function needsRepair(survey: PartitionSurvey, clean: CleanPartition | und
     survey.missing ||
     survey.gapsFault !== undefined ||
     hasWrongCheckpoint(survey) ||
+    survey.logStart === 'damaged' ||
     damageOf(survey).length > 0 ||
     survey.segments.some(
       (segment) =>
@@ -114,6 +116,11 @@ export async function repairPartition(
     else if (hasWrongFiles(survey, segment, marked)) await removeWrongFiles(repair, segment);
   }
   if (whole) await removeOrphans(repair, survey);
+  if (survey.logStart === 'damaged') {
+    const file = logStartFile(repair.directory, identityOf(repair), survey.logStartOffset);
+    await replaceFiles(repair.context.fileSystem, [file]);
+    repair.done(file.path, 'replaced the log start by what the checkpoint says');
+  }
   if (hasWrongCheckpoint(survey)) {
     await replaceFiles(repair.context.fileSystem, [plainCheckpoint(repair, survey, survey.gaps)]);
     repair.done(checkpointPath(repair.directory), 'replaced the checkpoint by one that is true');

@@ -3,10 +3,12 @@
  * recovery point of the checkpoint. A segment is sealed once it has its summary; the last one may have been opened again
  * since, and has outgrown it then.
  */
+import { errnoOf } from '../common/errors.ts';
 import { readWholeFile } from '../files/file-operations.ts';
 import type { FileSystem } from '../files/file-system.ts';
 import { segmentBases, summaryPath } from '../files/log-file-names.ts';
 import { type Checkpoint, readCheckpoint } from '../partition/checkpoint.ts';
+import { readLogStart } from '../partition/log-start.ts';
 import { JournaledBatches } from '../recovery/journaled-batches.ts';
 import { damagedHeaders, misplacedFiles } from '../recovery/recovery-damage.ts';
 import { LogSegment, type SegmentStats } from '../segment/log-segment.ts';
@@ -31,15 +33,30 @@ export interface SettledRunSurvey extends WalkSurvey {
   sealed: boolean;
 }
 
-export interface SettledSurvey extends Pick<PartitionSurvey, 'directory' | 'checkpoint' | 'gapsFault'> {
+export interface SettledSurvey
+  extends Pick<PartitionSurvey, 'directory' | 'checkpoint' | 'logStart' | 'gapsFault'> {
   /** Sealed segments in a row, each row by itself. */
   runs: SettledRunSurvey[];
   /** Segments that may still change. */
   inUse: number;
 }
 
+/** How often it is begun anew, when segments are deleted meanwhile. */
+const MAX_ATTEMPTS = 5;
+
 export async function surveySettled(request: SurveyRequest): Promise<SettledSurvey> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await surveyOnce(request);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function surveyOnce(request: SurveyRequest): Promise<SettledSurvey> {
   const { fileSystem, directory } = request;
+  const logStart = await readLogStart(fileSystem, directory, request);
   const { runs, checkpoint, inUse } = await settledRuns(fileSystem, directory, request);
   const { gaps, gapsFault } = await readGapsOrFault(request);
   const surveys: SettledRunSurvey[] = [];
@@ -58,7 +75,7 @@ export async function surveySettled(request: SurveyRequest): Promise<SettledSurv
       headers: damagedHeaders(scan, endOffset),
     });
   }
-  return { directory, runs: surveys, checkpoint, inUse, gapsFault };
+  return { directory, runs: surveys, checkpoint, logStart, inUse, gapsFault };
 }
 
 /** How many bytes `surveySettled` will look at. */

@@ -175,6 +175,12 @@ export class PartitionLog implements PartitionFlight {
     return rolled;
   }
 
+  /** The log begins here from now on. The caller has made that durable. */
+  startAt(offset: number): void {
+    this.logStartOffset = offset;
+    this.damaged = this.damaged.filter(({ endOffset }) => endOffset > offset);
+  }
+
   pushTail(batch: TailBatch): void {
     this.tail.push(batch);
     this.#countTail(batch.bytes.length);

@@ -37,15 +37,22 @@ export async function readPartition(partition: PartitionLog, options: ReadOption
   }
 }
 
-/** Runs a read. A file that is not there any more is no failure when the topic is being deleted: the partition is gone. */
+/**
+ * Runs a read. A file that is not there any more is no failure when the topic is being deleted, for then the partition is
+ * gone, nor when the log begins further on by now: the read is run again, and may find that its offset is gone.
+ */
 export async function unlessDeleted<T>(partition: PartitionLog, read: () => Promise<T>): Promise<T> {
-  try {
-    return await read();
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-    // A deletion that is under way holds the partition's mutexes until it has happened or failed.
-    await partition.writing.run(async () => {});
-    throw partition.deleted ? unknownPartition(partition.topic.name, partition.partition) : error;
+  for (;;) {
+    const { logStartOffset } = partition;
+    try {
+      return await read();
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      // A deletion that is under way holds the partition's mutexes until it has happened or failed.
+      await partition.writing.run(async () => {});
+      if (partition.deleted) throw unknownPartition(partition.topic.name, partition.partition);
+      if (partition.logStartOffset === logStartOffset) throw error;
+    }
   }
 }
 
@@ -77,19 +84,34 @@ function passMissingStart(partition: PartitionLog, offset: number): number {
   throw damageError(partition, rememberDamage(partition, { ...range, reason: 'segment files are missing' }));
 }
 
-function checkOffset(partition: PartitionLog, offset: number): void {
+/** Up to where a deletion of records goes; throws OFFSET_OUT_OF_RANGE. */
+export function deletionEnd(partition: PartitionLog, offset: number): number {
+  if (offset === -1) return partition.highWatermark;
+  checkNumber(offset);
+  if (offset > partition.highWatermark) throw outOfRange(partition, offset);
+  return offset;
+}
+
+function checkNumber(offset: number): void {
   if (!Number.isSafeInteger(offset) || offset < 0) {
     throw new SeglogError('INVALID_REQUEST', `an offset is a whole number from 0 to 2^53-1, not ${offset}`);
   }
-  const { logStartOffset, highWatermark, logEndOffset } = partition;
+}
+
+function checkOffset(partition: PartitionLog, offset: number): void {
+  checkNumber(offset);
+  const { logStartOffset, logEndOffset } = partition;
   // Between the two ends lies what was appended, but is not readable yet: there is nothing, for now.
-  if (offset < logStartOffset || offset > logEndOffset) {
-    throw new SeglogError(
-      'OFFSET_OUT_OF_RANGE',
-      `offset ${offset} is outside of partition ${partition.name}, which holds ${logStartOffset} to ${highWatermark} (exclusive)`,
-      { topic: partition.topic.name, partition: partition.partition, offset, logStartOffset, highWatermark },
-    );
-  }
+  if (offset < logStartOffset || offset > logEndOffset) throw outOfRange(partition, offset);
+}
+
+function outOfRange(partition: PartitionLog, offset: number): SeglogError {
+  const { topic, name, logStartOffset, highWatermark } = partition;
+  return new SeglogError(
+    'OFFSET_OUT_OF_RANGE',
+    `offset ${offset} is outside of partition ${name}, which holds ${logStartOffset} to ${highWatermark} (exclusive)`,
+    { topic: topic.name, partition: partition.partition, offset, logStartOffset, highWatermark },
+  );
 }
 
 function result(partition: PartitionLog, chunks: Buffer[], bytes: number, nextOffset: number): ReadResult {

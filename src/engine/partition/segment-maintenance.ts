@@ -1,30 +1,70 @@
 /**
- * What happens to a partition's files besides appends: sealing a rolled segment (its indexes and its summary), and the
- * checkpoint that bounds how much is read again after a crash. One at a time per engine, behind the appends.
+ * What happens to a partition's files besides appends: sealing a rolled segment (its indexes and its summary), the
+ * checkpoint that bounds how much is read again after a crash, and the deletion of what lies before the log's start.
+ * One at a time per engine, behind the appends.
  *
- * All of these files are derived or may lag: a failure is logged, costs time at the next open, and is tried again.
+ * Indexes and summaries are derived, and a checkpoint may lag: a failure is logged, costs time at the next open, and is
+ * tried again. But a log start offset is durable in the checkpoint before a record below it is gone.
  */
 
 import { Mutex } from '../common/mutex.ts';
-import { replaceFiles } from '../files/file-operations.ts';
-import type { LogSegment } from '../segment/log-segment.ts';
+import { type FileContent, orStorageFull, replaceFiles } from '../files/file-operations.ts';
+import { emptyStats, type LogSegment } from '../segment/log-segment.ts';
 import { indexFiles, summaryFile } from '../segment/segment-files.ts';
 import { checkpointFile } from './checkpoint.ts';
-import type { PartitionLog } from './partition-log.ts';
+import { logStartFile } from './log-start.ts';
+import { type PartitionLog, unknownPartition } from './partition-log.ts';
 import { type SyncedState, sync } from './partition-writer.ts';
+import { type Removed, removeSegmentsBelowStart } from './segment-removal.ts';
+
+const NO_SPACE =
+  'the disk is full, and has no room to note where the log begins: free a little; nothing was deleted';
+
+interface Checkpointed extends SyncedState {
+  logStartOffset: number;
+}
 
 export class SegmentMaintenance {
   readonly #jobs = new Mutex();
-  /** Recovery points as they stand in the checkpoint files. */
-  readonly #checkpointed = new WeakMap<PartitionLog, { offset: number; logStartOffset: number }>();
+  /** What the checkpoint files say, or may say: it holds. */
+  readonly #checkpointed = new WeakMap<PartitionLog, Checkpointed>();
   readonly #checkpointQueued = new Set<PartitionLog>();
   /** Segments that are rolled, but have no derived files yet. */
   readonly #unsealed = new Map<LogSegment, PartitionLog>();
   #stopped = false;
 
-  /** The checkpoint on disk says this; called when a partition is opened. */
-  noteCheckpoint(partition: PartitionLog, offset: number): void {
-    this.#checkpointed.set(partition, { offset, logStartOffset: partition.logStartOffset });
+  /** All of the log is synced, and a checkpoint says so or need not; called when a partition is opened. */
+  opened(partition: PartitionLog): void {
+    const { syncedOffset: offset, logStartOffset } = partition;
+    this.#checkpointed.set(partition, { offset, stats: { ...partition.active.stats }, logStartOffset });
+  }
+
+  /**
+   * Deletes the records below `offset`, which is at most the high watermark: gone for good once it resolves. Segments that
+   * hold nothing else are removed, those that were left by an earlier failure as well. Does nothing once it was stopped.
+   */
+  deleteBefore(partition: PartitionLog, offset: number): Promise<Removed> {
+    return this.#jobs.run(async () => {
+      if (this.#stopped) return { segments: 0, bytes: 0 };
+      if (partition.deleted) throw unknownPartition(partition.topic.name, partition.partition);
+      if (offset > partition.logStartOffset)
+        await orStorageFull(NO_SPACE, () => this.#moveStart(partition, offset));
+      return removeSegmentsBelowStart(partition);
+    });
+  }
+
+  async #moveStart(partition: PartitionLog, offset: number): Promise<void> {
+    if (partition.fenced !== null) throw partition.fencedError();
+    const { syncedOffset, active } = partition;
+    const known = this.#checkpointed.get(partition) ?? {
+      offset: syncedOffset,
+      stats: emptyStats(active.baseOffset),
+    };
+    // What is deleted by age or size is synced long since; on a full disk this must do without a sync.
+    const state = offset <= known.offset ? known : await sync(partition);
+    const owner = { topicId: partition.topic.id, partition: partition.partition };
+    await this.#write(partition, state, offset, [logStartFile(partition.directory, owner, offset)]);
+    partition.startAt(offset);
   }
 
   /** Seals a segment that has been rolled. */
@@ -122,21 +162,28 @@ export class SegmentMaintenance {
 
   /** The index goes first: a checkpoint without the index that fits it only costs a longer scan. */
   async #checkpoint(partition: PartitionLog, state: SyncedState): Promise<void> {
-    const { fileSystem } = partition.context;
     const active = partition.segments.find((segment) => segment.baseOffset === state.stats.baseOffset);
     // One that has no file yet has nothing to be indexed either.
     const indexes = active?.exists ? active.indexWriter?.indexes : undefined;
-    await replaceFiles(fileSystem, [
-      ...(indexes === undefined ? [] : indexFiles(partition.directory, indexes, state.stats)),
-      checkpointFile(partition.directory, {
-        topicId: partition.topic.id,
-        partition: partition.partition,
-        recoveryPoint: state.offset,
-        logStartOffset: partition.logStartOffset,
-        active: state.stats,
-      }),
-    ]);
-    this.noteCheckpoint(partition, state.offset);
+    const files = indexes === undefined ? [] : indexFiles(partition.directory, indexes, state.stats);
+    await this.#write(partition, state, partition.logStartOffset, files);
+  }
+
+  async #write(
+    partition: PartitionLog,
+    { offset, stats }: SyncedState,
+    logStartOffset: number,
+    before: readonly FileContent[],
+  ): Promise<void> {
+    const checkpoint = checkpointFile(partition.directory, {
+      topicId: partition.topic.id,
+      partition: partition.partition,
+      recoveryPoint: offset,
+      logStartOffset,
+      active: stats,
+    });
+    await replaceFiles(partition.context.fileSystem, [...before, checkpoint]);
+    this.#checkpointed.set(partition, { offset, stats, logStartOffset });
   }
 
   /** Bytes of log between the checkpoint on disk and what is synced now; only the active segment counts. */

@@ -7,6 +7,7 @@ import type { DamagedRange } from '../common/types.ts';
 import { segmentPath } from '../files/log-file-names.ts';
 import { type Checkpoint, readCheckpoint } from '../partition/checkpoint.ts';
 import { endOfGaps } from '../partition/gaps.ts';
+import { readLogStart } from '../partition/log-start.ts';
 import {
   emptyStats,
   findSegment,
@@ -31,7 +32,7 @@ import {
   missingStart,
   suspectEnd,
 } from './recovery-damage.ts';
-import { checkpointFits, type KnownLog, knownEnds, knownLog } from './recovery-point.ts';
+import { checkpointFits, type KnownLog, knownEnds, knownLog, segmentsBelow } from './recovery-point.ts';
 import type { RecoveryRequest } from './recovery-request.ts';
 import { type ScanResult, scanTail } from './recovery-scan.ts';
 
@@ -44,6 +45,10 @@ export interface RebuiltSegment {
 
 export interface FoundLog {
   logStartOffset: number;
+  /** The file that says so fails its checks. */
+  logStartDamaged: boolean;
+  /** Base offsets of segments that lie wholly before the log's start: a crash came before they were removed. */
+  deleted: number[];
   recoveryPoint: number;
   /** In order; those below the recovery point with what they hold. */
   segments: LogSegment[];
@@ -63,10 +68,13 @@ export interface FoundLog {
 export async function findLog(request: RecoveryRequest): Promise<FoundLog> {
   const { context, directory, topic, partition, gaps } = request;
   const { fileSystem } = context;
-  const checkpoint = await readCheckpoint(fileSystem, directory, { topicId: topic.id, partition });
-  const ends = knownEnds(request.bases, gaps, checkpoint, request.clean);
+  const owner = { topicId: topic.id, partition };
+  const checkpoint = await readCheckpoint(fileSystem, directory, owner);
+  const logStart = await readLogStart(fileSystem, directory, owner);
+  const ends = knownEnds(request.bases, gaps, checkpoint, logStart, request.clean);
   const { logStartOffset } = ends;
-  const segments = await listSegments(fileSystem, directory, request.bases);
+  const below = segmentsBelow(request.bases, logStartOffset);
+  const segments = await listSegments(fileSystem, directory, request.bases.slice(below));
   const known = await knownLog(fileSystem, directory, segments, gaps, ends);
   const { recoveryPoint } = known;
   addMissingStart(request, segments, known);
@@ -95,9 +103,11 @@ export async function findLog(request: RecoveryRequest): Promise<FoundLog> {
     ...sealed.damaged,
     ...damageForReaders(scan, segments, gaps),
     ...suspectEnd(suspects, segments, scan.endOffset),
-  ];
+  ].filter(({ endOffset }) => endOffset > logStartOffset);
   return {
     logStartOffset,
+    logStartDamaged: logStart === 'damaged',
+    deleted: request.bases.slice(0, below),
     recoveryPoint,
     segments,
     rebuilt: sealed.rebuilt,

@@ -27,11 +27,15 @@ export function knownEnds(
   bases: readonly number[],
   gaps: readonly OffsetGap[],
   checkpoint: Checkpoint | 'damaged' | undefined,
+  logStart: number | 'damaged' | undefined,
   clean: CleanPartition | undefined,
 ): KnownEnds {
   const stored = checkpoint === 'damaged' ? undefined : checkpoint;
-  const unknownStart = checkpoint === 'damaged' ? (bases[0] ?? 0) : 0;
-  const logStartOffset = stored?.logStartOffset ?? clean?.logStartOffset ?? unknownStart;
+  const unknown = stored === undefined && clean === undefined && logStart === 'damaged';
+  const deleted = typeof logStart === 'number' ? logStart : 0;
+  const logStartOffset = unknown
+    ? (bases[0] ?? 0)
+    : Math.max(stored?.logStartOffset ?? 0, clean?.logStartOffset ?? 0, deleted);
   const recoveryPoint = Math.max(
     stored?.recoveryPoint ?? 0,
     clean?.logEndOffset ?? 0,
@@ -39,6 +43,13 @@ export function knownEnds(
     logStartOffset,
   );
   return { recoveryPoint, logStartOffset };
+}
+
+/** How many of the first segments hold nothing at or behind the log's start. */
+export function segmentsBelow(bases: readonly number[], logStartOffset: number): number {
+  let count = 0;
+  while (count + 1 < bases.length && bases[count + 1]! <= logStartOffset) count++;
+  return count;
 }
 
 /** Whether a checkpoint leads to the recovery point in a segment, so that nothing before it needs to be read. */

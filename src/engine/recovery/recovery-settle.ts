@@ -7,9 +7,10 @@
 import type { DamagedRange } from '../common/types.ts';
 import { replaceFiles } from '../files/file-operations.ts';
 import { checkpointFile } from '../partition/checkpoint.ts';
+import { logStartFile } from '../partition/log-start.ts';
 import type { PartitionState } from '../partition/partition-log.ts';
 import type { LogSegment } from '../segment/log-segment.ts';
-import { indexFiles, newSegment, summaryFile } from '../segment/segment-files.ts';
+import { indexFiles, newSegment, removeSegment, summaryFile } from '../segment/segment-files.ts';
 import { keepDamaged } from './recovery-damage.ts';
 import type { FoundLog, RebuiltSegment } from './recovery-find.ts';
 import { settleInPlace } from './recovery-in-place.ts';
@@ -25,6 +26,7 @@ export async function settleLog(
   const { gaps } = request;
   const { logStartOffset, scan, lost } = found;
   if (found.needsJournal) request.keepJournal();
+  await settleStart(request, found);
   for (const rebuilt of found.rebuilt) await settleRebuilt(request, rebuilt, inPlace);
   let settled: SettledLog;
   if (lost.length > 0) settled = await keepDamaged(request, found.segments, found.first, scan, inPlace);
@@ -32,7 +34,18 @@ export async function settleLog(
   if (settled.durableOffset < scan.endOffset) request.keepJournal();
   const damaged = [...lost, ...found.headers];
   report(request, found, damaged);
+  // Nothing was appended in the future, whatever the records' own times say: retention goes by it.
+  const now = request.context.clock.now();
+  for (const { stats } of settled.segments) stats.firstAppendAt = Math.min(stats.firstAppendAt, now);
   return { ...settled, logStartOffset, logEndOffset: scan.endOffset, damaged, gaps };
+}
+
+async function settleStart({ context, directory, topic, partition }: RecoveryRequest, found: FoundLog) {
+  const { fileSystem } = context;
+  for (const baseOffset of found.deleted) await removeSegment(fileSystem, directory, baseOffset);
+  if (!found.logStartDamaged) return;
+  const owner = { topicId: topic.id, partition };
+  await replaceFiles(fileSystem, [logStartFile(directory, owner, found.logStartOffset)]);
 }
 
 async function settleRebuilt(

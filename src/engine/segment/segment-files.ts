@@ -127,6 +127,16 @@ export async function removeDerivedFiles(
   await removeIfExists(fileSystem, summaryPath(partitionDir, baseOffset));
 }
 
+/** The segment itself goes last: while it is there, the others can be made from it. */
+export async function removeSegment(
+  fileSystem: FileSystem,
+  partitionDir: string,
+  baseOffset: number,
+): Promise<void> {
+  await removeDerivedFiles(fileSystem, partitionDir, baseOffset);
+  await removeIfExists(fileSystem, segmentPath(partitionDir, baseOffset));
+}
+
 export interface RebuiltSegment {
   stats: SegmentStats;
   indexes: SegmentIndexes;

@@ -1,0 +1,30 @@
+/**
+ * Removing segments that lie wholly before the log's start. The start is durable by then, so a crash in between leaves files
+ * that the next start of the log takes away. A reader that has a file open keeps its bytes.
+ */
+import { removeSegment } from '../segment/segment-files.ts';
+import type { PartitionLog } from './partition-log.ts';
+
+export interface Removed {
+  segments: number;
+  bytes: number;
+}
+
+export async function removeSegmentsBelowStart(partition: PartitionLog): Promise<Removed> {
+  const { directory, segments, context, topic } = partition;
+  const removed: Removed = { segments: 0, bytes: 0 };
+  // One that is not sealed yet goes once it is.
+  while (segments.length > 1 && segments[0]!.sealed && segments[1]!.baseOffset <= partition.logStartOffset) {
+    const segment = segments[0]!;
+    await removeSegment(context.fileSystem, directory, segment.baseOffset);
+    segments.shift();
+    context.files.forget(segment.path);
+    context.indexCache.forget(segment);
+    removed.segments++;
+    removed.bytes += segment.stats.bytes;
+  }
+  if (removed.segments === 0) return removed;
+  await context.fileSystem.syncDirectory(directory);
+  context.observer.removed?.(topic.name, partition.partition, removed.segments, removed.bytes);
+  return removed;
+}

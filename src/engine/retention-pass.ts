@@ -1,0 +1,124 @@
+/**
+ * Applies retention to all topics: what retention.ts says may go is deleted, the log start offset first, and an active
+ * segment of which all has expired is rolled, so that it goes with the next pass. Works on a full disk, too. A partition
+ * that fails is left for the next pass.
+ */
+import type { Committer } from './commit/committer.ts';
+import type { SpaceMonitor } from './commit/space-monitor.ts';
+import type { OpenTopic } from './engine-open.ts';
+import type { EngineContext, PartitionLog } from './partition/partition-log.ts';
+import {
+  activeHasExpired,
+  expiredByBudget,
+  expiredBySize,
+  expiredByTime,
+  UNLIMITED,
+} from './partition/retention.ts';
+import type { SegmentMaintenance } from './partition/segment-maintenance.ts';
+import type { SegmentStats } from './segment/log-segment.ts';
+
+export class RetentionPass {
+  readonly #context: EngineContext;
+  readonly #topics: ReadonlyMap<string, OpenTopic>;
+  readonly #committer: Committer;
+  readonly #maintenance: SegmentMaintenance;
+  readonly #space: SpaceMonitor;
+
+  constructor(
+    context: EngineContext,
+    topics: ReadonlyMap<string, OpenTopic>,
+    committer: Committer,
+    maintenance: SegmentMaintenance,
+    space: SpaceMonitor,
+  ) {
+    this.#context = context;
+    this.#topics = topics;
+    this.#committer = committer;
+    this.#maintenance = maintenance;
+    this.#space = space;
+  }
+
+  async run(): Promise<void> {
+    const partitions = this.#partitions();
+    await this.#rollExpired(partitions);
+    const starts = this.#newStarts(partitions);
+    for (const [partition, start] of starts) await this.#deleteBefore(partition, start);
+  }
+
+  /** Those whose files may be touched. */
+  #partitions(): PartitionLog[] {
+    return [...this.#topics.values()]
+      .flatMap(({ partitions }) => partitions)
+      .filter(({ fenced, deleted }) => fenced === null && !deleted);
+  }
+
+  /** Where logs are to begin, of which segments go. */
+  #newStarts(partitions: readonly PartitionLog[]): Map<PartitionLog, number> {
+    const now = this.#context.clock.now();
+    const logs = partitions.map((partition) => {
+      const { settings } = partition.topic;
+      const segments = removable(partition);
+      const expired = Math.max(expiredByTime(segments, settings, now), expiredBySize(segments, settings));
+      return { priority: settings['retention.priority'], segments, expired };
+    });
+    const excess = this.#excessBytes(partitions);
+    const counts = excess > 0 ? expiredByBudget(logs, excess, now) : logs.map(({ expired }) => expired);
+    const starts = new Map<PartitionLog, number>();
+    partitions.forEach((partition, i) => {
+      const end = counts[i]! > 0 ? logs[i]!.segments[counts[i]!]!.baseOffset : 0;
+      const start = Math.max(end, partition.logStartOffset);
+      // Also what an earlier pass or request could not remove.
+      if ((partition.segments[1]?.baseOffset ?? Number.POSITIVE_INFINITY) <= start)
+        starts.set(partition, start);
+    });
+    return starts;
+  }
+
+  /** By how much the data directory is over its budgets. */
+  #excessBytes(partitions: readonly PartitionLog[]): number {
+    const { settings } = this.#context;
+    const maxBytes = settings['log.dir.max.bytes'];
+    const { freeBytes, totalBytes } = this.#space;
+    const mayUse = (totalBytes * settings['log.dir.max.used.percent']) / 100;
+    const overPercent = totalBytes - freeBytes - mayUse;
+    if (maxBytes === UNLIMITED) return overPercent;
+    const bytes = partitions.reduce((sum, partition) => sum + partition.bytes, 0);
+    return Math.max(bytes - maxBytes, overPercent);
+  }
+
+  async #deleteBefore(partition: PartitionLog, start: number): Promise<void> {
+    const fields = { topic: partition.topic.name, partition: partition.partition };
+    try {
+      const { segments, bytes } = await this.#maintenance.deleteBefore(partition, start);
+      if (segments > 0)
+        this.#context.logger.info({ ...fields, logStartOffset: start, segments, bytes }, 'deleted segments');
+    } catch (error) {
+      this.#context.logger.warn({ ...fields, err: error }, 'deleting segments failed, to be tried again');
+    }
+  }
+
+  async #rollExpired(partitions: readonly PartitionLog[]): Promise<void> {
+    const due = partitions.filter((partition) => this.#activeHasExpired(partition));
+    if (due.length === 0) return;
+    await this.#committer.exclusive(async () => {
+      for (const partition of due)
+        if (this.#activeHasExpired(partition)) this.#maintenance.seal(partition, partition.roll());
+    });
+  }
+
+  #activeHasExpired(partition: PartitionLog): boolean {
+    if (partition.fenced !== null || partition.deleted) return false;
+    const { settings } = partition.topic;
+    const segments = partition.segments.map(({ stats }) => stats);
+    // What is not yet in its segment counts too.
+    segments[segments.length - 1] = partition.appended;
+    return activeHasExpired(segments, settings, partition.logStartOffset, this.#context.clock.now());
+  }
+}
+
+/** The leading segments that may be looked at, and one more behind them that stays. */
+function removable(partition: PartitionLog): SegmentStats[] {
+  const { segments } = partition;
+  const sealed = segments.findIndex((segment) => !segment.sealed);
+  return segments.slice(0, sealed + 1).map(({ stats }) => stats);
+}
