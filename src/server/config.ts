@@ -45,6 +45,8 @@ export interface ServerConfig {
 
 type Given = Map<string, { value: unknown; origin: string }>;
 
+const MAX_NAME_PARTS = 10;
+
 /** Names under SEGLOG_ that are no settings: the client's, the file's, and what Kubernetes sets for a service "seglog". */
 const NO_SETTING = /^SEGLOG_(SERVER|CONFIG|PORT|PORT_.*|SERVICE_HOST|SERVICE_PORT.*)$/;
 
@@ -167,8 +169,12 @@ function givenByEnvironment(
 
 function givenByFile(path: string, names: ReadonlyMap<string, KnownSetting>): Given {
   const given: Given = new Map();
-  for (const [name, value] of flatten(parseFile(path), '')) {
+  const settings = parseFile(path);
+  if (!isMap(settings)) throw new SeglogError('INVALID_CONFIG', `${path} is no map of settings to values`);
+  for (const [name, value] of flatten(settings)) {
     if (!names.has(name)) throw unknownName(name, [...names.keys()], path);
+    // A map may spell it in two ways.
+    if (given.has(name)) throw invalid(name, `setting "${name}" is given twice (${path})`);
     given.set(name, { value, origin: path });
   }
   return given;
@@ -200,24 +206,35 @@ function parseFile(path: string): unknown {
     );
   }
   try {
-    // JSON is YAML too, so one parser reads both.
-    return parseYaml(text) ?? {};
+    // JSON is YAML too, so one parser reads both. What it would warn of ends up as an unknown name.
+    return parseYaml(text, { logLevel: 'error' }) ?? {};
   } catch (error) {
     throw new SeglogError(
       'INVALID_CONFIG',
-      `the configuration file ${path} is not valid: ${String(error)}`,
+      `the configuration file ${path} is not valid: ${parseErrorText(error)}`,
       {},
       { cause: error },
     );
   }
 }
 
-function* flatten(value: unknown, prefix: string): Generator<[string, unknown]> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    if (prefix === '') throw new SeglogError('INVALID_CONFIG', 'a configuration file is a map of settings');
-    yield [prefix, value];
-    return;
+function parseErrorText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if ('code' in error && error.code === 'MULTIPLE_DOCS') return 'it holds more than one YAML document';
+  // It quotes the file, which may be anything.
+  return error.message.trimEnd().replace(/[^\P{C}\n]/gu, '?');
+}
+
+function isMap(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Names with what they are set to; those of nested maps are joined by dots. */
+function* flatten(map: object, prefix = ''): Generator<[string, unknown]> {
+  for (const [key, value] of Object.entries(map)) {
+    const name = prefix + key;
+    // No name has as many parts, but an alias may lead to the map around it.
+    if (isMap(value) && name.split('.').length < MAX_NAME_PARTS) yield* flatten(value, `${name}.`);
+    else yield [name, value];
   }
-  for (const [key, inner] of Object.entries(value))
-    yield* flatten(inner, prefix === '' ? key : `${prefix}.${key}`);
 }
