@@ -86,7 +86,8 @@ async function readMetaFault(fileSystem: FileSystem, directory: string): Promise
     meta = await readMeta(fileSystem, directory);
   } catch (error) {
     if (isSeglogError(error, 'CORRUPT_MESSAGE')) return error.message;
-    throw error;
+    // It is a file.
+    if (errnoOf(error) !== 'ENOTDIR') throw error;
   }
   if (meta !== undefined) return undefined;
   throw new SeglogError(

@@ -292,6 +292,11 @@ t.test('what is no data directory is refused and left alone', async (t) => {
   const directory = t.testdir({ 'other.txt': 'x' });
   await t.rejects(verifyDirectory({ directory }), { code: 'INVALID_REQUEST' });
   await t.rejects(verifyDirectory({ directory: join(directory, 'nowhere') }), { code: 'INVALID_REQUEST' });
+  const file = join(directory, 'other.txt');
+  await t.rejects(verifyDirectory({ directory: file }), {
+    code: 'INVALID_REQUEST',
+    message: `${file} is no data directory: there is no meta.json and there are no topics`,
+  });
   t.same(fs.readdirSync(directory), ['other.txt']);
 });
 
