@@ -49,14 +49,12 @@ const FIELDS = [
   'offset',
 ];
 
+/** Whether the daemon would take it as a time. */
+export type TimestampCheck = (value: number | string) => boolean;
+
 /** Parses one line. Throws an Error whose message says what is wrong with it; `topic` and `offset` are ignored. */
-export function recordFromJson(line: Uint8Array): OutgoingRecord {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(line));
-  } catch (error) {
-    throw new Error(`it is not valid JSON (${(error as Error).message})`, { cause: error });
-  }
+export function recordFromJson(line: Uint8Array, isTimestamp: TimestampCheck = () => true): OutgoingRecord {
+  const parsed = parse(line);
   if (!isMap(parsed)) throw new Error('it is no JSON object');
   for (const name of Object.keys(parsed)) {
     if (!FIELDS.includes(name))
@@ -66,9 +64,37 @@ export function recordFromJson(line: Uint8Array): OutgoingRecord {
   const record: OutgoingRecord = { value: bytesOf(parsed, 'value') };
   if (parsed.key !== undefined) record.key = bytesOf(parsed, 'key');
   if (parsed.headers != null) record.headers = headersOf(parsed.headers);
-  if (parsed.timestamp != null) record.timestamp = timestampOf(parsed.timestamp);
+  if (parsed.timestamp != null) record.timestamp = timestampOf(parsed.timestamp, isTimestamp);
   if (parsed.partition != null) record.partition = partitionOf(parsed.partition);
   return record;
+}
+
+function parse(line: Uint8Array): unknown {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(line);
+    const parsed: unknown = JSON.parse(text);
+    if (
+      !isMap(parsed) ||
+      !CONTENTS.some((name) => typeof parsed[name] === 'object' || typeof parsed[name] === 'number')
+    )
+      return parsed;
+    const exact: JsonMap = JSON.parse(text, keepNumber);
+    for (const name of CONTENTS) if (name in exact) parsed[name] = exact[name];
+    return parsed;
+  } catch (error) {
+    throw new Error(`it is not valid JSON (${(error as Error).message})`, { cause: error });
+  }
+}
+
+/** What is stored of a line, in which other JSON than text may stand. */
+const CONTENTS = ['key', 'value', 'headers'] as const;
+
+/** TypeScript does not know of it yet. */
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+
+/** A number is written as it was read: 12345678901234567890 and 1.0 would come out as others. */
+function keepNumber(_name: string, value: unknown, { source }: { source?: string } = {}): unknown {
+  return typeof value === 'number' && source !== undefined ? rawJSON(source) : value;
 }
 
 type JsonMap = Record<string, unknown>;
@@ -82,9 +108,19 @@ function bytesOf(from: JsonMap, name: 'key' | 'value'): Uint8Array | null {
   const value = from[name];
   const encoding = from[`${name}Encoding`] ?? 'text';
   if (value === null) return null;
-  if (encoding === 'base64' && typeof value === 'string') return Buffer.from(value, 'base64');
+  if (encoding === 'base64' && typeof value === 'string') return fromBase64(value, name);
   if (encoding !== 'text') throw new Error(`its ${name}Encoding is neither "text" nor "base64" of a string`);
-  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  if (!text.isWellFormed())
+    throw new Error(`its ${name} has half a surrogate pair, which no bytes stand for`);
+  return Buffer.from(text);
+}
+
+/** Node passes over what is no base64; with or without its padding, the bytes must be what was written. */
+function fromBase64(text: string, name: string): Buffer {
+  const bytes = Buffer.from(text, 'base64');
+  if (bytes.toString('base64').replace(/=+$/, '') === text.replace(/=+$/, '')) return bytes;
+  throw new Error(`its ${name} is not valid base64`);
 }
 
 /** An array of {key, value}, or a map of names to values. */
@@ -100,9 +136,9 @@ function headersOf(headers: unknown): { key: string; value: Uint8Array | null }[
   });
 }
 
-function timestampOf(value: unknown): number | string {
-  if (typeof value === 'string' || Number.isSafeInteger(value)) return value as number | string;
-  throw new Error('its timestamp is neither ISO 8601 nor milliseconds since 1970');
+function timestampOf(value: unknown, isTimestamp: TimestampCheck): number | string {
+  if ((typeof value === 'string' || typeof value === 'number') && isTimestamp(value)) return value;
+  throw new Error('its timestamp is neither ISO 8601 nor an epoch number, from 1970 on');
 }
 
 function partitionOf(value: unknown): number {

@@ -1,5 +1,5 @@
 /** How a line of input becomes a record, when it is more than its value. */
-import { type OutgoingRecord, recordFromJson } from './json-record.ts';
+import { type OutgoingRecord, recordFromJson, type TimestampCheck } from './json-record.ts';
 import { unescapeBytes } from './record-format.ts';
 
 export interface LineForm {
@@ -11,6 +11,8 @@ export interface LineForm {
   /** A key or value that is exactly this is null. */
   nullMarker?: string;
   stripCr?: boolean;
+  /** Of records in JSON. */
+  isTimestamp?: TimestampCheck;
 }
 
 const CARRIAGE_RETURN = 0x0d;
@@ -27,7 +29,7 @@ export function lineParser(
   const orNull = (bytes: Buffer) => (marker?.equals(bytes) ? null : bytes);
 
   const parse = (line: Buffer): OutgoingRecord => {
-    if (form.json) return recordFromJson(line);
+    if (form.json) return recordFromJson(line, form.isTimestamp);
     const at = separator === undefined ? -1 : line.indexOf(separator);
     if (at < 0) return { value: orNull(line) };
     return { key: orNull(line.subarray(0, at)), value: orNull(line.subarray(at + separator!.length)) };

@@ -27,6 +27,8 @@ export function parsePositiveNumber(text: string): number {
   return number;
 }
 
+const MAX_BODY_BYTES = 1024 ** 3;
+
 // The engine reads settings in the same way. Loading it for this would take longer than what most commands do.
 const SIZE = /^(\d+)\s*(?:b|([kmgt])i?b?)?$/i;
 const SIZE_FACTORS: Readonly<Record<string, number>> = { k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
@@ -44,6 +46,19 @@ export function parseSize(text: string): number {
   const bytes = multiplied(SIZE.exec(text.trim()), SIZE_FACTORS);
   if (bytes === undefined) throw new InvalidArgumentError('It takes a size such as 65536, 64k or 1MiB.');
   return bytes;
+}
+
+/** The size of one request's body: no daemon takes a larger one. */
+export function parseBatchSize(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes > MAX_BODY_BYTES) throw new InvalidArgumentError('It takes at most 1GiB.');
+  return bytes;
+}
+
+/** A text that is not empty. */
+export function parseText(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It takes at least one character.');
+  return text;
 }
 
 /** "5000", "500ms", "30s", "1h": milliseconds. */

@@ -11,6 +11,7 @@ import { compressedFileNote } from './compressed-file.ts';
 import { ReportedFailure, ServerError, UsageError } from './errors.ts';
 import { HttpClient } from './http-client.ts';
 import type { Io } from './io.ts';
+import type { TimestampCheck } from './json-record.ts';
 import { LineJoiner } from './line-joiner.ts';
 import { lineParser } from './line-parser.ts';
 import { nothingWasDone, patiently } from './patience.ts';
@@ -41,6 +42,8 @@ export interface ProduceOptions {
 
 /** Inputs that are sent side by side. */
 const MAX_LANES = 4;
+/** Of a file at one time. */
+const MAX_CHUNK_BYTES = 1024 * 1024;
 /** No request body may be larger than this whatever the daemon's settings, so no line can be. */
 const MAX_LINE_BYTES = 1024 * 1024 * 1024;
 
@@ -55,7 +58,7 @@ export async function produce(
   }
   const client = new HttpClient(options.server, io.env);
   const interruption = io.interruption();
-  const inputs = await openInputs(files, io, options.batchBytes);
+  const inputs = await openInputs(files, io, Math.min(options.batchBytes, MAX_CHUNK_BYTES));
   const info = await findTopic(client, topic, options, interruption);
   checkPartition(info, options.partition);
   await noteCompressed(inputs, topic, io);
@@ -67,7 +70,8 @@ export async function produce(
   const report = new ProduceReport(topic, io);
   const progress = await createProgress(options.quiet ? undefined : io.stderr);
   const acknowledged = () => progress.update(report.bytes, total);
-  const producer = new Producer({ client, info, options, report, io, acknowledged });
+  const isTimestamp = options.json ? await timestampCheck() : undefined;
+  const producer = new Producer({ client, info, options, isTimestamp, report, io, acknowledged });
   try {
     await producer.run(inputs, interruption);
   } catch (error) {
@@ -126,6 +130,12 @@ function explainPartition(error: unknown, { name, partitions }: TopicInfo): unkn
   );
 }
 
+/** The daemon would refuse all of a batch for one line. What it takes is only known there, and takes a while to load. */
+async function timestampCheck(): Promise<TimestampCheck> {
+  const { parseTimestamp } = await import('../server/index.ts');
+  return (value) => (parseTimestamp(String(value)) ?? -1) >= 0;
+}
+
 /** A line that has nothing to be parsed is its own value. */
 function isPlain(options: ProduceOptions): boolean {
   const { json, keySeparator, header, nullMarker, stripCr } = options;
@@ -136,6 +146,7 @@ interface ProducerParts {
   client: HttpClient;
   info: TopicInfo;
   options: ProduceOptions;
+  isTimestamp: TimestampCheck | undefined;
   report: ProduceReport;
   io: Io;
   /** Called when the report has grown. */
@@ -221,11 +232,11 @@ class Producer {
   }
 
   #packerFor(input: ProduceInput, partition: number): BatchPacker {
-    const { options, info, report } = this.#parts;
+    const { options, info, isTimestamp, report } = this.#parts;
     if (isPlain(options)) return new TextPacker();
     // The daemon spreads records without a key over the partitions; here they stay together.
     const sticky = info.partitions.length > 1 ? partition : undefined;
-    return new RecordPacker(lineParser(options, sticky), (line, error) => {
+    return new RecordPacker(lineParser({ ...options, isTimestamp }, sticky), (line, error) => {
       report.reject(input.name, line, error.message);
     });
   }

@@ -24,7 +24,9 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
 export async function runProcess(): Promise<void> {
   // Whoever reads our output may stop when they have seen enough (`| head`): that is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? EXIT_CODES.done : EXIT_CODES.failed);
+    if (error.code === 'EPIPE') process.exit(EXIT_CODES.done);
+    process.stderr.write(`seglog: cannot write to standard output: ${error.message}\n`);
+    process.exit(EXIT_CODES.failed);
   });
   process.stderr.on('error', () => {});
   process.exitCode = await run(process.argv.slice(2), processIo());

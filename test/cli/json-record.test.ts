@@ -62,6 +62,18 @@ t.test('a value that is JSON is stored as its text, and headers may be a map', a
   t.equal(record.key, undefined);
 });
 
+t.test('numbers in JSON keep the digits that they are written with', async (t) => {
+  const exact = '{"id":12345678901234567890,"ratio":1.0,"list":[1E5,-0]}';
+  const record = recordFromJson(
+    Buffer.from(`{"value":${exact},"key":10.50,"headers":[{"key":"h","value":1e400}],"partition":3}`),
+  );
+  const text = (bytes: Uint8Array | null | undefined) => Buffer.from(bytes!).toString();
+  t.equal(text(record.value), exact);
+  t.equal(text(record.key), '10.50');
+  t.equal(text(record.headers![0]!.value), '1e400');
+  t.equal(record.partition, 3);
+});
+
 t.test('what is no record is refused with the reason', async (t) => {
   for (const [line, reason] of [
     ['{"value":', /not valid JSON/],
@@ -70,6 +82,8 @@ t.test('what is no record is refused with the reason', async (t) => {
     ['{"key":"a"}', /no value/],
     ['{"value":"a","vlaue":1}', /unknown field "vlaue"/],
     ['{"value":"a","valueEncoding":"hex"}', /valueEncoding/],
+    ['{"value":"!!","valueEncoding":"base64"}', /its value is not valid base64/],
+    ['{"value":"a","key":"\\ud800"}', /its key has half a surrogate pair/],
     ['{"value":"a","headers":[1]}', /headers/],
     ['{"value":"a","timestamp":true}', /timestamp/],
     ['{"value":"a","partition":-1}', /partition/],

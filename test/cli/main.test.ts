@@ -1,7 +1,7 @@
 /** What only the real program in a process of its own can show: exit codes, signals, closed pipes, old Nodes. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { ended, MAIN, startCli } from '../helpers/cli.ts';
 import { FakeDaemon } from '../helpers/fake-daemon.ts';
@@ -31,6 +31,20 @@ t.test('a reader that has seen enough is no error', async (t) => {
   });
   consume.stdout.once('data', () => consume.stdout.destroy());
   t.match(await ended(consume), { code: 0, signal: null, stderr: '' });
+});
+
+const noFull = existsSync('/dev/full') ? false : 'there is no /dev/full';
+t.test('output that cannot be written is an error that says why', { skip: noFull }, async (t) => {
+  const full = openSync('/dev/full', 'w');
+  t.teardown(() => closeSync(full));
+  const consume = spawn(process.execPath, [MAIN, 'consume', 'a', '-o', 'beginning', '-e'], {
+    stdio: ['ignore', full, 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  t.match(await ended(consume), {
+    code: 1,
+    stderr: /^seglog: cannot write to standard output: ENOSPC: no space left on device/,
+  });
 });
 
 t.test('Ctrl-C ends it cleanly and says how far it came', async (t) => {

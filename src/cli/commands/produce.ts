@@ -3,9 +3,10 @@ import { Command, Option } from 'commander';
 import type { Io } from '../io.ts';
 import {
   collectPairs,
+  parseBatchSize,
   parseDuration,
   parsePositiveNumber,
-  parseSize,
+  parseText,
   parseWholeNumber,
   serverOption,
 } from '../options.ts';
@@ -33,6 +34,7 @@ export function produceCommand(io: Io): Command {
     .option(
       '-K, --key-separator <text>',
       'a line is a key, this (\\t is a tab), and a value; without it: no key',
+      parseText,
     )
     .addOption(
       new Option(
@@ -54,7 +56,7 @@ export function produceCommand(io: Io): Command {
         'how batches are stored, where compression.type is "producer"',
       ).choices(['none', 'gzip', 'snappy', 'lz4', 'zstd']),
     )
-    .option('--batch-bytes <size>', 'send at most so much at a time', parseSize, 1024 * 1024)
+    .option('--batch-bytes <size>', 'send at most so much at a time', parseBatchSize, 1024 * 1024)
     .option('--create-topic', 'make the topic if it does not exist')
     .option('--partitions <n>', 'with --create-topic: how many it then gets', parsePositiveNumber)
     .option('--delivery-timeout-ms <time>', 'how long to retry what is refused', parseDuration, 120_000)

@@ -77,12 +77,24 @@ t.test('keys, headers and nulls', async (t) => {
 });
 
 t.test('with JSON, bad lines are named and left out, and the rest is stored', async (t) => {
-  const lines = ['{"value":"one","key":"k"}', '{"value":', '{"value":"two","timestamp":0}', '{"vlaue":1}'];
+  const lines = [
+    '{"value":"one","key":"k"}',
+    '{"value":',
+    '{"value":"two","timestamp":0}',
+    '{"vlaue":1}',
+    '{"value":"three","timestamp":"yesterday"}',
+    '{"value":"four","timestamp":-1}',
+  ];
   const { code, stderr } = await produce(['a', '--json'], lines.join('\n'));
   t.equal(code, 1);
   t.match(stderr, /line 2 of standard input is left out: it is not valid JSON/);
   t.match(stderr, /line 4 of standard input is left out: it has an unknown field "vlaue"/);
-  t.match(stderr, /2 lines left out/);
+  for (const line of [5, 6])
+    t.match(
+      stderr,
+      `line ${line} of standard input is left out: its timestamp is neither ISO 8601 nor an epoch`,
+    );
+  t.match(stderr, /4 lines left out/);
   t.same(daemon.values('a'), ['one', 'two']);
   t.equal(daemon.topics.get('a')![0]![1]!.timestamp, '1970-01-01T00:00:00.000Z');
 });
@@ -157,6 +169,8 @@ t.test('nothing is sent when a file cannot be read or an argument is wrong', asy
   t.match(await produce(['a', '--partition', '7'], 'x'), { code: 2, stderr: /has partitions 0 to 0, not 7/ });
   t.match(await produce(['a', '--acks', '2'], 'x'), { code: 2, stderr: /Allowed choices are all, 1, 0/ });
   t.match(await produce(['a', '--json', '-K', ':'], 'x'), { code: 2, stderr: /cannot be used with/ });
+  t.match(await produce(['a', '-K', ''], 'x'), { code: 2, stderr: /It takes at least one character/ });
+  t.match(await produce(['a', '--batch-bytes', '10g'], 'x'), { code: 2, stderr: /It takes at most 1GiB/ });
   t.equal(posts().length, 0);
 });
 
