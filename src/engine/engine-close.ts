@@ -3,6 +3,7 @@
  * each partition holds. Without the marker the next open recovers; with it nothing is scanned.
  */
 import { CleanMarker } from './directory/clean-marker.ts';
+import { isOutOfDescriptors, isOutOfSpace } from './files/file-operations.ts';
 import type { EngineContext, PartitionLog } from './partition/partition-log.ts';
 import type { SegmentMaintenance } from './partition/segment-maintenance.ts';
 
@@ -20,12 +21,27 @@ export async function closeLog(
       clean = false;
       continue;
     }
-    await maintenance.finish(partition);
-    const segments = partition.segments.filter(({ exists }) => exists).map(({ stats }) => stats);
+    const isFinished = await maintenance.finish(partition);
+    const stored = partition.segments.filter(({ exists }) => exists).map(({ stats }) => stats);
+    // All of it is synced, and where it ends is known. Without its segments the next open looks into them.
+    const segments = isFinished ? stored : [];
     const { logStartOffset, logEndOffset } = partition;
     marker.set(partition.topic.id, partition.partition, { logStartOffset, logEndOffset, segments });
     clean &&= partition.damaged.length === 0;
   }
-  if (clean) await marker.write(context.fileSystem, context.directory);
+  if (clean) await writeMarker(context, marker);
   else context.logger.warn({}, 'closed without the clean marker: the next open recovers');
+}
+
+/** Nothing is less safe without it. */
+async function writeMarker(
+  { fileSystem, directory, logger }: EngineContext,
+  marker: CleanMarker,
+): Promise<void> {
+  try {
+    await marker.write(fileSystem, directory);
+  } catch (error) {
+    if (!isOutOfSpace(error) && !isOutOfDescriptors(error)) throw error;
+    logger.warn({ err: error }, 'the clean marker could not be written: the next open recovers');
+  }
 }

@@ -40,7 +40,7 @@ import {
   type QueuedBatch,
   unknownPartition,
 } from './partition/partition-log.ts';
-import { deletionEnd, readPartition, unlessDeleted } from './partition/partition-reader.ts';
+import { deletionEnd, readPartition, runRead } from './partition/partition-reader.ts';
 import { SegmentMaintenance } from './partition/segment-maintenance.ts';
 import { offsetForTimestamp } from './partition/timestamp-lookup.ts';
 import { TopicAdmin } from './topic-admin.ts';
@@ -179,10 +179,10 @@ export class Engine {
     return new PendingAppend(target, options, this.#context.clock.now());
   }
 
-  /** Reads whole batches from `options.offset` on. Throws OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE. */
+  /** Reads whole batches from `options.offset` on. Throws OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE, KAFKA_STORAGE_ERROR. */
   async read(topic: string, partition: number, options: ReadOptions): Promise<ReadResult> {
     const log = this.#partition(topic, partition);
-    const result = await unlessDeleted(log, () => readPartition(log, options));
+    const result = await runRead(log, () => readPartition(log, options));
     this.#context.observer.fetched?.(topic, result.bytes);
     return result;
   }
@@ -201,7 +201,7 @@ export class Engine {
   /** The offset of the first record with a timestamp of at least `timestamp` (ms); the high watermark when there is none. */
   async offsetForTimestamp(topic: string, partition: number, timestamp: number): Promise<number> {
     const log = this.#partition(topic, partition);
-    return unlessDeleted(log, () => offsetForTimestamp(log, timestamp));
+    return runRead(log, () => offsetForTimestamp(log, timestamp));
   }
 
   offsets(

@@ -49,7 +49,7 @@ export const PROBLEMS = {
   overloaded: { status: 503, title: 'The server is overloaded', retryAfter: 1 },
   timed_out: { status: 503, title: 'The request was given up in time', retryAfter: 1 },
   outcome_unknown: { status: 503, title: 'It is unknown whether the records were stored' },
-  storage_failed: { status: 503, title: 'The log takes no records since a write or sync failed' },
+  storage_failed: { status: 503, title: 'The disk failed' },
   storage_full: { status: 507, title: 'The disk is full', retryAfter: 10 },
 } as const satisfies Record<string, ProblemKind>;
 

@@ -188,7 +188,7 @@ const IN_THE_SOURCE: Row[] = [
   [
     inSource(
       'what did not fit is cut off, but not for good',
-      'partition/partition-writer.ts',
+      'files/file-operations.ts',
       'await file.truncate(position);',
       'return await file.truncate(position).then(() => true);',
     ),

@@ -269,12 +269,65 @@ t.test('a process without descriptors left', async (t) => {
 });
 
 t.test('reads that fail say so, and work again when the disk does', async (t) => {
-  const log = await FailingLog.open(DIRECT);
-  for (const value of ['first', 'second']) await log.append(0, value);
-  log.disk.failAt({ kind: 'read', path: SEGMENT_0, fault: { error: 'EIO' } });
-  const error = await log.values(0).catch((error) => error);
-  t.match(error, { code: /EIO|KAFKA_STORAGE_ERROR/ });
-  t.same(await log.values(0), ['first', 'second']);
-  t.equal(await log.append(0, 'third'), 'done');
-  t.match(log.engine.health(), { ready: true, damagedPartitions: [] });
+  const log = await FailingLog.open(DIRECT, { partitions: 1, config: { 'segment.bytes': 4096 } });
+  const values = ['first', 'second', 'third'].map((value) => value.padEnd(3000));
+  for (const value of values) await log.append(0, value);
+  for (const [kind, errno, expected] of [
+    ['read', 'EIO', { code: 'KAFKA_STORAGE_ERROR', message: /a-0: .*\(EIO\): look at the disk/ }],
+    ['open', 'EACCES', { code: 'KAFKA_STORAGE_ERROR', message: /\(EACCES\)/ }],
+    ['open', 'EMFILE', { code: 'THROTTLED', retriable: true, message: /ulimit -n.*max\.open\.files/ }],
+  ] as const) {
+    await log.engine.close();
+    await log.start(DIRECT);
+    for (const use of [() => log.values(0), () => log.engine.offsetForTimestamp('a', 0, 1)]) {
+      const end = log.disk.failAt({ kind, path: SEGMENT_0, forever: true, fault: { error: errno } });
+      const error = await use().catch((error) => error);
+      t.match(error, { ...expected, details: { topic: 'a', partition: 0 } });
+      end();
+    }
+    t.same(await log.values(0), values);
+    t.match(log.engine.health(), { ready: true, damagedPartitions: [] });
+  }
+  t.equal(await log.append(0, 'fourth'), 'done');
+});
+
+t.test('a close that finds no space or no descriptors for files that can be made again', async (t) => {
+  for (const [name, path, errno] of [
+    ['a checkpoint without space', /checkpoint~?$/, 'ENOSPC'],
+    ['a checkpoint without descriptors', /checkpoint~?$/, 'EMFILE'],
+    ['an index without space', /\.index~?$/, 'ENOSPC'],
+  ] as const) {
+    t.test(name, async (t) => {
+      const log = await FailingLog.open(DIRECT, { partitions: 2, config: { 'segment.bytes': 4096 } });
+      const values = ['first', 'second'.padEnd(3000), 'third'.padEnd(3000)];
+      const end = log.disk.failAt({ kind: 'open', path, forever: true, fault: { error: errno } });
+      for (const value of values) t.equal(await log.append(0, value), 'done');
+      await log.engine.close();
+      end();
+      t.ok(log.isMarkedClean, 'all of it is synced, and the marker says so');
+      log.disk = log.disk.crash('only what was synced');
+      // Without the marker nobody would know how much there must be.
+      const cut = log.disk.crashImage({ variant: 'kill' });
+      const last = cut.paths().findLast((each) => each.endsWith('.log'))!;
+      cut.plant(last, cut.contents(last).subarray(0, 1000));
+      t.match(await verifyDirectory({ directory: DIRECTORY, fileSystem: cut }), { ok: false });
+      await log.start(DIRECT);
+      t.same(await log.values(0), values);
+      t.match(log.engine.health(), { ready: true });
+      await log.engine.close();
+      t.match(await verifyDirectory({ directory: DIRECTORY, fileSystem: log.disk }), {
+        ok: true,
+        findings: [],
+      });
+    });
+  }
+
+  t.test('and none for the marker', async (t) => {
+    const log = await FailingLog.open(DIRECT);
+    t.equal(await log.append(0, 'first'), 'done');
+    log.disk.failAt({ kind: 'open', path: /clean-shutdown~$/, fault: { error: 'ENOSPC' } });
+    t.equal(await outcome(log.engine.close()), 'done');
+    t.notOk(log.isMarkedClean);
+    await recoversDurably(t, log, DIRECT, ['first']);
+  });
 });

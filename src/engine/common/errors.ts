@@ -35,9 +35,9 @@ export const ERROR_CODES = {
   STORAGE_FULL: { retriable: true },
   /** A write or sync failed under this call: what it wrote may or may not survive. */
   OUTCOME_UNKNOWN: { retriable: false },
-  /** The partition, or the whole log, takes no appends since an earlier write or sync failed. */
+  /** The partition, or the whole log, takes no appends since an earlier write or sync failed; or a read of its files failed. */
   KAFKA_STORAGE_ERROR: { retriable: false },
-  /** Bytes in flight are at their limit; nothing of this call was stored. */
+  /** Bytes in flight are at their limit, or no file descriptors are left; nothing of this call was stored. */
   THROTTLED: { retriable: true },
   /** The call was given up by its caller or ran into its deadline; nothing was stored. */
   REQUEST_TIMED_OUT: { retriable: true },

@@ -84,6 +84,22 @@ export async function readWholeFile(fileSystem: FileSystem, path: string): Promi
   }
 }
 
+/**
+ * Cuts off what a failed write left behind `position`; false when that fails. The cut is durable: whole parts of what was
+ * refused may have been written, and a power cut must not bring them back.
+ */
+export async function cutBack(file: FileHandle, position: number): Promise<boolean> {
+  try {
+    if ((await file.size()) > position) {
+      await file.truncate(position);
+      await file.sync();
+    }
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Creates `path` with the given bytes and syncs it. Replaces a leftover of an earlier try.
  *  The directory entry is not yet durable: sync the directory. */
 export async function createSynced(
@@ -171,6 +187,10 @@ export function isOutOfSpace(error: unknown): boolean {
   const errno = errnoOf(error);
   return errno === 'ENOSPC' || errno === 'EDQUOT';
 }
+
+/** What to say of that. */
+export const OUT_OF_DESCRIPTORS =
+  'no file descriptors left: raise the limit (ulimit -n) or lower max.open.files';
 
 /** True for the errors of a process, or of a system, that has no file descriptors left. */
 export function isOutOfDescriptors(error: unknown): boolean {

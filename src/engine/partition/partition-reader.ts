@@ -6,8 +6,9 @@
  * recorded gap is passed over, but only where nothing valid is stored.
  */
 
-import { errnoOf, SeglogError } from '../common/errors.ts';
+import { errnoOf, isSeglogError, SeglogError } from '../common/errors.ts';
 import type { ReadOptions, ReadResult } from '../common/types.ts';
+import { isOutOfDescriptors, OUT_OF_DESCRIPTORS } from '../files/file-operations.ts';
 import { findSegment } from '../segment/log-segment.ts';
 import { damageAt, damageError, rememberDamage } from './damage.ts';
 import { endOfGaps } from './gaps.ts';
@@ -38,22 +39,33 @@ export async function readPartition(partition: PartitionLog, options: ReadOption
 }
 
 /**
- * Runs a read. A file that is not there any more is no failure when the topic is being deleted, for then the partition is
- * gone, nor when the log begins further on by now: the read is run again, and may find that its offset is gone.
+ * Runs a read for somebody outside. A file that is not there any more is no failure when the topic is being deleted, for
+ * then the partition is gone, nor when the log begins further on by now: the read is run again, and may find that its
+ * offset is gone. Other errors of the system become KAFKA_STORAGE_ERROR, or THROTTLED where no descriptors are left.
  */
-export async function unlessDeleted<T>(partition: PartitionLog, read: () => Promise<T>): Promise<T> {
+export async function runRead<T>(partition: PartitionLog, read: () => Promise<T>): Promise<T> {
   for (;;) {
     const { logStartOffset } = partition;
     try {
       return await read();
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw error;
+      const errno = errnoOf(error);
+      if (errno === undefined || isSeglogError(error)) throw error;
+      if (errno !== 'ENOENT') throw readFailed(partition, errno, error);
       // A deletion that is under way holds the partition's mutexes until it has happened or failed.
       await partition.writing.run(async () => {});
       if (partition.deleted) throw unknownPartition(partition.topic.name, partition.partition);
-      if (partition.logStartOffset === logStartOffset) throw error;
+      if (partition.logStartOffset === logStartOffset) throw readFailed(partition, errno, error);
     }
   }
+}
+
+function readFailed(partition: PartitionLog, errno: string, cause: unknown): SeglogError {
+  const where = { topic: partition.topic.name, partition: partition.partition };
+  partition.context.logger.error({ ...where, err: cause }, 'a read failed');
+  if (isOutOfDescriptors(cause)) return new SeglogError('THROTTLED', OUT_OF_DESCRIPTORS, where, { cause });
+  const message = `partition ${partition.name}: a read of its files failed (${errno}): look at the disk; everything else is served`;
+  return new SeglogError('KAFKA_STORAGE_ERROR', message, where, { cause });
 }
 
 /** A number is where to read on, undefined that the log changed while it was looked at: look again. */

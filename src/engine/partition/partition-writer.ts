@@ -6,7 +6,14 @@
  * behind. The order "write, then sync, then move the offsets" is what the guarantees rest on.
  */
 import { errnoOf, SeglogError } from '../common/errors.ts';
-import { isOutOfDescriptors, isOutOfSpace, removeIfExists, writeFully } from '../files/file-operations.ts';
+import {
+  cutBack,
+  isOutOfDescriptors,
+  isOutOfSpace,
+  OUT_OF_DESCRIPTORS,
+  removeIfExists,
+  writeFully,
+} from '../files/file-operations.ts';
 import type { FileHandle } from '../files/file-system.ts';
 import { preparedSegmentPath } from '../files/log-file-names.ts';
 import { type EncodedBatch, stampBatch } from '../format/record-batch.ts';
@@ -269,8 +276,7 @@ async function writeFailed(
   const nothingWritten = file === undefined;
   const where = { topic: partition.topic.name, partition: partition.partition };
   if (nothingWritten && isOutOfDescriptors(error)) {
-    const hint = 'raise the limit (ulimit -n) or lower max.open.files';
-    return new SeglogError('THROTTLED', `no file descriptors left: ${hint}; nothing was stored`, where);
+    return new SeglogError('THROTTLED', `${OUT_OF_DESCRIPTORS}; nothing was stored`, where);
   }
   if (isOutOfSpace(error)) {
     const clean = nothingWritten || (await cutBack(file!, position));
@@ -292,19 +298,6 @@ async function writeFailed(
   return new SeglogError('OUTCOME_UNKNOWN', `partition ${partition.name}: ${reason}`, where, {
     cause: error,
   });
-}
-
-async function cutBack(file: FileHandle, position: number): Promise<boolean> {
-  try {
-    if ((await file.size()) > position) {
-      await file.truncate(position);
-      // Whole batches may be among what was written: a power cut must not bring them back once they are refused.
-      await file.sync();
-    }
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** What a sync made durable: the log below `stats.endOffset`, and what its last segment held there. */
@@ -383,7 +376,7 @@ function syncFailed(partition: PartitionLog, error: unknown): SeglogError {
     // Nothing was synced, and nothing failed to sync: the next sync takes it along.
     return new SeglogError(
       'OUTCOME_UNKNOWN',
-      `partition ${partition.name}: no file descriptors left to sync with; raise the limit (ulimit -n) or lower max.open.files`,
+      `partition ${partition.name}: it was not synced, ${OUT_OF_DESCRIPTORS}`,
       where,
       { cause: error },
     );

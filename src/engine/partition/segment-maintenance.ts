@@ -101,15 +101,27 @@ export class SegmentMaintenance {
     });
   }
 
-  /** Syncs, seals what was rolled, and brings the checkpoint up to the log's end; for closing, after `stop`. */
-  async finish(partition: PartitionLog): Promise<void> {
+  /**
+   * Syncs, seals what was rolled, and brings the checkpoint up to the log's end; for closing, after `stop`. Rejects when not
+   * all could be synced. False when only files that can be made again are not as they should be.
+   */
+  async finish(partition: PartitionLog): Promise<boolean> {
     const state = await sync(partition);
-    for (const segment of partition.segments.slice(0, -1)) {
-      await this.#jobs.run(() => this.#sealOnce(partition, segment));
+    try {
+      for (const segment of partition.segments.slice(0, -1)) {
+        await this.#jobs.run(() => this.#sealOnce(partition, segment));
+      }
+      const written = this.#checkpointed.get(partition);
+      if (written?.offset !== state.offset || written.logStartOffset !== partition.logStartOffset)
+        await this.#jobs.run(() => this.#checkpoint(partition, state));
+      return true;
+    } catch (error) {
+      // Sealing syncs as well.
+      if (partition.fenced !== null) throw error;
+      const fields = { partition: partition.name, err: error };
+      partition.context.logger.warn(fields, 'derived files could not be written: the next open makes them');
+      return false;
     }
-    const written = this.#checkpointed.get(partition);
-    if (written?.offset === state.offset && written.logStartOffset === partition.logStartOffset) return;
-    await this.#jobs.run(() => this.#checkpoint(partition, state));
   }
 
   /** Starts no more jobs; resolves when the one that runs is done. */

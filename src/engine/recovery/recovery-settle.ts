@@ -26,7 +26,7 @@ export async function settleLog(
   const { gaps } = request;
   const { logStartOffset, scan, lost } = found;
   if (found.needsJournal) request.keepJournal();
-  await settleStart(request, found);
+  await settleStart(request, found, inPlace);
   for (const rebuilt of found.rebuilt) await settleRebuilt(request, rebuilt, inPlace);
   let settled: SettledLog;
   if (lost.length > 0) settled = await keepDamaged(request, found.segments, found.first, scan, inPlace);
@@ -40,10 +40,14 @@ export async function settleLog(
   return { ...settled, logStartOffset, logEndOffset: scan.endOffset, damaged, gaps };
 }
 
-async function settleStart({ context, directory, topic, partition }: RecoveryRequest, found: FoundLog) {
+async function settleStart(
+  { context, directory, topic, partition }: RecoveryRequest,
+  found: FoundLog,
+  inPlace: boolean,
+): Promise<void> {
   const { fileSystem } = context;
   for (const baseOffset of found.deleted) await removeSegment(fileSystem, directory, baseOffset);
-  if (!found.logStartDamaged) return;
+  if (!found.logStartDamaged || inPlace) return;
   const owner = { topicId: topic.id, partition };
   await replaceFiles(fileSystem, [logStartFile(directory, owner, found.logStartOffset)]);
 }

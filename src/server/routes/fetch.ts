@@ -68,6 +68,7 @@ export function registerFetchRoute(app: FastifyInstance, context: AppContext): v
           'not_acceptable',
           'offset_out_of_range',
           'corrupt_data',
+          'storage_failed',
         ),
       },
     },

@@ -72,6 +72,7 @@ export function registerMergedFetchRoute(app: FastifyInstance, context: AppConte
           'unknown_topic',
           'not_acceptable',
           'corrupt_data',
+          'storage_failed',
         ),
       },
     },
