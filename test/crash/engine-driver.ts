@@ -225,12 +225,17 @@ export class EngineDriver {
     topic: string,
     partition: number,
     use: (found: ObservedPartition) => T,
-    logStartOffset: number,
+    from: number,
   ): Promise<T> {
     const records: ObservedRecord[] = [];
-    for (let offset = logStartOffset; ; ) {
-      const { highWatermark } = this.engine.offsets(topic, partition);
-      if (offset === highWatermark) return use({ logStartOffset, highWatermark, records });
+    for (let offset = from; ; ) {
+      const { highWatermark, logStartOffset } = this.engine.offsets(topic, partition);
+      if (offset === highWatermark) {
+        // Some of what was read may have been deleted meanwhile.
+        const start = Math.max(from, logStartOffset);
+        const left = records.filter((record) => record.offset >= start);
+        return use({ logStartOffset: start, highWatermark, records: left });
+      }
       const { chunks, nextOffset } = await this.engine.read(topic, partition, { offset, maxBytes: 4096 });
       if (nextOffset <= offset)
         throw new Violation(`reading ${topic}-${partition} at ${offset} goes nowhere`);

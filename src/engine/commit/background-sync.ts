@@ -22,6 +22,8 @@ export class BackgroundSync {
   readonly #waiting = new Map<PartitionLog, Request>();
   /** Their last sync could not even begin, for want of descriptors or of space. */
   readonly #missed = new Set<PartitionLog>();
+  /** Nobody waits for these. */
+  readonly #suggested = new Set<PartitionLog>();
   #running = 0;
   readonly #synced: SyncListener;
 
@@ -42,6 +44,12 @@ export class BackgroundSync {
     return promise;
   }
 
+  /** Syncs the partition when nothing else is to be synced, one at a time. */
+  suggest(partition: PartitionLog): void {
+    this.#suggested.add(partition);
+    this.#startNext();
+  }
+
   /** Tries again to sync what could not be synced. */
   retry(): void {
     for (const partition of this.#missed) void this.request(partition);
@@ -54,11 +62,17 @@ export class BackgroundSync {
       this.#running++;
       request.start();
     }
+    const [suggested] = this.#suggested;
+    if (suggested === undefined || this.#running > 0) return;
+    this.#running++;
+    // A failure is told by the fence.
+    this.#run(suggested).catch(() => {});
   }
 
   async #run(partition: PartitionLog): Promise<SyncedState> {
     try {
       this.#missed.delete(partition);
+      this.#suggested.delete(partition);
       const synced = await sync(partition);
       this.#synced(partition, synced);
       return synced;

@@ -28,6 +28,11 @@ import type { Journal } from './journal.ts';
 import type { SpaceMonitor } from './space-monitor.ts';
 
 const MAX_GROUP_BYTES = 32 * 1024 * 1024;
+/**
+ * Of what is drained, so much is left to a sync at most: were it all left until the journal needs its files back, commits
+ * would wait behind the writes of many megabytes.
+ */
+const SYNC_BEHIND_BYTES = 1024 * 1024;
 
 export interface CommitterParts {
   readonly context: EngineContext;
@@ -232,6 +237,7 @@ export class Committer {
   async drain(partition: PartitionLog): Promise<void> {
     try {
       await drain(partition);
+      if (partition.unsyncedBytes >= SYNC_BEHIND_BYTES) this.#parts.backgroundSync.suggest(partition);
     } catch (error) {
       this.#noteIfFull(error, partition.tailBytes);
     }

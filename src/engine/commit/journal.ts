@@ -224,6 +224,8 @@ export class Journal<Client> {
     const zeros = Buffer.alloc(Math.min(FILL_BYTES, fileBytes));
     for (let position = 0; position < fileBytes; position += zeros.length) {
       await writeFully(file, [zeros.subarray(0, Math.min(zeros.length, fileBytes - position))], position);
+      // Piece by piece: commits in the other files do not wait behind all of it.
+      await file.sync();
     }
     await writeFully(file, [encodeJournalHeader(sequence, fileBytes)], 0);
     await file.sync();

@@ -117,6 +117,8 @@ export class PartitionLog implements PartitionFlight {
   syncedOffset: number;
   durableOffset: number;
   inFlightBytes = 0;
+  /** Written to segments since the last sync began. */
+  unsyncedBytes = 0;
   /** The next segment's file: there is none, it is being made, ready to be taken, or taken and about to get its name. */
   nextFile: 'none' | 'making' | 'ready' | 'taken' = 'none';
   /** Names were added to the directory since it was last synced. */

@@ -204,6 +204,7 @@ async function writeToSegment(
     file = lease.file;
     release = () => lease.release();
     await writeFully(file, buffers, position);
+    for (const { length } of buffers) partition.unsyncedBytes += length;
     // Set when the bytes are in: a sync that began earlier does not cover them.
     segment.dirty = true;
   } catch (error) {
@@ -317,6 +318,7 @@ export function sync(partition: PartitionLog): Promise<SyncedState> {
     const written = lastWritten(partition);
     const target: SyncedState = { offset: partition.writtenOffset, stats: { ...written.stats } };
     if (partition.deleted) return target;
+    partition.unsyncedBytes = 0;
     try {
       await syncFiles(partition);
     } catch (error) {
