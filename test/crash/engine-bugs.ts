@@ -159,8 +159,8 @@ const IN_THE_SOURCE: Row[] = [
     inSource(
       'a clean stop does not sync',
       'partition/segment-maintenance.ts',
-      'async finish(partition: PartitionLog): Promise<void> {',
-      'async finish(_: PartitionLog): Promise<void> {} async #never(partition: PartitionLog): Promise<void> {',
+      'async finish(partition: PartitionLog): Promise<boolean> {',
+      'async finish(_: PartitionLog): Promise<boolean> { return true; } async #never(partition: PartitionLog): Promise<boolean> {',
     ),
     policiesScenario,
     sweepCrashes,
