@@ -130,6 +130,8 @@ t.test('a batch of the journal whose sync was not waited for', async (t) => {
   await log.append('a', 'first');
   await log.settle();
   await log.append('a', 'second');
+  // The next file of the journal is made meanwhile, and synced as well.
+  await log.settle(100);
   log.disk.failAt({ kind: 'sync', path: /\/journal\//, fault: { error: 'EIO' } });
   await t.rejects(log.append('a', 'third'), { code: 'OUTCOME_UNKNOWN' });
   await reopenWith(log, 0);
