@@ -174,6 +174,34 @@ t.test('deleting a topic', async (t) => {
   t.equal(log.disk.openHandles, 0);
 });
 
+t.test(
+  'what waits when its topic is deleted is told that the topic is gone, not a partition of it',
+  async (t) => {
+    const log = await SimEngine.open();
+    await log.engine.createTopic('a', { partitions: 2 });
+    const gone = {
+      code: 'UNKNOWN_TOPIC_OR_PARTITION',
+      message: 'there is no topic "a"',
+      details: { topic: 'a' },
+    };
+    const outcome = () =>
+      log.append('a', 'x').then(
+        () => 'stored',
+        (error) => error,
+      );
+    log.syncs.hold(/\.log$/);
+    const first = outcome();
+    await log.settle();
+    const deleted = log.engine.deleteTopic('a');
+    const queued = outcome();
+    await log.settle();
+    log.syncs.release();
+    await deleted;
+    t.equal(await first, 'stored');
+    t.match(await queued, gone);
+  },
+);
+
 t.test('what a topic says of itself', async (t) => {
   const log = await SimEngine.open({ 'journal.files': 2, 'housekeeping.interval.ms': 3_600_000 });
   const { engine } = log;

@@ -218,7 +218,7 @@ export class PartitionLog implements PartitionFlight {
   markDeleted(): void {
     this.deleted = true;
     this.dropTail(this.tail.length);
-    this.refuseQueued(() => unknownPartition(this.topic.name, this.partition));
+    this.refuseQueued(() => unknownPartition(this.topic.name));
     for (const waiter of this.#waiters.splice(0)) waiter.wake();
   }
 

@@ -29,7 +29,7 @@ export async function readPartition(partition: PartitionLog, options: ReadOption
   }
   let from = offset;
   for (;;) {
-    if (partition.deleted) throw unknownPartition(partition.topic.name, partition.partition);
+    if (partition.deleted) throw unknownPartition(partition.topic.name);
     if (from >= partition.highWatermark) return result(partition, [], 0, from);
     const found = await readFrom(partition, from, maxBytes, options.into);
     if (typeof found === 'object') return found;
@@ -54,7 +54,7 @@ export async function runRead<T>(partition: PartitionLog, read: () => Promise<T>
       if (errno !== 'ENOENT') throw readFailed(partition, errno, error);
       // A deletion that is under way holds the partition's mutexes until it has happened or failed.
       await partition.writing.run(async () => {});
-      if (partition.deleted) throw unknownPartition(partition.topic.name, partition.partition);
+      if (partition.deleted) throw unknownPartition(partition.topic.name);
       if (partition.logStartOffset === logStartOffset) throw readFailed(partition, errno, error);
     }
   }

@@ -46,7 +46,7 @@ export class SegmentMaintenance {
   deleteBefore(partition: PartitionLog, offset: number): Promise<Removed> {
     return this.#jobs.run(async () => {
       if (this.#stopped) return { segments: 0, bytes: 0 };
-      if (partition.deleted) throw unknownPartition(partition.topic.name, partition.partition);
+      if (partition.deleted) throw unknownPartition(partition.topic.name);
       if (offset > partition.logStartOffset)
         await orStorageFull(NO_SPACE, () => this.#moveStart(partition, offset));
       return removeSegmentsBelowStart(partition);
