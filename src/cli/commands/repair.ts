@@ -47,7 +47,7 @@ function reportText(report: RepairReport): string {
   const lines = report.actions.map(({ file, message }) => `done    ${file}: ${message}`);
   for (const loss of report.losses) lines.push(lossText(loss));
   for (const finding of report.remaining) lines.push(findingText(finding));
-  if (report.keptIn !== null) lines.push(`what was cut is kept in ${report.keptIn}`);
+  if (report.keptIn !== null) lines.push(`what was cut is kept in ${report.directory}/${report.keptIn}`);
   lines.push(verdict(report));
   return `${lines.join('\n')}\n`;
 }

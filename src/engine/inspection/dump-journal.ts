@@ -1,5 +1,7 @@
 /** Dumping a journal file: its header, then the frames of its present life with the batches in each. */
+
 import { basename } from 'node:path';
+import { counted } from '../common/counted.ts';
 import { readFully } from '../files/file-operations.ts';
 import type { FileHandle } from '../files/file-system.ts';
 import { JOURNAL_SUFFIX, parseNumberedName } from '../files/log-file-names.ts';
@@ -42,7 +44,11 @@ export async function* dumpJournal(
     total.frames++;
     total.batches += frame.entries - frame.lost;
   }
-  yield dumpItem('end', `${total.frames} frames, ${total.batches} batches`, total);
+  yield dumpItem(
+    'end',
+    `${counted(total.frames, 'frame')}, ${counted(total.batches, 'batch', 'batches')}`,
+    total,
+  );
 }
 
 function lostFrame({ position, end }: LostFrame): DumpItem {
@@ -59,8 +65,13 @@ function* frameItems(scanner: JournalScanner, frame: ScannedFrame, records: bool
   const { kind, position, end, bytes, at, entries, lost } = frame;
   const damaged = lost > 0 && kind === 'frame';
   const data = { position, end, batches: entries - lost, lostBatches: lost };
-  const missing = lost > 0 ? `, ${lost} batches BAD` : ', ok';
-  yield dumpItem('frame', `frame at ${position}: ${entries - lost} batches${missing}`, data, damaged);
+  const missing = lost > 0 ? `, ${counted(lost, 'batch', 'batches')} BAD` : ', ok';
+  yield dumpItem(
+    'frame',
+    `frame at ${position}: ${counted(entries - lost, 'batch', 'batches')}${missing}`,
+    data,
+    damaged,
+  );
   const items: Iterable<DumpItem>[] = [];
   visitEntries(bytes, at, (topicIdAt, partition, batchAt, batchBytes, index) => {
     const owner = { topicId: bytes.toString('hex', topicIdAt, topicIdAt + 16), partition };

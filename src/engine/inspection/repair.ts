@@ -3,8 +3,10 @@
  * damaged headers and derived files anew, puts back what the journal has, and recovers after an unclean stop. With it,
  * what cannot be read is cut, kept aside and recorded as a gap (see repair-partition.ts). The log's end never goes back.
  */
+
 import { relative } from 'node:path';
 import { systemClock } from '../common/clock.ts';
+import { counted } from '../common/counted.ts';
 import { silentLogger } from '../common/logger.ts';
 import { TOPIC_SETTINGS } from '../common/settings.ts';
 import type { CleanMarker } from '../directory/clean-marker.ts';
@@ -155,7 +157,7 @@ class Repair {
       if (partition < file.partitions) continue;
       const path = partitionDirectory(topic.directory, partition);
       if ((await this.#fileSystem.list(path)).length === 0) continue;
-      const message = `topic.json knows ${file.partitions} partitions, and this is none of them: restore the right topic.json, or move the directory away`;
+      const message = `topic.json knows ${counted(file.partitions, 'partition')}, and this is none of them: restore the right topic.json, or move the directory away`;
       this.#remaining.add('damage', path, message, { topic: file.name, partition });
     }
   }

@@ -36,6 +36,7 @@ t.test('with consent the gap is recorded, the bytes are kept, and the rest is re
   const { code, stdout } = await runCli(['repair', data, '--accept-loss']);
   t.equal(code, 0, stdout.toString());
   t.match(stdout.toString(), /^gave up a partition 0 offsets 4–4 .*, kept as \S+$/m);
+  t.match(stdout.toString(), `\nwhat was cut is kept in ${data}/repair/`);
   t.match(stdout.toString(), /\nok: repaired\n$/);
   t.ok(existsSync(`${data}/repair`));
   t.match(await runCli(['verify', data]), { code: 0 });

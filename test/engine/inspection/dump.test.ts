@@ -12,6 +12,7 @@ async function dump(path: string, records = false): Promise<DumpItem[]> {
   for await (const item of dumpFile(path, { records })) {
     JSON.stringify(item.data);
     items.push(item);
+    t.notMatch(item.line, /\b1 (records|batches|frames|entries|bytes)\b/);
   }
   return items;
 }
