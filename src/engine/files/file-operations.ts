@@ -8,6 +8,7 @@ export async function writeFully(
   file: FileHandle,
   buffers: readonly Uint8Array[],
   position: number,
+  syncFollows = false,
 ): Promise<void> {
   let rest = buffers;
   let at = position;
@@ -15,7 +16,7 @@ export async function writeFully(
     let left = 0;
     for (const buffer of rest) left += buffer.length;
     if (left === 0) return;
-    const written = await file.write(rest, at);
+    const written = await file.write(rest, at, syncFollows);
     if (written === left) return;
     if (written <= 0)
       throw Object.assign(new Error(`write to ${file.path} made no progress`), { code: 'EIO' });
