@@ -18,6 +18,8 @@ const ENGINE_FOLDERS = [
   'files',
   'format',
   'segment',
+  'rewrite',
+  'background',
   'partition',
   'directory',
   'commit',
@@ -25,7 +27,15 @@ const ENGINE_FOLDERS = [
   '.',
   'inspection',
 ];
-const ENGINE_PACKAGES = ['xxhash-addon', 'hash-wasm', '@msgpack/msgpack', 'lru-cache', 'snappy', 'lz4-napi'];
+const ENGINE_PACKAGES = [
+  'xxhash-addon',
+  'hash-wasm',
+  '@msgpack/msgpack',
+  'lru-cache',
+  'piscina',
+  'snappy',
+  'lz4-napi',
+];
 const MAX_LINES = 400;
 
 interface Import {

@@ -10,6 +10,7 @@ export const SEGMENT_SUFFIX = '.log';
 export const OFFSET_INDEX_SUFFIX = '.index';
 export const TIME_INDEX_SUFFIX = '.timeindex';
 export const SUMMARY_SUFFIX = '.summary';
+export const SWAP_SUFFIX = '.swap';
 export const JOURNAL_SUFFIX = '.journal';
 
 /** Zero-padded so that names sort as numbers do; 20 digits as in Kafka. */
@@ -53,6 +54,22 @@ export const timeIndexPath = (partitionDir: string, baseOffset: number) =>
   join(partitionDir, paddedNumber(baseOffset) + TIME_INDEX_SUFFIX);
 export const summaryPath = (partitionDir: string, baseOffset: number) =>
   join(partitionDir, paddedNumber(baseOffset) + SUMMARY_SUFFIX);
+
+/** A segment that is being written to take the place of others. */
+export const rewrittenPath = (partitionDir: string, baseOffset: number) =>
+  join(partitionDir, `${paddedNumber(baseOffset)}.rewritten~`);
+/** One that does: of all segments that begin in [baseOffset, endOffset). The file of the first gets its name last. */
+export const swapPath = (partitionDir: string, baseOffset: number, endOffset: number) =>
+  join(partitionDir, `${paddedNumber(baseOffset)}-${paddedNumber(endOffset)}${SWAP_SUFFIX}`);
+
+/** What the name of a swap file says; undefined for any other name. */
+export function parseSwapName(name: string): { baseOffset: number; endOffset: number } | undefined {
+  const match = /^(\d{20})-(\d{20})\.swap$/.exec(name);
+  if (match === null) return undefined;
+  const baseOffset = Number(match[1]);
+  const endOffset = Number(match[2]);
+  return Number.isSafeInteger(endOffset) && baseOffset < endOffset ? { baseOffset, endOffset } : undefined;
+}
 
 export function isUnfinished(name: string): boolean {
   return name.endsWith('~');

@@ -17,7 +17,7 @@
  *     70  u16  attributes: bits 0-2 codec (0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd), bit 3 timestamp
  *              type (0 given by the producer, 1 set at append), bit 4 transactional, bit 5 control
  *     72  u32  length of records once decompressed
- *     76  u32  reserved, zero
+ *     76  u32  delete horizon, seconds since 1970: tombstones in here may go from then on; 0 if none was set
  *     80  records
  *
  * record-batch-builder.ts writes the records and record-batch-reader.ts reads them.
@@ -77,6 +77,8 @@ export const batchProducerEpoch = (buffer: Buffer, at: number): number => buffer
 export const batchAttributes = (buffer: Buffer, at: number): number => buffer.readUInt16LE(at + 70);
 /** Bytes of the records once decompressed. */
 export const batchUncompressedBytes = (buffer: Buffer, at: number): number => buffer.readUInt32LE(at + 72);
+/** When compaction may drop the batch's tombstones, in seconds since 1970; 0 when no pass has met them yet. */
+export const batchDeleteHorizon = (buffer: Buffer, at: number): number => buffer.readUInt32LE(at + 76);
 
 /** Offset of the last record, inclusive. */
 export function batchLastOffset(buffer: Buffer, at: number): number {
@@ -139,8 +141,7 @@ function fieldsAgree(buffer: Buffer, at: number, size: number): boolean {
     offsetsAgree(buffer, at) &&
     recordsAgree(buffer, at, size) &&
     batchMaxTimestamp(buffer, at) >= batchBaseTimestamp(buffer, at) &&
-    batchProducerId(buffer, at) >= -1 &&
-    buffer.readUInt32LE(at + 76) === 0
+    batchProducerId(buffer, at) >= -1
   );
 }
 

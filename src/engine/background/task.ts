@@ -1,0 +1,50 @@
+/**
+ * Work over whole files that runs beside the appends: a task gets file names and ranges as plain data, walks immutable files,
+ * writes new ones beside them and gives plain data back. Where it runs is its runner's business: in a worker thread, or, over
+ * a simulated disk, in the same thread. Nothing that a task writes counts before the main thread has made it count.
+ */
+import type { FileSystem } from '../files/file-system.ts';
+import type { MapRequest, MapResult, RewriteRequest, RewriteResult } from '../rewrite/rewrite-request.ts';
+
+/** All tasks there are: what each is asked, and what it answers. */
+export interface Tasks {
+  /** Notes the newest offset of each key of a range of segments in a key map. */
+  map: { request: MapRequest; result: MapResult };
+  /** Writes one segment that takes the place of some neighbours. */
+  rewrite: { request: RewriteRequest; result: RewriteResult };
+}
+
+export type TaskName = keyof Tasks;
+
+/** What a task works with. */
+export interface TaskContext {
+  readonly fileSystem: FileSystem;
+  /**
+   * Counts bytes that were read or written, and waits as the I/O rate demands. Throws TASK_CANCELLED when nobody wants the
+   * result any more. To be called at least once a MiB.
+   */
+  pace(bytes: number): Promise<void>;
+}
+
+export type TaskFunction<K extends TaskName> = (
+  context: TaskContext,
+  request: Tasks[K]['request'],
+) => Promise<Tasks[K]['result']>;
+
+export interface TaskOptions {
+  /** Ends the task soon; it rejects with TASK_CANCELLED, and what it began is removed. */
+  signal?: AbortSignal;
+  /** Told now and then how many bytes were read and written so far. */
+  progress?(bytes: number): void;
+}
+
+export interface TaskRunner {
+  /** Rejects with what the task threw (a SeglogError keeps its code), or TASK_FAILED when its thread died. */
+  run<K extends TaskName>(
+    name: K,
+    request: Tasks[K]['request'],
+    options?: TaskOptions,
+  ): Promise<Tasks[K]['result']>;
+  /** Ends what runs, and resolves once it has ended. */
+  close(): Promise<void>;
+}
