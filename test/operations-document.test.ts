@@ -13,6 +13,7 @@ const rows = new Map(
 
 function takes(setting: ReturnType<typeof allSettings>[number]['setting']): string {
   if (setting.type === 'choice') return setting.choices.join(', ');
+  if (setting.type === 'ratio') return '0 to 1';
   if (setting.type !== 'integer') return 'text';
   return `${setting.min} to ${setting.max === Number.MAX_SAFE_INTEGER ? '2^53-1' : setting.max}`;
 }

@@ -20,9 +20,18 @@ export interface ChoiceSetting {
   readonly default: string;
   readonly choices: readonly string[];
   readonly description: string;
+  /** Other spellings, and what they stand for. */
+  readonly aliases?: Readonly<Record<string, string>>;
 }
 
-export type Setting = IntegerSetting | ChoiceSetting;
+/** A share: a number from 0 to 1. */
+export interface RatioSetting {
+  readonly type: 'ratio';
+  readonly default: number;
+  readonly description: string;
+}
+
+export type Setting = IntegerSetting | ChoiceSetting | RatioSetting;
 export type SettingTable = Readonly<Record<string, Setting>>;
 export type SettingValue = string | number;
 
@@ -86,6 +95,50 @@ export const TOPIC_SETTINGS = {
       'every flush.ms (interval) or when the OS likes (os). acks=all waits for a sync under each of them.',
   },
   'flush.ms': integer(1_000, 1, 86_400_000, 'Longest time that data stays unsynced under flush=interval.'),
+  'cleanup.policy': {
+    type: 'choice',
+    default: 'delete',
+    choices: ['delete', 'compact', 'compact,delete'],
+    aliases: { 'delete,compact': 'compact,delete' },
+    description:
+      'What becomes of old records: they go by age and size (delete), or once a newer one has their key (compact), or both.',
+  },
+  'min.cleanable.dirty.ratio': {
+    type: 'ratio',
+    default: 0.5,
+    description: 'A partition is compacted once this share of its bytes has come since it last was.',
+  },
+  'min.compaction.lag.ms': integer(0, 0, MAX, 'Records younger than this are not compacted.'),
+  'max.compaction.lag.ms': integer(
+    MAX,
+    1,
+    MAX,
+    'Records older than this are compacted whatever the share; the active segment is sealed for it.',
+  ),
+  'delete.retention.ms': integer(
+    86_400_000,
+    0,
+    MAX,
+    'How long the deletion of a key (a null value) stays readable after the first compaction that met it.',
+  ),
+  'recompress.after.ms': integer(
+    -1,
+    -1,
+    MAX,
+    'A sealed segment is rewritten with recompress.type once its newest record is older than this; -1 is never.',
+  ),
+  'recompress.type': {
+    type: 'choice',
+    default: 'zstd',
+    choices: ['gzip', 'snappy', 'lz4', 'zstd'],
+    description: 'Codec of segments that are rewritten because of their age.',
+  },
+  'recompress.block.bytes': integer(
+    256 * KIB,
+    4 * KIB,
+    16 * MIB,
+    'Records that are compressed together then: more is smaller on disk, and slower to read one record of.',
+  ),
   'retention.ms': integer(
     -1,
     -1,
@@ -168,6 +221,12 @@ export const ENGINE_SETTINGS = {
     100,
     'The oldest segments are deleted while more of the file system is used, by whatever; 100 is no limit.',
   ),
+  'log.cleaner.dedupe.buffer.size': integer(
+    128 * MIB,
+    64 * KIB,
+    64 * GIB,
+    'Memory for the keys of a partition while it is compacted, 24 bytes each; a log with more takes several rounds.',
+  ),
   'recovery.parallel.partitions': integer(8, 1, 256, 'Partitions that are opened at the same time.'),
   'housekeeping.interval.ms': integer(
     1_000,
@@ -197,8 +256,14 @@ export function parseSetting(table: SettingTable, name: string, value: unknown):
     throw new SeglogError('INVALID_CONFIG', `unknown setting "${name}"${hint}`, { setting: name });
   }
   if (setting.type === 'choice') {
-    if (typeof value === 'string' && setting.choices.includes(value)) return value;
+    const choice = typeof value === 'string' ? (setting.aliases?.[value] ?? value) : undefined;
+    if (choice !== undefined && setting.choices.includes(choice)) return choice;
     throw invalid(name, value, `one of ${setting.choices.join(', ')}`);
+  }
+  if (setting.type === 'ratio') {
+    const ratio = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+    if (typeof ratio === 'number' && ratio >= 0 && ratio <= 1) return ratio;
+    throw invalid(name, value, 'a number from 0 to 1');
   }
   const number = typeof value === 'string' ? parseNumber(value, unitOf(name)) : value;
   if (typeof number === 'number' && Number.isSafeInteger(number)) {
@@ -209,7 +274,7 @@ export function parseSetting(table: SettingTable, name: string, value: unknown):
 
 /** As everywhere in Kafka, a name ends with the unit of its number, if that has one. */
 function unitOf(name: string): Unit | undefined {
-  if (name.endsWith('.bytes')) return 'bytes';
+  if (name.endsWith('.bytes') || name.endsWith('.size')) return 'bytes';
   return name.endsWith('.ms') ? 'ms' : undefined;
 }
 

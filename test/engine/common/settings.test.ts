@@ -40,12 +40,21 @@ t.test('values that are taken', async (t) => {
     ['segment.ms', Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
     ['compression.type', 'zstd', 'zstd'],
     ['flush', 'os', 'os'],
+    ['cleanup.policy', 'delete,compact', 'compact,delete'],
+    ['min.cleanable.dirty.ratio', '0.25', 0.25],
+    ['min.cleanable.dirty.ratio', 1, 1],
   ] as const) {
     t.equal(parseSetting(TOPIC_SETTINGS, name, given), value, `${name}=${given}`);
   }
 });
 
 t.test('values that are refused, with what the setting takes', async (t) => {
+  for (const value of ['', ' ', 'half', -0.1, 1.1, Number.NaN, '50%'])
+    t.match(
+      refusal(TOPIC_SETTINGS, 'min.cleanable.dirty.ratio', value),
+      /takes a number from 0 to 1, not /,
+      `${value}`,
+    );
   for (const value of [4095, 2_147_483_649, -1, 4096.5, Number.NaN, Number.POSITIVE_INFINITY]) {
     t.match(
       refusal(TOPIC_SETTINGS, 'segment.bytes', value),
