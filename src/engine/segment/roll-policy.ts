@@ -43,6 +43,14 @@ function passedTime(segment: SegmentStats, timestamp: number, settings: RollSett
   return bucketOf(timestamp, bucketMs) > bucketOf(newest, bucketMs);
 }
 
+/** Which hour or day a time lies in, where segments are aligned to them; 0 where they are not. */
+export function timeBucket(
+  timestamp: number,
+  { 'segment.align': align }: Pick<RollSettings, 'segment.align'>,
+): number {
+  return align === 'none' ? 0 : bucketOf(timestamp, BUCKET_MS[align]);
+}
+
 function bucketOf(timestamp: number, bucketMs: number): number {
   return Math.floor(timestamp / bucketMs);
 }
