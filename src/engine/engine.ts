@@ -34,6 +34,7 @@ import { orStorageFull } from './files/file-operations.ts';
 import type { DirectoryLock } from './files/file-system.ts';
 import type { EncodedBatch } from './format/record-batch.ts';
 import { Housekeeping } from './housekeeping.ts';
+import { isDeleted } from './partition/cleanup-policy.ts';
 import {
   type EngineContext,
   type PartitionLog,
@@ -214,11 +215,13 @@ export class Engine {
 
   /**
    * Deletes the records of a partition below `offset`; -1 stands for the high watermark, the most there is. They are gone for
-   * good once it resolves, and their bytes segment by segment. Throws OFFSET_OUT_OF_RANGE. As Kafka's DeleteRecords.
+   * good once it resolves, and their bytes segment by segment. Throws OFFSET_OUT_OF_RANGE, and
+   * POLICY_VIOLATION where `cleanup.policy` is `compact`. As Kafka's DeleteRecords.
    */
   deleteRecords(topic: string, partition: number, offset: number): Promise<RecordsDeleted> {
     return this.#changing(async () => {
       const log = this.#partition(topic, partition);
+      if (!isDeleted(log.topic.settings)) throw onlyCompacted(topic);
       const { segments, bytes } = await this.#maintenance.deleteBefore(log, deletionEnd(log, offset));
       // It was closed in between: nothing more is deleted.
       if (log.logStartOffset < offset) throw closing();
@@ -368,6 +371,14 @@ export class Engine {
 
 function closing(): SeglogError {
   return new SeglogError('NOT_READY', 'the log is closing: nothing was stored; try again once it is back');
+}
+
+function onlyCompacted(topic: string): SeglogError {
+  return new SeglogError(
+    'POLICY_VIOLATION',
+    `records of topic "${topic}" are deleted by key only: its cleanup.policy is compact; produce the key with a null value, or set cleanup.policy=compact,delete`,
+    { topic },
+  );
 }
 
 /** With acks=0 nobody waits: what becomes of the batch is told to the log only. */

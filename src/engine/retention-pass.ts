@@ -1,11 +1,13 @@
 /**
- * Applies retention to all topics: what retention.ts says may go is deleted, the log start offset first, and an active
- * segment of which all has expired is rolled, so that it goes with the next pass. Works on a full disk, too. A partition
- * that fails is left for the next pass.
+ * Applies retention: what the settings of topics and of the data directory say may go is deleted, the log start offset first,
+ * and an active segment of which all has expired is rolled, so that it goes with the next pass. Works on a full disk, too. A
+ * partition that fails is left for the next pass. A topic that is only compacted loses nothing here.
  */
 import type { Committer } from './commit/committer.ts';
 import type { SpaceMonitor } from './commit/space-monitor.ts';
+import type { ExpiredSegments } from './common/types.ts';
 import type { OpenTopic } from './engine-open.ts';
+import { isDeleted } from './partition/cleanup-policy.ts';
 import type { EngineContext, PartitionLog } from './partition/partition-log.ts';
 import {
   activeHasExpired,
@@ -16,6 +18,12 @@ import {
 } from './partition/retention.ts';
 import type { SegmentMaintenance } from './partition/segment-maintenance.ts';
 import type { SegmentStats } from './segment/log-segment.ts';
+
+/** Where a log is to begin. */
+interface NewStart {
+  partition: PartitionLog;
+  logStartOffset: number;
+}
 
 export class RetentionPass {
   readonly #context: EngineContext;
@@ -38,11 +46,33 @@ export class RetentionPass {
     this.#space = space;
   }
 
+  /** All topics, as housekeeping does it. */
   async run(): Promise<void> {
     const partitions = this.#partitions();
     await this.#rollExpired(partitions);
-    const starts = this.#newStarts(partitions);
-    for (const [partition, start] of starts) await this.#deleteBefore(partition, start);
+    for (const start of this.#newStarts(partitions)) {
+      const { topic, partition } = start.partition;
+      try {
+        await this.#delete(start);
+      } catch (error) {
+        const fields = { topic: topic.name, partition, err: error };
+        this.#context.logger.warn(fields, 'deleting segments failed, to be tried again');
+      }
+    }
+  }
+
+  /** One topic, now: what goes, or with `dryRun` what would. The share of other topics in the directory's budget counts too. */
+  async retain(topic: OpenTopic, dryRun: boolean, signal?: AbortSignal): Promise<ExpiredSegments[]> {
+    const ofTopic = (partition: PartitionLog) => topic.partitions.includes(partition);
+    if (!dryRun) await this.#rollExpired(this.#partitions().filter(ofTopic));
+    const expired: ExpiredSegments[] = [];
+    for (const start of this.#newStarts(this.#partitions())) {
+      if (!ofTopic(start.partition)) continue;
+      signal?.throwIfAborted();
+      expired.push(expiredSegments(start));
+      if (!dryRun) await this.#delete(start);
+    }
+    return expired;
   }
 
   /** Those whose files may be touched. */
@@ -52,8 +82,7 @@ export class RetentionPass {
       .filter(({ fenced, deleted }) => fenced === null && !deleted);
   }
 
-  /** Where logs are to begin, of which segments go. */
-  #newStarts(partitions: readonly PartitionLog[]): Map<PartitionLog, number> {
+  #newStarts(partitions: readonly PartitionLog[]): NewStart[] {
     const now = this.#context.clock.now();
     const logs = partitions.map((partition) => {
       const { settings } = partition.topic;
@@ -63,13 +92,13 @@ export class RetentionPass {
     });
     const excess = this.#excessBytes(partitions);
     const counts = excess > 0 ? expiredByBudget(logs, excess, now) : logs.map(({ expired }) => expired);
-    const starts = new Map<PartitionLog, number>();
+    const starts: NewStart[] = [];
     partitions.forEach((partition, i) => {
       const end = counts[i]! > 0 ? logs[i]!.segments[counts[i]!]!.baseOffset : 0;
-      const start = Math.max(end, partition.logStartOffset);
+      const logStartOffset = Math.max(end, partition.logStartOffset);
       // Also what an earlier pass or request could not remove.
-      if ((partition.segments[1]?.baseOffset ?? Number.POSITIVE_INFINITY) <= start)
-        starts.set(partition, start);
+      if ((partition.segments[1]?.baseOffset ?? Number.POSITIVE_INFINITY) <= logStartOffset)
+        starts.push({ partition, logStartOffset });
     });
     return starts;
   }
@@ -86,15 +115,11 @@ export class RetentionPass {
     return Math.max(bytes - maxBytes, overPercent);
   }
 
-  async #deleteBefore(partition: PartitionLog, start: number): Promise<void> {
+  async #delete({ partition, logStartOffset }: NewStart): Promise<void> {
+    const { segments, bytes } = await this.#maintenance.deleteBefore(partition, logStartOffset);
     const fields = { topic: partition.topic.name, partition: partition.partition };
-    try {
-      const { segments, bytes } = await this.#maintenance.deleteBefore(partition, start);
-      if (segments > 0)
-        this.#context.logger.info({ ...fields, logStartOffset: start, segments, bytes }, 'deleted segments');
-    } catch (error) {
-      this.#context.logger.warn({ ...fields, err: error }, 'deleting segments failed, to be tried again');
-    }
+    if (segments > 0)
+      this.#context.logger.info({ ...fields, logStartOffset, segments, bytes }, 'deleted segments');
   }
 
   async #rollExpired(partitions: readonly PartitionLog[]): Promise<void> {
@@ -119,6 +144,18 @@ export class RetentionPass {
 /** The leading segments that may be looked at, and one more behind them that stays. */
 function removable(partition: PartitionLog): SegmentStats[] {
   const { segments } = partition;
+  if (!isDeleted(partition.topic.settings)) return [segments[0]!.stats];
   const sealed = segments.findIndex((segment) => !segment.sealed);
   return segments.slice(0, sealed + 1).map(({ stats }) => stats);
+}
+
+function expiredSegments({ partition, logStartOffset }: NewStart): ExpiredSegments {
+  const next = partition.segments.findIndex(({ baseOffset }) => baseOffset >= logStartOffset);
+  const gone = next < 0 ? [] : partition.segments.slice(0, next);
+  return {
+    partition: partition.partition,
+    logStartOffset,
+    segments: gone.length,
+    bytes: gone.reduce((sum, { stats }) => sum + stats.bytes, 0),
+  };
 }

@@ -5,6 +5,8 @@ import { createSynced } from '../../src/engine/files/file-operations.ts';
 import { checksumInto } from '../../src/engine/format/checksum.ts';
 import { decodeJsonFile, encodeJsonFile } from '../../src/engine/format/json-file.ts';
 import { SEGMENT_HEADER_BYTES } from '../../src/engine/format/segment-header.ts';
+import { cleanedFile } from '../../src/engine/partition/cleaned-file.ts';
+import { NEVER_CLEANED } from '../../src/engine/partition/compaction.ts';
 import { gapsFile } from '../../src/engine/partition/gaps.ts';
 import { SimClock, settled } from './sim-clock.ts';
 import { SimFileSystem } from './sim-file-system.ts';
@@ -35,6 +37,8 @@ async function usedLog(end: 'killed' | 'closed'): Promise<SimFileSystem> {
   await createSynced(disk, '/data/topics/a/0/next.log~', []);
   await disk.makeDirectory('/data/topics/new-1~');
   const owner = { topicId: String((await engine.describeTopic('b')).id), partition: 1 };
+  const cleaned = cleanedFile('/data/topics/b/0', { ...owner, partition: 0 }, NEVER_CLEANED);
+  await createSynced(disk, cleaned.path, cleaned.buffers);
   const [gaps] = gapsFile('/data/topics/b/1', owner, []).buffers;
   await createSynced(disk, '/data/topics/b/1/gaps.json', [gaps!]);
   return disk.crash('kill');
@@ -65,6 +69,7 @@ type Row = readonly [name: string, path: RegExp, change: Change];
 const ALWAYS: readonly Row[] = [
   ['meta.json', /meta\.json$/, newerJson('formatVersion')],
   ['topic.json', /c\/topic\.json$/, newerJson('version')],
+  ['a note of what was compacted', /b\/0\/cleaned$/, newerHeader()],
   ['gaps.json', /b\/1\/gaps\.json$/, newerJson('version')],
   ['the active segment of the first partition', /a\/0\/\d+\.log$/, newerHeader(SEGMENT_HEADER_BYTES)],
   ['the active segment of the last partition', /c\/1\/\d+\.log$/, newerHeader(SEGMENT_HEADER_BYTES)],

@@ -155,3 +155,20 @@ t.test('a reader that has a segment open keeps its bytes', async (t) => {
   t.equal(log.engine.stats().segments, 1);
   await verified(t, log);
 });
+
+t.test('a compacted topic takes no records without a key, and loses none by offset', async (t) => {
+  const log = await SimEngine.open();
+  await log.engine.createTopic('a', { config: { 'cleanup.policy': 'compact' } });
+  await t.rejects(async () => log.append('a', [{ value: 'x' }]), {
+    code: 'INVALID_RECORD',
+    message: /without a key: topic "a" is compacted \(cleanup.policy\)/,
+  });
+  await log.append('a', [{ key: 'k', value: 'x' }]);
+  await t.rejects(log.engine.deleteRecords('a', 0, 1), { code: 'POLICY_VIOLATION', message: /null value/ });
+  await log.engine.alterTopic('a', { config: { 'cleanup.policy': 'compact,delete' } });
+  await t.rejects(async () => log.append('a', [{ value: 'x' }]), { code: 'INVALID_RECORD' });
+  t.equal((await log.engine.deleteRecords('a', 0, 1)).logStartOffset, 1);
+  await log.engine.alterTopic('a', { config: { 'cleanup.policy': 'delete' } });
+  await log.append('a', [{ value: 'x' }]);
+  await verified(t, log);
+});

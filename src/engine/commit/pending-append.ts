@@ -14,6 +14,7 @@ import type {
 } from '../common/types.ts';
 import { BATCH_HEADER_BYTES, type EncodedBatch } from '../format/record-batch.ts';
 import { RecordBatchBuilder } from '../format/record-batch-builder.ts';
+import { isCompacted } from '../partition/cleanup-policy.ts';
 import type { PartitionLog, QueuedBatch } from '../partition/partition-log.ts';
 import { unknownPartition } from '../partition/partition-log.ts';
 import { partitionForKey } from './partitioner.ts';
@@ -107,6 +108,7 @@ export class PendingAppend {
   readonly #target: AppendTarget;
   readonly #options: AppendOptions;
   readonly #maxBatchBytes: number;
+  readonly #needsKeys: boolean;
   /** The time of records without one. */
   readonly #now: number;
   /** Of all records together. */
@@ -124,6 +126,7 @@ export class PendingAppend {
     this.#options = options;
     this.#now = now;
     this.#maxBatchBytes = target.settings['max.message.bytes'];
+    this.#needsKeys = isCompacted(target.settings);
     if (options.partition !== undefined) this.#check(options.partition);
   }
 
@@ -180,6 +183,7 @@ export class PendingAppend {
         `a timestamp is a whole number of ms since 1970, not ${timestamp}`,
       );
     }
+    if (key === null && this.#needsKeys) throw withoutKey(this.#target.topicName);
     const builder = partition === this.#partition ? this.#builder! : this.#builderFor(partition);
     builder.add(timestamp, key, value, headers);
     this.#count++;
@@ -221,6 +225,14 @@ export class PendingAppend {
     if (this.#target.partitions[partition] === undefined)
       throw unknownPartition(this.#target.topicName, partition);
   }
+}
+
+function withoutKey(topic: string): SeglogError {
+  return new SeglogError(
+    'INVALID_RECORD',
+    `a record without a key: topic "${topic}" is compacted (cleanup.policy), which keeps the newest record of each key; send a key`,
+    { topic },
+  );
 }
 
 /** Lengths, deltas and counts of a record without headers, at the most. */

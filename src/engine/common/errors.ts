@@ -21,6 +21,8 @@ export const ERROR_CODES = {
   MESSAGE_TOO_LARGE: { retriable: false },
   /** A record that the topic cannot take (a bad timestamp, a header without a key, …). */
   INVALID_RECORD: { retriable: false },
+  /** What is asked for does not go with the topic's `cleanup.policy`. */
+  POLICY_VIOLATION: { retriable: false },
   /** A codec this build does not know. */
   UNSUPPORTED_COMPRESSION_TYPE: { retriable: false },
   /** The offset lies outside [log start offset, high watermark]; `details` has the bounds. */

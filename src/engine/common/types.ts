@@ -90,6 +90,27 @@ export interface RecordsDeleted {
   bytes: number;
 }
 
+/** The segment of a partition that goes next by age or size. */
+export interface NextDeletion {
+  baseOffset: number;
+  /** Exclusive. */
+  endOffset: number;
+  bytes: number;
+  /** When its newest record is too old, ms since 1970; null without retention.ms. */
+  at: number | null;
+  /** After how many more bytes the partition can do without it; null without retention.bytes. */
+  afterBytes: number | null;
+}
+
+/** Segments of a partition that retention removed, or would remove. */
+export interface ExpiredSegments {
+  partition: number;
+  /** Where the partition begins then. */
+  logStartOffset: number;
+  segments: number;
+  bytes: number;
+}
+
 /** A range of offsets that `seglog repair` gave up, with the owner's consent. Reads pass over it. */
 export interface OffsetGap {
   firstOffset: number;

@@ -12,6 +12,7 @@ export const TIME_INDEX_SUFFIX = '.timeindex';
 export const SUMMARY_SUFFIX = '.summary';
 export const SWAP_SUFFIX = '.swap';
 export const JOURNAL_SUFFIX = '.journal';
+export const CLEANED_NAME = 'cleaned';
 
 /** Zero-padded so that names sort as numbers do; 20 digits as in Kafka. */
 export function paddedNumber(value: number): string {
@@ -43,6 +44,7 @@ export const topicFilePath = (topicDir: string) => join(topicDir, 'topic.json');
 export const partitionDirectory = (topicDir: string, partition: number) => join(topicDir, String(partition));
 export const checkpointPath = (partitionDir: string) => join(partitionDir, 'checkpoint');
 export const logStartPath = (partitionDir: string) => join(partitionDir, 'log-start');
+export const cleanedPath = (partitionDir: string) => join(partitionDir, CLEANED_NAME);
 export const gapsPath = (partitionDir: string) => join(partitionDir, 'gaps.json');
 /** The next segment's file, made ahead of need; renamed to its base offset when the log rolls. */
 export const preparedSegmentPath = (partitionDir: string) => join(partitionDir, 'next.log~');

@@ -10,12 +10,13 @@
 import { Decoder, Encoder } from '@msgpack/msgpack';
 import { checkFileHeader, FILE_HEADER_BYTES, type FileFormat, writeFileHeader } from './file-header.ts';
 
-export type SidecarKind = 'summary' | 'checkpoint' | 'log start' | 'clean';
+export type SidecarKind = 'summary' | 'checkpoint' | 'log start' | 'cleaned' | 'clean';
 
 const FORMATS: Readonly<Record<SidecarKind, FileFormat>> = {
   summary: { magic: 'SLSU', version: 1, name: 'a segment summary' },
   checkpoint: { magic: 'SLCP', version: 1, name: 'a checkpoint' },
   'log start': { magic: 'SLLS', version: 1, name: 'a log start' },
+  cleaned: { magic: 'SLCL', version: 1, name: 'a note of what was compacted' },
   clean: { magic: 'SLCM', version: 1, name: 'the clean-shutdown marker' },
 };
 

@@ -7,6 +7,7 @@ import { SeglogError } from '../common/errors.ts';
 import { readFully } from '../files/file-operations.ts';
 import type { FileHandle } from '../files/file-system.ts';
 import {
+  CLEANED_NAME,
   JOURNAL_SUFFIX,
   OFFSET_INDEX_SUFFIX,
   SEGMENT_SUFFIX,
@@ -26,6 +27,7 @@ type FileKind =
   | 'summary'
   | 'checkpoint'
   | 'log start'
+  | 'cleaned'
   | 'clean marker'
   | 'journal'
   | 'json';
@@ -38,6 +40,7 @@ const BY_NAME: readonly [suffix: string, kind: FileKind][] = [
   [JOURNAL_SUFFIX, 'journal'],
   ['checkpoint', 'checkpoint'],
   ['log-start', 'log start'],
+  [CLEANED_NAME, 'cleaned'],
   ['clean-shutdown', 'clean marker'],
   ['.json', 'json'],
 ];
@@ -49,6 +52,7 @@ const BY_MAGIC: Readonly<Record<string, FileKind>> = {
   SLSU: 'summary',
   SLCP: 'checkpoint',
   SLLS: 'log start',
+  SLCL: 'cleaned',
   SLCM: 'clean marker',
   SLJO: 'journal',
 };
@@ -77,7 +81,7 @@ async function kindOf(path: string, file: FileHandle): Promise<FileKind> {
   throw new SeglogError(
     'INVALID_REQUEST',
     `${path} is no file of a seglog data directory: name a .log, .index, .timeindex, .summary or .journal file, a checkpoint, ` +
-      'a log-start, a clean-shutdown or a .json file',
+      'a log-start, a cleaned, a clean-shutdown or a .json file',
   );
 }
 
@@ -92,6 +96,7 @@ function dumpWhole(kind: FileKind, path: string, bytes: Buffer): Iterable<DumpIt
     case 'summary':
     case 'checkpoint':
     case 'log start':
+    case 'cleaned':
       return dumpSidecar(kind, bytes);
     default:
       return dumpSidecar('clean', bytes);

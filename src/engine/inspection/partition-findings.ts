@@ -3,7 +3,9 @@
 import type { DamagedRange } from '../common/types.ts';
 import type { CleanPartition } from '../directory/clean-marker.ts';
 import {
+  CLEANED_NAME,
   checkpointPath,
+  cleanedPath,
   gapsPath,
   isUnfinished,
   logStartPath,
@@ -89,9 +91,12 @@ function addFileFindings(findings: Findings, owner: PartitionOwner, survey: Part
 function addGapsAndCheckpoint(
   findings: Findings,
   owner: PartitionOwner,
-  survey: Pick<PartitionSurvey, 'directory' | 'gapsFault' | 'checkpoint' | 'checkpointFault' | 'logStart'>,
+  survey: Pick<
+    PartitionSurvey,
+    'directory' | 'gapsFault' | 'checkpoint' | 'checkpointFault' | 'logStart' | 'cleanedDamaged'
+  >,
 ): void {
-  const { directory, gapsFault, checkpoint, checkpointFault, logStart } = survey;
+  const { directory, gapsFault, checkpoint, checkpointFault, logStart, cleanedDamaged } = survey;
   if (gapsFault !== undefined)
     findings.add('damage', gapsPath(directory), `recorded gaps cannot be read: ${gapsFault}`, owner);
   if (logStart === 'damaged') {
@@ -101,6 +106,10 @@ function addGapsAndCheckpoint(
       'the log start fails its checks: the checkpoint says it too, and "seglog repair" makes it anew',
       owner,
     );
+  }
+  if (cleanedDamaged) {
+    const message = 'what was compacted cannot be read: the next compaction looks at all of the log';
+    findings.add('derived', cleanedPath(directory), message, owner);
   }
   if (checkpoint === 'damaged') {
     findings.add(
@@ -116,7 +125,7 @@ function addGapsAndCheckpoint(
 }
 
 function belongs(name: string, bases: ReadonlySet<number>): boolean {
-  if (name === 'checkpoint' || name === 'log-start' || name === 'gaps.json') return true;
+  if (['checkpoint', 'log-start', CLEANED_NAME, 'gaps.json'].includes(name)) return true;
   return [SEGMENT_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, SUMMARY_SUFFIX].some((suffix) => {
     const base = parseNumberedName(name, suffix);
     return base !== undefined && bases.has(base);

@@ -11,6 +11,7 @@ import type { FileSystem } from '../files/file-system.ts';
 import { segmentBases } from '../files/log-file-names.ts';
 import { SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
 import { type Checkpoint, readCheckpoint } from '../partition/checkpoint.ts';
+import { readCleaned } from '../partition/cleaned-file.ts';
 import { endOfGaps, readGaps } from '../partition/gaps.ts';
 import { readLogStart } from '../partition/log-start.ts';
 import type { JournalDamage, JournalReplay } from '../recovery/journal-recovery.ts';
@@ -54,6 +55,8 @@ export interface PartitionSurvey {
   /** In what the checkpoint contradicts the log. */
   checkpointFault: string | undefined;
   logStart: number | 'damaged' | undefined;
+  /** The note of what was compacted fails its checks. */
+  cleanedDamaged: boolean;
   logStartOffset: number;
   recoveryPoint: number;
   /** Recovery would look at what comes from here on, and at nothing before. */
@@ -78,6 +81,7 @@ export async function surveyPartition(request: SurveyRequest): Promise<Partition
   const checkpoint = await readCheckpoint(fileSystem, directory, request);
   const bases = segmentBases(names);
   const logStart = await readLogStart(fileSystem, directory, request);
+  const cleanedDamaged = (await readCleaned(fileSystem, directory, request)) === 'damaged';
   const ends = knownEnds(bases, gaps, checkpoint, logStart, clean);
   // What was deleted counts no more, though a crash may have left its files.
   const files = await listSegments(
@@ -108,6 +112,7 @@ export async function surveyPartition(request: SurveyRequest): Promise<Partition
     checkpoint,
     checkpointFault,
     logStart,
+    cleanedDamaged,
     logStartOffset,
     recoveryPoint,
     recoveredFrom: recoveredFrom(all, recoveryPoint, checkpoint, gaps),

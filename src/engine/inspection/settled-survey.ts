@@ -8,6 +8,7 @@ import { readWholeFile } from '../files/file-operations.ts';
 import type { FileSystem } from '../files/file-system.ts';
 import { segmentBases, summaryPath } from '../files/log-file-names.ts';
 import { type Checkpoint, readCheckpoint } from '../partition/checkpoint.ts';
+import { readCleaned } from '../partition/cleaned-file.ts';
 import { readLogStart } from '../partition/log-start.ts';
 import { JournaledBatches } from '../recovery/journaled-batches.ts';
 import { damagedHeaders, misplacedFiles } from '../recovery/recovery-damage.ts';
@@ -34,7 +35,7 @@ export interface SettledRunSurvey extends WalkSurvey {
 }
 
 export interface SettledSurvey
-  extends Pick<PartitionSurvey, 'directory' | 'checkpoint' | 'logStart' | 'gapsFault'> {
+  extends Pick<PartitionSurvey, 'directory' | 'checkpoint' | 'logStart' | 'cleanedDamaged' | 'gapsFault'> {
   /** Sealed segments in a row, each row by itself. */
   runs: SettledRunSurvey[];
   /** Segments that may still change. */
@@ -57,6 +58,7 @@ export async function surveySettled(request: SurveyRequest): Promise<SettledSurv
 async function surveyOnce(request: SurveyRequest): Promise<SettledSurvey> {
   const { fileSystem, directory } = request;
   const logStart = await readLogStart(fileSystem, directory, request);
+  const cleanedDamaged = (await readCleaned(fileSystem, directory, request)) === 'damaged';
   const { runs, checkpoint, inUse } = await settledRuns(fileSystem, directory, request);
   const { gaps, gapsFault } = await readGapsOrFault(request);
   const surveys: SettledRunSurvey[] = [];
@@ -75,7 +77,7 @@ async function surveyOnce(request: SurveyRequest): Promise<SettledSurvey> {
       headers: damagedHeaders(scan, endOffset),
     });
   }
-  return { directory, runs: surveys, checkpoint, logStart, inUse, gapsFault };
+  return { directory, runs: surveys, checkpoint, logStart, cleanedDamaged, inUse, gapsFault };
 }
 
 /** How many bytes `surveySettled` will look at. */

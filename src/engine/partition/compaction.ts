@@ -38,11 +38,6 @@ export interface CompactionPlan {
   due: boolean;
 }
 
-/** Whether the segment's policy has keys in it. */
-export function isCompacted({ 'cleanup.policy': policy }: Pick<TopicSettings, 'cleanup.policy'>): boolean {
-  return policy !== 'delete';
-}
-
 /**
  * `settled` is how many of the first segments are sealed and known to be synced; of the others, and of the active one, nothing
  * is touched.

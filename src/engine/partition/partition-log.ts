@@ -30,6 +30,7 @@ import type { EncodedBatch } from '../format/record-batch.ts';
 import type { IndexCache } from '../segment/index-cache.ts';
 import { addBatch, type BatchFacts, type LogSegment, type SegmentStats } from '../segment/log-segment.ts';
 import { newSegment } from '../segment/segment-files.ts';
+import { type Cleaned, NEVER_CLEANED } from './compaction.ts';
 import type { InFlightBudget, PartitionFlight } from './in-flight-budget.ts';
 
 /** What the parts of an engine share. */
@@ -125,6 +126,8 @@ export class PartitionLog implements PartitionFlight {
   directoryDirty = false;
   fenced: string | null;
   deleted = false;
+  /** What compaction has come to; the file that says so may lag behind. */
+  cleaned: Cleaned = NEVER_CLEANED;
   damaged: DamagedRange[];
   gaps: OffsetGap[];
   readonly writing = new Mutex();

@@ -7,9 +7,11 @@
  * as its last write, of which the first write to the next segment is the latest it can have been.
  */
 import type { TopicSettings } from '../common/settings.ts';
+import type { NextDeletion } from '../common/types.ts';
 import type { SegmentStats } from '../segment/log-segment.ts';
+import { isDeleted } from './cleanup-policy.ts';
 
-export type RetentionSettings = Pick<TopicSettings, 'retention.ms' | 'retention.bytes'>;
+export type RetentionSettings = Pick<TopicSettings, 'retention.ms' | 'retention.bytes' | 'cleanup.policy'>;
 
 /** Off: nothing is deleted for this reason. */
 export const UNLIMITED = -1;
@@ -27,26 +29,48 @@ export function newestTime(segments: readonly SegmentStats[], i: number, now: nu
 /** How many of the first segments have expired by time; the last one, which is active, is not among them. */
 export function expiredByTime(
   segments: readonly SegmentStats[],
-  { 'retention.ms': retentionMs }: RetentionSettings,
+  settings: RetentionSettings,
   now: number,
 ): number {
-  if (retentionMs === UNLIMITED) return 0;
+  const retentionMs = settings['retention.ms'];
+  if (retentionMs === UNLIMITED || !isDeleted(settings)) return 0;
   let count = 0;
   while (count < segments.length - 1 && now - newestTime(segments, count, now) > retentionMs) count++;
   return count;
 }
 
 /** How many of the first segments are too much: the log without them still has `retention.bytes` or more. */
-export function expiredBySize(
-  segments: readonly SegmentStats[],
-  { 'retention.bytes': retentionBytes }: RetentionSettings,
-): number {
-  if (retentionBytes === UNLIMITED) return 0;
+export function expiredBySize(segments: readonly SegmentStats[], settings: RetentionSettings): number {
+  const retentionBytes = settings['retention.bytes'];
+  if (retentionBytes === UNLIMITED || !isDeleted(settings)) return 0;
   let left = segments.reduce((sum, { bytes }) => sum + bytes, 0);
   let count = 0;
   while (count < segments.length - 1 && left - segments[count]!.bytes >= retentionBytes)
     left -= segments[count++]!.bytes;
   return count;
+}
+
+/** Which segment goes next by age or size, and when as far as that is known; null when none ever does. */
+export function nextDeletion(
+  segments: readonly SegmentStats[],
+  settings: RetentionSettings,
+  now: number,
+): NextDeletion | null {
+  const [first] = segments;
+  if (first === undefined || first.batches === 0 || !isDeleted(settings)) return null;
+  const { baseOffset, endOffset, bytes } = first;
+  const { 'retention.ms': retentionMs, 'retention.bytes': retentionBytes } = settings;
+  const at = retentionMs === UNLIMITED ? Infinity : newestTime(segments, 0, now) + retentionMs;
+  const left = segments.reduce((sum, segment) => sum + segment.bytes, 0) - bytes;
+  const bySize = retentionBytes !== UNLIMITED;
+  if (!bySize && !Number.isSafeInteger(at)) return null;
+  return {
+    baseOffset,
+    endOffset,
+    bytes,
+    at: Number.isSafeInteger(at) ? at : null,
+    afterBytes: bySize ? Math.max(0, retentionBytes - left) : null,
+  };
 }
 
 /** Whether the active segment must roll, because all that it holds has expired and all before it goes too. */
@@ -62,6 +86,7 @@ export function activeHasExpired(
   const retentionMs = settings['retention.ms'];
   return (
     retentionMs !== UNLIMITED &&
+    isDeleted(settings) &&
     active.maxTimestamp <= now &&
     now - active.maxTimestamp > retentionMs &&
     expiredByTime(segments, settings, now) === segments.length - 1

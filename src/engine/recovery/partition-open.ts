@@ -9,6 +9,8 @@ import type { OffsetGap } from '../common/types.ts';
 import type { CleanPartition } from '../directory/clean-marker.ts';
 import { removeIfExists } from '../files/file-operations.ts';
 import { isUnfinished, segmentBases, segmentPath } from '../files/log-file-names.ts';
+import { readCleaned } from '../partition/cleaned-file.ts';
+import { type Cleaned, NEVER_CLEANED } from '../partition/compaction.ts';
 import { readGaps } from '../partition/gaps.ts';
 import {
   type EngineContext,
@@ -46,9 +48,27 @@ export interface FoundPartition {
 export async function findPartition(request: OpenRequest): Promise<FoundPartition> {
   const { context, topic, partition, directory } = request;
   const settle = await findState(request);
+  const cleaned = await findCleaned(request);
   return {
-    settle: async (inPlace) => new PartitionLog(context, topic, partition, directory, await settle(inPlace)),
+    settle: async (inPlace) => {
+      const log = new PartitionLog(context, topic, partition, directory, await settle(inPlace));
+      log.cleaned = cleaned;
+      return log;
+    },
   };
+}
+
+/** One that is damaged only makes the next compaction look at more. */
+async function findCleaned({ context, topic, partition, directory }: OpenRequest): Promise<Cleaned> {
+  const owner = { topicId: topic.id, partition };
+  const cleaned = await readCleaned(context.fileSystem, directory, owner);
+  if (typeof cleaned === 'object') return cleaned;
+  if (cleaned === 'damaged')
+    context.logger.warn(
+      { topic: topic.name, partition },
+      'what was compacted is not known: all is looked at again',
+    );
+  return NEVER_CLEANED;
 }
 
 /** Resolves with what settles it. */

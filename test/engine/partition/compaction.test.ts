@@ -1,10 +1,10 @@
 /** What is to be compacted, and when: decisions from numbers, without a disk. */
 import t from 'tap';
 import { resolveSettings, TOPIC_SETTINGS } from '../../../src/engine/common/settings.ts';
+import { isCompacted, isDeleted } from '../../../src/engine/partition/cleanup-policy.ts';
 import {
   activeMustBeCompacted,
   groupSegments,
-  isCompacted,
   NEVER_CLEANED,
   planCompaction,
 } from '../../../src/engine/partition/compaction.ts';
@@ -31,12 +31,14 @@ function segments(...given: Partial<SegmentStats>[]): SegmentStats[] {
 const four = segments({}, {}, {}, {});
 
 t.test('policies with "compact" in them have keys', async (t) => {
-  for (const [policy, expected] of [
-    ['delete', false],
-    ['compact', true],
-    ['compact,delete', true],
-  ] as const)
-    t.equal(isCompacted({ 'cleanup.policy': policy }), expected, policy);
+  for (const [policy, compacted, deleted] of [
+    ['delete', false, true],
+    ['compact', true, false],
+    ['compact,delete', true, true],
+  ] as const) {
+    t.equal(isCompacted({ 'cleanup.policy': policy }), compacted, policy);
+    t.equal(isDeleted({ 'cleanup.policy': policy }), deleted, policy);
+  }
 });
 
 t.test(

@@ -5,11 +5,12 @@ import {
   expiredBySize,
   expiredByTime,
   newestTime,
+  nextDeletion,
 } from '../../../src/engine/partition/retention.ts';
 import { emptyStats, type SegmentStats } from '../../../src/engine/segment/log-segment.ts';
 
 const NOW = 1_000_000;
-const OFF = { 'retention.ms': -1, 'retention.bytes': -1 };
+const OFF = { 'retention.ms': -1, 'retention.bytes': -1, 'cleanup.policy': 'delete' } as const;
 
 /** Segments of ten records each, the last of which is active. */
 function segments(...given: Partial<SegmentStats>[]): SegmentStats[] {
@@ -106,4 +107,42 @@ t.test('for the whole directory the oldest of the least important topics go firs
   ] as const) {
     t.same(expiredByBudget(logs, excess, NOW), expected, name);
   }
+});
+
+t.test('a topic that is only compacted loses nothing by age or size', async (t) => {
+  const settings = { 'retention.ms': 0, 'retention.bytes': 0 };
+  for (const [policy, expected] of [
+    ['delete', 2],
+    ['compact,delete', 2],
+    ['compact', 0],
+  ] as const) {
+    const given = { ...settings, 'cleanup.policy': policy };
+    t.equal(expiredByTime(aged(500, 400, 300), given, NOW), expected, policy);
+    t.equal(expiredBySize(aged(500, 400, 300), given), expected, policy);
+    t.equal(activeHasExpired(aged(500), given, 0, NOW), expected > 0, policy);
+    t.equal(nextDeletion(aged(500), given, NOW) !== null, expected > 0, policy);
+  }
+});
+
+t.test('what goes next, and when', async (t) => {
+  const log = aged(500, 400, 0);
+  const first = { baseOffset: 0, endOffset: 10, bytes: 100 };
+  t.equal(nextDeletion(log, OFF, NOW), null);
+  t.same(nextDeletion(log, { ...OFF, 'retention.ms': 600 }, NOW), {
+    ...first,
+    at: NOW + 100,
+    afterBytes: null,
+  });
+  t.same(nextDeletion(log, { ...OFF, 'retention.bytes': 250 }, NOW), { ...first, at: null, afterBytes: 50 });
+  t.same(nextDeletion(log, { ...OFF, 'retention.bytes': 100, 'retention.ms': 1 }, NOW), {
+    ...first,
+    at: NOW - 499,
+    afterBytes: 0,
+  });
+  t.equal(nextDeletion(log, { ...OFF, 'retention.ms': Number.MAX_SAFE_INTEGER }, NOW), null, 'never');
+  t.equal(
+    nextDeletion(segments({ batches: 0 }), { ...OFF, 'retention.ms': 1 }, NOW),
+    null,
+    'nothing is there',
+  );
 });
