@@ -4,11 +4,11 @@
  *
  * One engine per data directory and process (a lock sees to it). All methods may be called at any time and concurrently.
  */
+import { AppendIntake, closing } from './append-intake.ts';
 import { BackgroundSync } from './commit/background-sync.ts';
 import { Committer } from './commit/committer.ts';
 import { Journal } from './commit/journal.ts';
-import { StickyRoundRobin } from './commit/partitioner.ts';
-import { type AppendTarget, encodedBytes, PendingAppend, tooLarge } from './commit/pending-append.ts';
+import { encodedBytes, PendingAppend } from './commit/pending-append.ts';
 import { SpaceMonitor } from './commit/space-monitor.ts';
 import { SeglogError } from './common/errors.ts';
 import type { EngineSettings } from './common/settings.ts';
@@ -32,15 +32,9 @@ import { healthOf } from './engine-health.ts';
 import { type EngineOptions, type OpenedDirectory, type OpenTopic, openDirectory } from './engine-open.ts';
 import { orStorageFull } from './files/file-operations.ts';
 import type { DirectoryLock } from './files/file-system.ts';
-import type { EncodedBatch } from './format/record-batch.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { isDeleted } from './partition/cleanup-policy.ts';
-import {
-  type EngineContext,
-  type PartitionLog,
-  type QueuedBatch,
-  unknownPartition,
-} from './partition/partition-log.ts';
+import { type EngineContext, type PartitionLog, unknownPartition } from './partition/partition-log.ts';
 import { deletionEnd, readPartition, runRead } from './partition/partition-reader.ts';
 import { SegmentMaintenance } from './partition/segment-maintenance.ts';
 import { offsetForTimestamp } from './partition/timestamp-lookup.ts';
@@ -57,7 +51,7 @@ export class Engine {
   readonly #maintenance = new SegmentMaintenance();
   readonly #space: SpaceMonitor;
   readonly #housekeeping: Housekeeping;
-  readonly #targets = new WeakMap<OpenTopic, AppendTarget>();
+  readonly #intake: AppendIntake;
   #failed: string | null = null;
   #closing: Promise<void> | undefined;
 
@@ -109,6 +103,7 @@ export class Engine {
       synced: (partition, synced) => this.#maintenance.synced(partition, synced),
       failed: (reason) => this.#fail(reason),
     });
+    this.#intake = new AppendIntake(context, this.#committer, () => this.#closing !== undefined);
     this.#admin = new TopicAdmin(opened, this.#committer, this.#maintenance);
     this.#housekeeping = new Housekeeping(
       context,
@@ -176,7 +171,7 @@ export class Engine {
 
   /** As `append`, for a caller that goes through its input record by record: no array of them is needed. */
   startAppend(topic: string, options: AppendOptions = {}): PendingAppend {
-    const target = this.#targetOf(this.#topic(topic));
+    const target = this.#intake.targetOf(this.#topic(topic));
     return new PendingAppend(target, options, this.#context.clock.now());
   }
 
@@ -281,71 +276,9 @@ export class Engine {
     await this.#lock.release();
   }
 
-  readonly #submit = (partition: PartitionLog, queued: QueuedBatch, signal?: AbortSignal): void => {
-    const refusal = this.#refusal(partition, queued.batch);
-    if (refusal !== undefined) queued.refuse(refusal);
-    else if (this.#context.budget.tryTake(partition, queued.batch.bytes.length))
-      this.#enqueue(partition, queued);
-    else void this.#submitLater(partition, queued, signal);
-  };
-
-  async #submitLater(partition: PartitionLog, queued: QueuedBatch, signal?: AbortSignal): Promise<void> {
-    const { budget } = this.#context;
-    const bytes = queued.batch.bytes.length;
-    try {
-      await budget.take(partition, bytes, signal);
-    } catch (error) {
-      queued.refuse(error as SeglogError);
-      return;
-    }
-    const refusal = this.#refusal(partition, queued.batch);
-    if (refusal === undefined) {
-      this.#enqueue(partition, queued);
-    } else {
-      budget.give(partition, bytes);
-      queued.refuse(refusal);
-    }
-  }
-
-  #enqueue(partition: PartitionLog, queued: QueuedBatch): void {
-    if (queued.acks === 0) {
-      this.#committer.enqueue(partition, unacknowledged(partition, queued.batch));
-      queued.acknowledge(-1);
-    } else {
-      this.#committer.enqueue(partition, queued);
-    }
-  }
-
-  #refusal(partition: PartitionLog, batch: EncodedBatch): SeglogError | undefined {
-    if (this.#closing !== undefined) return closing();
-    if (partition.fenced !== null) return partition.fencedError();
-    if (partition.deleted) return unknownPartition(partition.topic.name);
-    const limit = partition.topic.settings['max.message.bytes'];
-    return batch.bytes.length > limit ? tooLarge(limit) : undefined;
-  }
-
   #fail(reason: string): void {
     this.#failed = reason;
     for (const partition of this.#allPartitions()) partition.fence(reason);
-  }
-
-  #targetOf(topic: OpenTopic): AppendTarget {
-    let target = this.#targets.get(topic);
-    if (target === undefined) {
-      const { file, partitions } = topic;
-      const sticky = new StickyRoundRobin();
-      target = {
-        topicName: file.name,
-        partitions,
-        get settings() {
-          return partitions[0]!.topic.settings;
-        },
-        stickyPartition: () => sticky.next(partitions.length),
-        submit: this.#submit,
-      };
-      this.#targets.set(topic, target);
-    }
-    return target;
   }
 
   #changing<T>(change: () => Promise<T>): Promise<T> {
@@ -369,27 +302,10 @@ export class Engine {
   }
 }
 
-function closing(): SeglogError {
-  return new SeglogError('NOT_READY', 'the log is closing: nothing was stored; try again once it is back');
-}
-
 function onlyCompacted(topic: string): SeglogError {
   return new SeglogError(
     'POLICY_VIOLATION',
     `records of topic "${topic}" are deleted by key only: its cleanup.policy is compact; produce the key with a null value, or set cleanup.policy=compact,delete`,
     { topic },
   );
-}
-
-/** With acks=0 nobody waits: what becomes of the batch is told to the log only. */
-function unacknowledged(partition: PartitionLog, batch: EncodedBatch): QueuedBatch {
-  return {
-    batch,
-    acks: 0,
-    acknowledge: () => {},
-    refuse: (error) => {
-      const fields = { partition: partition.name, records: batch.recordCount, err: error };
-      partition.context.logger.warn(fields, 'records that were sent with acks=0 are lost');
-    },
-  };
 }

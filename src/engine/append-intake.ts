@@ -1,0 +1,108 @@
+/**
+ * The way of a batch from a producer to the group commit: it is refused at once where it cannot be taken, waits for memory
+ * where bytes in flight are at their limit, and is queued with its partition otherwise.
+ */
+import type { Committer } from './commit/committer.ts';
+import { StickyRoundRobin } from './commit/partitioner.ts';
+import { type AppendTarget, tooLarge } from './commit/pending-append.ts';
+import { SeglogError } from './common/errors.ts';
+import type { OpenTopic } from './engine-open.ts';
+import type { EncodedBatch } from './format/record-batch.ts';
+import {
+  type EngineContext,
+  type PartitionLog,
+  type QueuedBatch,
+  unknownPartition,
+} from './partition/partition-log.ts';
+
+export class AppendIntake {
+  readonly #context: EngineContext;
+  readonly #committer: Committer;
+  readonly #isClosing: () => boolean;
+  readonly #targets = new WeakMap<OpenTopic, AppendTarget>();
+
+  constructor(context: EngineContext, committer: Committer, isClosing: () => boolean) {
+    this.#context = context;
+    this.#committer = committer;
+    this.#isClosing = isClosing;
+  }
+
+  targetOf(topic: OpenTopic): AppendTarget {
+    let target = this.#targets.get(topic);
+    if (target === undefined) {
+      const { file, partitions } = topic;
+      const sticky = new StickyRoundRobin();
+      target = {
+        topicName: file.name,
+        partitions,
+        get settings() {
+          return partitions[0]!.topic.settings;
+        },
+        stickyPartition: () => sticky.next(partitions.length),
+        submit: this.#submit,
+      };
+      this.#targets.set(topic, target);
+    }
+    return target;
+  }
+
+  readonly #submit = (partition: PartitionLog, queued: QueuedBatch, signal?: AbortSignal): void => {
+    const refusal = this.#refusal(partition, queued.batch);
+    if (refusal !== undefined) queued.refuse(refusal);
+    else if (this.#context.budget.tryTake(partition, queued.batch.bytes.length))
+      this.#enqueue(partition, queued);
+    else void this.#submitLater(partition, queued, signal);
+  };
+
+  async #submitLater(partition: PartitionLog, queued: QueuedBatch, signal?: AbortSignal): Promise<void> {
+    const { budget } = this.#context;
+    const bytes = queued.batch.bytes.length;
+    try {
+      await budget.take(partition, bytes, signal);
+    } catch (error) {
+      queued.refuse(error as SeglogError);
+      return;
+    }
+    const refusal = this.#refusal(partition, queued.batch);
+    if (refusal === undefined) {
+      this.#enqueue(partition, queued);
+    } else {
+      budget.give(partition, bytes);
+      queued.refuse(refusal);
+    }
+  }
+
+  #enqueue(partition: PartitionLog, queued: QueuedBatch): void {
+    if (queued.acks === 0) {
+      this.#committer.enqueue(partition, unacknowledged(partition, queued.batch));
+      queued.acknowledge(-1);
+    } else {
+      this.#committer.enqueue(partition, queued);
+    }
+  }
+
+  #refusal(partition: PartitionLog, batch: EncodedBatch): SeglogError | undefined {
+    if (this.#isClosing()) return closing();
+    if (partition.fenced !== null) return partition.fencedError();
+    if (partition.deleted) return unknownPartition(partition.topic.name);
+    const limit = partition.topic.settings['max.message.bytes'];
+    return batch.bytes.length > limit ? tooLarge(limit) : undefined;
+  }
+}
+
+export function closing(): SeglogError {
+  return new SeglogError('NOT_READY', 'the log is closing: nothing was stored; try again once it is back');
+}
+
+/** With acks=0 nobody waits: what becomes of the batch is told to the log only. */
+function unacknowledged(partition: PartitionLog, batch: EncodedBatch): QueuedBatch {
+  return {
+    batch,
+    acks: 0,
+    acknowledge: () => {},
+    refuse: (error) => {
+      const fields = { partition: partition.name, records: batch.recordCount, err: error };
+      partition.context.logger.warn(fields, 'records that were sent with acks=0 are lost');
+    },
+  };
+}
