@@ -24,6 +24,7 @@ const ENGINE_FOLDERS = [
   'directory',
   'commit',
   'recovery',
+  'cleaning',
   '.',
   'inspection',
 ];

@@ -6,7 +6,7 @@ import type { Committer } from './commit/committer.ts';
 import { StickyRoundRobin } from './commit/partitioner.ts';
 import { type AppendTarget, tooLarge } from './commit/pending-append.ts';
 import { SeglogError } from './common/errors.ts';
-import type { OpenTopic } from './engine-open.ts';
+import type { OpenTopic } from './directory/topic.ts';
 import type { EncodedBatch } from './format/record-batch.ts';
 import {
   type EngineContext,

@@ -9,7 +9,13 @@ import { ENGINE_SETTINGS, resolveSettings, type SettingValue } from './common/se
 import type { EngineObserver } from './common/types.ts';
 import { CleanMarker } from './directory/clean-marker.ts';
 import { createMeta, makeDataDirectory, readMeta } from './directory/meta-file.ts';
-import { parseTopicConfig, type TopicFile, TopicStore, topicIdentity } from './directory/topic.ts';
+import {
+  type OpenTopic,
+  parseTopicConfig,
+  type TopicFile,
+  TopicStore,
+  topicIdentity,
+} from './directory/topic.ts';
 import { DescriptorCache } from './files/descriptor-cache.ts';
 import { isOutOfSpace, makeDirectoryIfMissing, removeIfExists } from './files/file-operations.ts';
 import type { DirectoryLock, FileSystem } from './files/file-system.ts';
@@ -43,12 +49,6 @@ export interface EngineOptions {
   observer?: EngineObserver;
   /** The directory's lock, when the caller holds it: it goes over to the engine. */
   lock?: DirectoryLock;
-}
-
-/** A topic while the engine is open. */
-export interface OpenTopic {
-  file: TopicFile;
-  readonly partitions: PartitionLog[];
 }
 
 export interface OpenedDirectory {

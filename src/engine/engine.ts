@@ -27,9 +27,10 @@ import type {
   TopicListing,
   TopicSpec,
 } from './common/types.ts';
+import type { OpenTopic } from './directory/topic.ts';
 import { closeLog } from './engine-close.ts';
 import { healthOf } from './engine-health.ts';
-import { type EngineOptions, type OpenedDirectory, type OpenTopic, openDirectory } from './engine-open.ts';
+import { type EngineOptions, type OpenedDirectory, openDirectory } from './engine-open.ts';
 import { orStorageFull } from './files/file-operations.ts';
 import type { DirectoryLock } from './files/file-system.ts';
 import { Housekeeping } from './housekeeping.ts';

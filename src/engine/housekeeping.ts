@@ -3,13 +3,13 @@
  * batches of partitions that have gone quiet, what could not be done before, and space that others free or use up. One timer
  * for all of it.
  */
+import { RetentionPass } from './cleaning/retention-pass.ts';
 import type { BackgroundSync } from './commit/background-sync.ts';
 import type { Committer } from './commit/committer.ts';
 import type { SpaceMonitor } from './commit/space-monitor.ts';
-import type { OpenTopic } from './engine-open.ts';
+import type { OpenTopic } from './directory/topic.ts';
 import type { EngineContext, PartitionLog } from './partition/partition-log.ts';
 import type { SegmentMaintenance } from './partition/segment-maintenance.ts';
-import { RetentionPass } from './retention-pass.ts';
 import { mustRollIdle } from './segment/roll-policy.ts';
 
 export class Housekeeping {

@@ -6,12 +6,13 @@ import { nearestName, parseSetting, type SettingValue, TOPIC_SETTINGS } from './
 import type { TopicChange, TopicDescription, TopicListing, TopicSpec } from './common/types.ts';
 import {
   checkTopicName,
+  type OpenTopic,
   parseTopicConfig,
   type TopicFile,
   type TopicStore,
   topicIdentity,
 } from './directory/topic.ts';
-import type { OpenedDirectory, OpenTopic } from './engine-open.ts';
+import type { OpenedDirectory } from './engine-open.ts';
 import { orStorageFull } from './files/file-operations.ts';
 import { partitionDirectory, topicDirectory } from './files/log-file-names.ts';
 import { type EngineContext, unknownPartition } from './partition/partition-log.ts';

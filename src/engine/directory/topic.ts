@@ -26,7 +26,7 @@ import {
   topicsDirectory,
 } from '../files/log-file-names.ts';
 import { checkJsonVersion, decodeJsonFile, encodeJsonFile } from '../format/json-file.ts';
-import type { TopicIdentity } from '../partition/partition-log.ts';
+import type { PartitionLog, TopicIdentity } from '../partition/partition-log.ts';
 
 export const TOPIC_VERSION = 1;
 const MAX_NAME_LENGTH = 249;
@@ -42,6 +42,12 @@ export interface TopicFile {
   config: Record<string, SettingValue>;
   /** ISO 8601. */
   createdAt: string;
+}
+
+/** A topic while the engine is open. */
+export interface OpenTopic {
+  file: TopicFile;
+  readonly partitions: PartitionLog[];
 }
 
 /** Throws INVALID_TOPIC_EXCEPTION unless the name is one that Kafka takes too. */

@@ -3,21 +3,21 @@
  * and an active segment of which all has expired is rolled, so that it goes with the next pass. Works on a full disk, too. A
  * partition that fails is left for the next pass. A topic that is only compacted loses nothing here.
  */
-import type { Committer } from './commit/committer.ts';
-import type { SpaceMonitor } from './commit/space-monitor.ts';
-import type { ExpiredSegments } from './common/types.ts';
-import type { OpenTopic } from './engine-open.ts';
-import { isDeleted } from './partition/cleanup-policy.ts';
-import type { EngineContext, PartitionLog } from './partition/partition-log.ts';
+import type { Committer } from '../commit/committer.ts';
+import type { SpaceMonitor } from '../commit/space-monitor.ts';
+import type { ExpiredSegments } from '../common/types.ts';
+import type { OpenTopic } from '../directory/topic.ts';
+import { isDeleted } from '../partition/cleanup-policy.ts';
+import type { EngineContext, PartitionLog } from '../partition/partition-log.ts';
 import {
   activeHasExpired,
   expiredByBudget,
   expiredBySize,
   expiredByTime,
   UNLIMITED,
-} from './partition/retention.ts';
-import type { SegmentMaintenance } from './partition/segment-maintenance.ts';
-import type { SegmentStats } from './segment/log-segment.ts';
+} from '../partition/retention.ts';
+import type { SegmentMaintenance } from '../partition/segment-maintenance.ts';
+import type { SegmentStats } from '../segment/log-segment.ts';
 
 /** Where a log is to begin. */
 interface NewStart {
