@@ -111,6 +111,23 @@ export interface ExpiredSegments {
   bytes: number;
 }
 
+/** What compaction or recompression made of the segments of a partition that it may touch. */
+export interface SegmentsRewritten {
+  partition: number;
+  segmentsBefore: number;
+  segmentsAfter: number;
+  bytesBefore: number;
+  bytesAfter: number;
+  recordsBefore: number;
+  recordsAfter: number;
+  /** Removed because they have no key: they came before the topic was compacted. */
+  recordsWithoutKey: number;
+  /** Deletions of keys that are kept for now. */
+  tombstones: number;
+  /** How often the log was gone through, because not all keys fitted into memory. */
+  rounds: number;
+}
+
 /** A range of offsets that `seglog repair` gave up, with the owner's consent. Reads pass over it. */
 export interface OffsetGap {
   firstOffset: number;

@@ -1,0 +1,170 @@
+/**
+ * Compacts one partition: of each key its newest record stays. As Kafka's log cleaner, in rounds: the newest offsets of the
+ * keys of the dirty part are noted in a map of bounded size, then all segments up to where the map reaches are rewritten, the
+ * first ones first. When the map was full, the next round begins where it ended; the result is the same.
+ *
+ * The order matters: a deletion may go only after a pass in which everything before it was rewritten, so a pass that cannot
+ * rewrite a segment ends there.
+ */
+import { SeglogError } from '../common/errors.ts';
+import type { SegmentsRewritten } from '../common/types.ts';
+import { replaceFiles } from '../files/file-operations.ts';
+import { cleanedFile } from '../partition/cleaned-file.ts';
+import { type Cleaned, type CompactionPlan, groupSegments, planCompaction } from '../partition/compaction.ts';
+import type { PartitionLog } from '../partition/partition-log.ts';
+import { createKeyMap } from '../rewrite/key-map.ts';
+import type { CompactionFilter } from '../rewrite/rewrite-request.ts';
+import type { SegmentStats } from '../segment/log-segment.ts';
+import {
+  countSettled,
+  gapRanges,
+  orNoteDamage,
+  type PassControl,
+  planAgain,
+  type RewriteTools,
+  rewriteGroup,
+  segmentInputs,
+  startTotals,
+  sumBytes,
+} from './segment-rewriting.ts';
+
+/** Records of neighbouring batches are put together up to this size: what is left of a batch may be a single record. */
+const BLOCK_BYTES = 64 * 1024;
+
+export function compactionPlan(partition: PartitionLog): CompactionPlan {
+  const segments = partition.segments.map(({ stats }) => stats);
+  const { settings } = partition.topic;
+  const now = partition.context.clock.now();
+  return planCompaction(segments, countSettled(partition), partition.cleaned, settings, now);
+}
+
+/** Compacts all that may be, whether or not it is due. Throws what rewriteGroup throws. */
+export function compactPartition(
+  tools: RewriteTools,
+  partition: PartitionLog,
+  control: PassControl,
+): Promise<SegmentsRewritten> {
+  return planAgain(partition, () => new Compaction(tools, partition, control).run());
+}
+
+class Compaction {
+  readonly #tools: RewriteTools;
+  readonly #partition: PartitionLog;
+  readonly #control: PassControl;
+  /** Segments that begin at or behind this one's end are left alone. */
+  readonly #limitOffset: number;
+  readonly #totals: SegmentsRewritten;
+  readonly #totalBytes: number;
+  readonly #now: number;
+  #doneBytes = 0;
+
+  constructor(tools: RewriteTools, partition: PartitionLog, control: PassControl) {
+    const { cleanable, cleanBytes, dirtyBytes } = compactionPlan(partition);
+    const segments = partition.segments.slice(0, cleanable).map(({ stats }) => stats);
+    this.#tools = tools;
+    this.#partition = partition;
+    this.#control = control;
+    this.#limitOffset = segments.at(-1)?.endOffset ?? 0;
+    this.#totals = startTotals(partition, segments);
+    this.#totalBytes = cleanBytes + 2 * dirtyBytes;
+    this.#now = tools.context.clock.now();
+  }
+
+  async run(): Promise<SegmentsRewritten> {
+    const partition = this.#partition;
+    this.#refuseDamage();
+    let from = Math.max(partition.cleaned.firstDirtyOffset, partition.logStartOffset);
+    while (this.#limitOffset > 0) {
+      const filter = await this.#mapKeys(from);
+      from = filter.mappedEndOffset;
+      const firstDeleteHorizon = await this.#rewriteBelow(from, filter);
+      await this.#note({ firstDirtyOffset: from, firstDeleteHorizon });
+      this.#totals.rounds++;
+      if (from >= this.#limitOffset) break;
+    }
+    return this.#totals;
+  }
+
+  /** What is damaged cannot be looked at, and a deletion must not be taken for one that has reached everything before it. */
+  #refuseDamage(): void {
+    const { damaged, name, topic, partition } = this.#partition;
+    const range = damaged.find(
+      ({ firstOffset, endOffset }) => firstOffset < this.#limitOffset && firstOffset < endOffset,
+    );
+    if (range === undefined) return;
+    const { firstOffset, endOffset } = range;
+    throw new SeglogError(
+      'CORRUPT_MESSAGE',
+      `${name} is not compacted while offsets ${firstOffset} to ${endOffset} (exclusive) are damaged: run "seglog repair" with the daemon stopped`,
+      { topic: topic.name, partition, firstOffset, endOffset },
+    );
+  }
+
+  #segments(): SegmentStats[] {
+    return this.#partition.segments
+      .map(({ stats }) => stats)
+      .filter(({ endOffset }) => endOffset <= this.#limitOffset);
+  }
+
+  /** The newest offset of each key from `from` on, as far as the map holds them. */
+  async #mapKeys(from: number): Promise<CompactionFilter> {
+    const partition = this.#partition;
+    const { context } = this.#tools;
+    const dirty = this.#segments().filter(({ endOffset }) => endOffset > from);
+    const records = dirty.reduce((sum, segment) => sum + segment.records, 0);
+    const map = createKeyMap(records, context.settings['log.cleaner.dedupe.buffer.size']);
+    const filter = { map, now: this.#now, deleteRetentionMs: partition.topic.settings['delete.retention.ms'] };
+    if (dirty.length === 0) return { ...filter, mappedEndOffset: Math.max(from, this.#limitOffset) };
+    const request = {
+      identity: { topicId: partition.topic.id, partition: partition.partition },
+      segments: segmentInputs(partition, dirty),
+      gaps: gapRanges(partition),
+      fromOffset: from,
+      map,
+    };
+    const { endOffset, bytesRead } = await orNoteDamage(partition, () =>
+      context.tasks.run('map', request, { signal: this.#control.signal }),
+    );
+    this.#advance(bytesRead);
+    return { ...filter, mappedEndOffset: endOffset };
+  }
+
+  /** Resolves with when the first of the deletions that are kept may go. */
+  async #rewriteBelow(endOffset: number, filter: CompactionFilter): Promise<number> {
+    const segments = this.#segments().filter(({ baseOffset }) => baseOffset < endOffset);
+    let firstDeleteHorizon = -1;
+    this.#totals.tombstones = 0;
+    for (const group of groupSegments(segments, this.#partition.topic.settings)) {
+      const options = { filter, codec: 'keep', blockBytes: BLOCK_BYTES } as const;
+      const result = await rewriteGroup(
+        this.#tools,
+        this.#partition,
+        group,
+        options,
+        this.#totals,
+        this.#control,
+      );
+      const horizon = result.firstDeleteHorizon;
+      if (horizon >= 0 && (firstDeleteHorizon < 0 || horizon < firstDeleteHorizon)) firstDeleteHorizon = horizon;
+      this.#totals.recordsWithoutKey += result.recordsWithoutKey;
+      this.#totals.tombstones += result.tombstones;
+      this.#advance(sumBytes(group));
+    }
+    return firstDeleteHorizon;
+  }
+
+  #advance(bytes: number): void {
+    this.#doneBytes = Math.min(this.#totalBytes, this.#doneBytes + bytes);
+    this.#control.progress(this.#doneBytes, this.#totalBytes);
+  }
+
+  /** Without the file the next pass would look at all of it again, and find nothing. */
+  async #note(cleaned: Cleaned): Promise<void> {
+    const { directory, topic, partition } = this.#partition;
+    this.#partition.cleaned = cleaned;
+    const file = cleanedFile(directory, { topicId: topic.id, partition }, cleaned);
+    await this.#tools.maintenance.exclusive(async () => {
+      if (!this.#partition.deleted) await replaceFiles(this.#tools.context.fileSystem, [file]);
+    });
+  }
+}
