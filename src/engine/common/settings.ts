@@ -168,6 +168,18 @@ export const ENGINE_SETTINGS = {
     100,
     'The oldest segments are deleted while more of the file system is used, by whatever; 100 is no limit.',
   ),
+  'background.threads': integer(
+    1,
+    1,
+    64,
+    'Threads for work over whole segments (sealing, compaction, recompression), beside the one that serves and appends.',
+  ),
+  'background.io.bytes.per.second': integer(
+    64 * MIB,
+    -1,
+    MAX,
+    'Bytes that all such work together reads and writes in a second; -1 or 0 is no limit.',
+  ),
   'recovery.parallel.partitions': integer(8, 1, 256, 'Partitions that are opened at the same time.'),
   'housekeeping.interval.ms': integer(
     1_000,
@@ -207,9 +219,9 @@ export function parseSetting(table: SettingTable, name: string, value: unknown):
   throw invalid(name, value, numberTaken(setting, unitOf(name)));
 }
 
-/** As everywhere in Kafka, a name ends with the unit of its number, if that has one. */
+/** As everywhere in Kafka, a name ends with the unit of its number, if that has one. A rate is given in bytes too. */
 function unitOf(name: string): Unit | undefined {
-  if (name.endsWith('.bytes')) return 'bytes';
+  if (name.endsWith('.bytes') || name.endsWith('.bytes.per.second')) return 'bytes';
   return name.endsWith('.ms') ? 'ms' : undefined;
 }
 

@@ -223,6 +223,18 @@ export interface CommitReport {
   durationMs: number;
 }
 
+/** One task that ran in the background, as it went. */
+export interface TaskReport {
+  task: string;
+  outcome: 'done' | 'failed' | 'cancelled';
+  /** From when it had a thread until it ended, `throttledMs` included. */
+  durationMs: number;
+  /** Read and written. */
+  bytes: number;
+  /** How long the I/O rate made it wait. */
+  throttledMs: number;
+}
+
 /** What the engine tells whoever measures it. Called on hot paths: must be quick and must not throw. */
 export interface EngineObserver {
   appended?(topic: string, records: number, bytes: number): void;
@@ -235,4 +247,6 @@ export interface EngineObserver {
   removed?(topic: string, partition: number, segments: number, bytes: number): void;
   /** A write or sync that failed, a partition that was fenced, damage that was found. */
   failed?(kind: 'write' | 'sync' | 'storage_full' | 'corruption'): void;
+  /** A task ended that had begun. */
+  taskEnded?(report: TaskReport): void;
 }
