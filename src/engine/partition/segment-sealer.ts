@@ -4,10 +4,9 @@
  * A task goes through the file and writes them, beside the appends and whatever else is done to files meanwhile; what comes
  * before and after it is short and done under the lock of maintenance. Small segments are sealed on the spot from what is
  * in memory. So are all when the log is closed, damaged ones, of which memory knows more than the file, and those that
- * tasks fail to seal again and again: the oldest segments can only be deleted once they are sealed.
+ * tasks do not get done: segments are only deleted once they are sealed, and until then their indexes are in memory.
  */
 import type { SealRequest, SealResult } from '../background/seal-task.ts';
-import type { TaskRunner } from '../background/task.ts';
 import { isSeglogError } from '../common/errors.ts';
 import type { Mutex } from '../common/mutex.ts';
 import { replaceFiles } from '../files/file-operations.ts';
@@ -21,6 +20,8 @@ const FIRST_RETRY_MS = 1_000;
 const MOST_RETRY_MS = 60_000;
 /** Failures after which no task is asked any more. */
 const MOST_FAILED_TASKS = 3;
+/** Beyond that they are rolled faster than tasks seal them, or no thread is free: all that wait are sealed on the spot. */
+const MOST_WAITING = 16;
 
 /** A segment that has no derived files yet. */
 interface Unsealed {
@@ -49,6 +50,7 @@ export class SegmentSealer {
   #running: RunningSeal | undefined;
   /** While it goes through the segments that are due. */
   #round: Promise<void> | undefined;
+  #inHaste = false;
   #stopped = false;
 
   /** `lock` is held while names in a partition's directory must be still. */
@@ -58,12 +60,12 @@ export class SegmentSealer {
     this.#sealed = sealed;
   }
 
-  get #tasks(): TaskRunner {
-    return this.#context.tasks;
-  }
-
   add(partition: PartitionLog, segment: LogSegment): void {
     this.#unsealed.set(segment, { partition, failures: 0, dueAt: Number.NEGATIVE_INFINITY });
+    if (this.#unsealed.size > MOST_WAITING) {
+      this.#inHaste = true;
+      this.#running?.abort.abort();
+    }
     this.sealDue();
   }
 
@@ -102,9 +104,10 @@ export class SegmentSealer {
   async #sealRound(): Promise<void> {
     for (;;) {
       const next = this.#nextDue();
-      if (next === undefined) return;
+      if (next === undefined) break;
       await this.#seal(...next);
     }
+    this.#inHaste = false;
   }
 
   #nextDue(): [LogSegment, Unsealed] | undefined {
@@ -140,11 +143,8 @@ export class SegmentSealer {
       this.#unsealed.delete(segment);
       return undefined;
     }
-    if (
-      segment.sealed ||
-      segment.stats.bytes < this.#tasks.worthwhileBytes ||
-      failures >= MOST_FAILED_TASKS
-    ) {
+    const isSmall = segment.stats.bytes < this.#context.tasks.worthwhileBytes;
+    if (segment.sealed || isSmall || this.#inHaste || failures >= MOST_FAILED_TASKS) {
       await this.sealNow(partition, segment);
       return undefined;
     }
@@ -153,7 +153,7 @@ export class SegmentSealer {
     if (this.#stopped) return undefined;
     const abort = new AbortController();
     const outcome = settled(
-      this.#tasks.run('seal', sealRequest(partition, segment), { signal: abort.signal }),
+      this.#context.tasks.run('seal', sealRequest(partition, segment), { signal: abort.signal }),
     );
     this.#running = { segment, synced, abort, outcome };
     return this.#running;
