@@ -3,10 +3,18 @@
  * All of it is read before anything is written, and nothing is appended before the clean marker is removed.
  */
 
+import { InlineTaskRunner } from './background/inline-runner.ts';
+import type { TaskRunner } from './background/task.ts';
+import { WorkerPool } from './background/worker-pool.ts';
 import { type Clock, systemClock } from './common/clock.ts';
 import { type Logger, silentLogger } from './common/logger.ts';
-import { ENGINE_SETTINGS, resolveSettings, type SettingValue } from './common/settings.ts';
-import type { EngineObserver } from './common/types.ts';
+import {
+  ENGINE_SETTINGS,
+  type EngineSettings,
+  resolveSettings,
+  type SettingValue,
+} from './common/settings.ts';
+import type { EngineObserver, TaskReport } from './common/types.ts';
 import { CleanMarker } from './directory/clean-marker.ts';
 import { createMeta, makeDataDirectory, readMeta } from './directory/meta-file.ts';
 import {
@@ -49,6 +57,8 @@ export interface EngineOptions {
   observer?: EngineObserver;
   /** The directory's lock, when the caller holds it: it goes over to the engine. */
   lock?: DirectoryLock;
+  /** Where work over whole files runs; it goes over to the engine. Default: in threads, or here over another file system. */
+  taskRunner?: TaskRunner;
 }
 
 export interface OpenedDirectory {
@@ -81,6 +91,7 @@ export async function openDirectory(options: EngineOptions): Promise<OpenedDirec
     const { topics, journalFiles, keepJournal } = found;
     return { context, lock, store, topics, topicDefaults, journalFiles, keepJournal, settledInPlace };
   } catch (error) {
+    await context.tasks.close();
     await context.files.close();
     await lock.release();
     throw error;
@@ -118,7 +129,21 @@ function createContext(options: EngineOptions): EngineContext {
       },
       clock,
     ),
+    tasks: options.taskRunner ?? createTaskRunner(options, fileSystem, clock, settings),
   };
+}
+
+function createTaskRunner(
+  { observer }: EngineOptions,
+  fileSystem: FileSystem,
+  clock: Clock,
+  settings: EngineSettings,
+): TaskRunner {
+  const bytesPerSecond = settings['background.io.bytes.per.second'];
+  const ended = (report: TaskReport) => observer?.taskEnded?.(report);
+  if (fileSystem !== nodeFileSystem)
+    return new InlineTaskRunner({ fileSystem, clock, bytesPerSecond, ended });
+  return new WorkerPool({ threads: settings['background.threads'], bytesPerSecond, clock, ended });
 }
 
 interface FoundDirectory {

@@ -49,7 +49,7 @@ export class Engine {
   readonly #admin: TopicAdmin;
   readonly #journal: Journal<PartitionLog>;
   readonly #committer: Committer;
-  readonly #maintenance = new SegmentMaintenance();
+  readonly #maintenance: SegmentMaintenance;
   readonly #space: SpaceMonitor;
   readonly #housekeeping: Housekeeping;
   readonly #intake: AppendIntake;
@@ -77,6 +77,7 @@ export class Engine {
     this.#context = context;
     this.#lock = opened.lock;
     this.#topics = topics;
+    this.#maintenance = new SegmentMaintenance(context);
     this.#space = new SpaceMonitor(fileSystem, clock, directory, settings['log.dir.reserve.bytes']);
     const backgroundSync = new BackgroundSync((partition, synced) =>
       this.#maintenance.synced(partition, synced),
@@ -272,6 +273,7 @@ export class Engine {
   }
 
   async #release(): Promise<void> {
+    await this.#context.tasks.close();
     await this.#journal.close();
     await this.#context.files.close();
     await this.#lock.release();

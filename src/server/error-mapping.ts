@@ -101,6 +101,8 @@ export const ENGINE_PROBLEMS: Readonly<Record<ErrorCode, ProblemCode>> = {
   THROTTLED: 'overloaded',
   REQUEST_TIMED_OUT: 'timed_out',
   NOT_READY: 'not_ready',
+  TASK_CANCELLED: 'timed_out',
+  TASK_FAILED: 'internal_error',
 };
 
 const FASTIFY_PROBLEMS: Readonly<Record<string, ProblemCode>> = {

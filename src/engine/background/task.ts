@@ -5,6 +5,7 @@
  */
 import type { FileSystem } from '../files/file-system.ts';
 import type { MapRequest, MapResult, RewriteRequest, RewriteResult } from '../rewrite/rewrite-request.ts';
+import type { SealRequest, SealResult } from './seal-task.ts';
 
 /** All tasks there are: what each is asked, and what it answers. */
 export interface Tasks {
@@ -12,6 +13,8 @@ export interface Tasks {
   map: { request: MapRequest; result: MapResult };
   /** Writes one segment that takes the place of some neighbours. */
   rewrite: { request: RewriteRequest; result: RewriteResult };
+  /** Checks a segment that was rolled, and writes its derived files. */
+  seal: { request: SealRequest; result: SealResult };
 }
 
 export type TaskName = keyof Tasks;
@@ -39,12 +42,14 @@ export interface TaskOptions {
 }
 
 export interface TaskRunner {
+  /** Work over fewer bytes is done sooner by who would ask for it than by a thread. */
+  readonly worthwhileBytes: number;
   /** Rejects with what the task threw (a SeglogError keeps its code), or TASK_FAILED when its thread died. */
   run<K extends TaskName>(
     name: K,
     request: Tasks[K]['request'],
     options?: TaskOptions,
   ): Promise<Tasks[K]['result']>;
-  /** Ends what runs, and resolves once it has ended. */
+  /** Ends what runs, and resolves once it has ended. What is asked for later is refused with TASK_CANCELLED. */
   close(): Promise<void>;
 }

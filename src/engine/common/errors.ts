@@ -45,6 +45,10 @@ export const ERROR_CODES = {
   REQUEST_TIMED_OUT: { retriable: true },
   /** The engine is closing or closed. */
   NOT_READY: { retriable: true },
+  /** Work in the background was given up: by who asked for it, or because the engine closes. */
+  TASK_CANCELLED: { retriable: true },
+  /** The thread that did work in the background died, or met a bug; the work is tried again by whoever had it done. */
+  TASK_FAILED: { retriable: false },
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

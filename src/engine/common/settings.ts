@@ -227,6 +227,18 @@ export const ENGINE_SETTINGS = {
     64 * GIB,
     'Memory for the keys of a partition while it is compacted, 24 bytes each; a log with more takes several rounds.',
   ),
+  'background.threads': integer(
+    1,
+    1,
+    64,
+    'Threads for work over whole segments (sealing, compaction, recompression), beside the one that serves and appends.',
+  ),
+  'background.io.bytes.per.second': integer(
+    64 * MIB,
+    -1,
+    MAX,
+    'Bytes that all such work together reads and writes in a second; -1 or 0 is no limit.',
+  ),
   'recovery.parallel.partitions': integer(8, 1, 256, 'Partitions that are opened at the same time.'),
   'housekeeping.interval.ms': integer(
     1_000,
@@ -272,9 +284,9 @@ export function parseSetting(table: SettingTable, name: string, value: unknown):
   throw invalid(name, value, numberTaken(setting, unitOf(name)));
 }
 
-/** As everywhere in Kafka, a name ends with the unit of its number, if that has one. */
+/** As everywhere in Kafka, a name ends with the unit of its number, if that has one. A rate is given in bytes too. */
 function unitOf(name: string): Unit | undefined {
-  if (name.endsWith('.bytes') || name.endsWith('.size')) return 'bytes';
+  if (/\.(bytes|size|bytes\.per\.second)$/.test(name)) return 'bytes';
   return name.endsWith('.ms') ? 'ms' : undefined;
 }
 

@@ -261,6 +261,46 @@ export interface CommitReport {
   durationMs: number;
 }
 
+/** What long work is for. */
+export type JobKind = 'compact' | 'retain' | 'recompress' | 'delete-records';
+
+export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
+
+/** Long work on a topic, as it stands. */
+export interface JobDescription {
+  id: string;
+  kind: JobKind;
+  topic: string;
+  /** Null: all of the topic. */
+  partition: number | null;
+  /** One that has failed and is to be tried again is queued. */
+  state: JobState;
+  createdAt: number;
+  /** When it was first tried; null before. */
+  startedAt: number | null;
+  endedAt: number | null;
+  /** A total of 0 is not known yet. */
+  progress: { done: number; total: number; unit: 'bytes' };
+  /** How often it was tried. */
+  attempts: number;
+  /** What it came to, plain JSON; null unless it is done. */
+  result: unknown;
+  /** Of the last try; the code is a SeglogError's, or the system's (`EIO`). */
+  error: { code: string; message: string } | null;
+}
+
+/** One task that ran in the background, as it went. */
+export interface TaskReport {
+  task: string;
+  outcome: 'done' | 'failed' | 'cancelled';
+  /** From when it had a thread until it ended, `throttledMs` included. */
+  durationMs: number;
+  /** Read and written. */
+  bytes: number;
+  /** How long the I/O rate made it wait. */
+  throttledMs: number;
+}
+
 /** What the engine tells whoever measures it. Called on hot paths: must be quick and must not throw. */
 export interface EngineObserver {
   appended?(topic: string, records: number, bytes: number): void;
@@ -273,4 +313,6 @@ export interface EngineObserver {
   removed?(topic: string, partition: number, segments: number, bytes: number): void;
   /** A write or sync that failed, a partition that was fenced, damage that was found. */
   failed?(kind: 'write' | 'sync' | 'storage_full' | 'corruption'): void;
+  /** A task ended that had begun. */
+  taskEnded?(report: TaskReport): void;
 }

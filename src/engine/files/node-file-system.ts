@@ -35,7 +35,7 @@ const SYNCHRONOUS_WRITE_BEFORE_SYNC_BYTES = 256 * 1024;
 const QUICK_WRITE_BEFORE_SYNC_BYTES = 4 * 1024 * 1024;
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR } = fs.constants;
-const OPEN_FLAGS: Record<OpenMode, number> = {
+export const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
   read: O_RDONLY,
   write: O_RDWR,
   create: O_RDWR | O_CREAT | O_EXCL,

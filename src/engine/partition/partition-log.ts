@@ -11,6 +11,7 @@
  * are ordered by its two mutexes: `writing` for writes, `syncing` for syncs.
  */
 
+import type { TaskRunner } from '../background/task.ts';
 import type { Clock } from '../common/clock.ts';
 import { SeglogError } from '../common/errors.ts';
 import type { Logger } from '../common/logger.ts';
@@ -45,6 +46,8 @@ export interface EngineContext {
   readonly indexCache: IndexCache;
   readonly tails: Tails;
   readonly budget: InFlightBudget;
+  /** For work over whole files. */
+  readonly tasks: TaskRunner;
 }
 
 /** The partitions that hold batches in memory which are durable in the journal only, and the bytes of all of them. */

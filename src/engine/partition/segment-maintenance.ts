@@ -1,7 +1,7 @@
 /**
- * What happens to a partition's files besides appends: sealing a rolled segment (its indexes and its summary), the
- * checkpoint that bounds how much is read again after a crash, and the deletion of what lies before the log's start.
- * One at a time per engine, behind the appends.
+ * What happens to a partition's files besides appends: sealing a rolled segment (segment-sealer.ts), the checkpoint that
+ * bounds how much is read again after a crash, and the deletion of what lies before the log's start. One at a time per
+ * engine, behind the appends; only the tasks that seal run beside the rest.
  *
  * Indexes and summaries are derived, and a checkpoint may lag: a failure is logged, costs time at the next open, and is
  * tried again. But a log start offset is durable in the checkpoint before a record below it is gone.
@@ -10,12 +10,13 @@
 import { Mutex } from '../common/mutex.ts';
 import { type FileContent, orStorageFull, replaceFiles } from '../files/file-operations.ts';
 import { emptyStats, type LogSegment } from '../segment/log-segment.ts';
-import { indexFiles, summaryFile } from '../segment/segment-files.ts';
+import { indexFiles } from '../segment/segment-files.ts';
 import { checkpointFile } from './checkpoint.ts';
 import { logStartFile } from './log-start.ts';
-import { type PartitionLog, unknownPartition } from './partition-log.ts';
+import { type EngineContext, type PartitionLog, unknownPartition } from './partition-log.ts';
 import { type SyncedState, sync } from './partition-writer.ts';
 import { type Removed, removeSegmentsBelowStart } from './segment-removal.ts';
+import { SegmentSealer } from './segment-sealer.ts';
 
 const NO_SPACE =
   'the disk is full, and has no room to note where the log begins: free a little; nothing was deleted';
@@ -29,9 +30,14 @@ export class SegmentMaintenance {
   /** What the checkpoint files say, or may say: it holds. */
   readonly #checkpointed = new WeakMap<PartitionLog, Checkpointed>();
   readonly #checkpointQueued = new Set<PartitionLog>();
-  /** Segments that are rolled, but have no derived files yet. */
-  readonly #unsealed = new Map<LogSegment, PartitionLog>();
+  readonly #sealer: SegmentSealer;
   #stopped = false;
+
+  constructor(context: EngineContext) {
+    this.#sealer = new SegmentSealer(context, this.#jobs, (partition, synced) =>
+      this.#checkpointSealed(partition, synced),
+    );
+  }
 
   /** All of the log is synced, and a checkpoint says so or need not; called when a partition is opened. */
   opened(partition: PartitionLog): void {
@@ -69,8 +75,7 @@ export class SegmentMaintenance {
 
   /** Seals a segment that has been rolled. */
   seal(partition: PartitionLog, segment: LogSegment): void {
-    this.#unsealed.set(segment, partition);
-    void this.#run(partition, () => this.#sealOnce(partition, segment));
+    this.#sealer.add(partition, segment);
   }
 
   /** Seals all segments but the active one, as far as they are not. */
@@ -80,14 +85,15 @@ export class SegmentMaintenance {
 
   /** Tries again to seal what could not be sealed. */
   retry(): void {
-    for (const [segment, partition] of this.#unsealed) {
-      if (this.#jobs.idle) void this.#run(partition, () => this.#sealOnce(partition, segment));
-    }
+    this.#sealer.sealDue();
   }
 
-  /** Runs `section` while no job runs. */
+  /** Runs `section` while no job runs, and no task touches a file of a partition. */
   exclusive<T>(section: () => Promise<T>): Promise<T> {
-    return this.#jobs.run(section);
+    return this.#jobs.run(async () => {
+      await this.#sealer.interrupt();
+      return section();
+    });
   }
 
   /** After a sync: writes the checkpoint once enough of the log has come since the last one. */
@@ -109,7 +115,7 @@ export class SegmentMaintenance {
     const state = await sync(partition);
     try {
       for (const segment of partition.segments.slice(0, -1)) {
-        await this.#jobs.run(() => this.#sealOnce(partition, segment));
+        await this.#jobs.run(() => this.#sealer.sealNow(partition, segment));
       }
       const written = this.#checkpointed.get(partition);
       if (written?.offset !== state.offset || written.logStartOffset !== partition.logStartOffset)
@@ -127,13 +133,13 @@ export class SegmentMaintenance {
   /** Starts no more jobs; resolves when the one that runs is done. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    await this.#sealer.stop();
     await this.#jobs.run(async () => {});
   }
 
   #run(partition: PartitionLog, job: () => Promise<void>): Promise<void> {
     return this.#jobs.run(async () => {
-      if (this.#stopped || partition.fenced !== null) return;
-      if (partition.deleted) return this.#forget(partition);
+      if (this.#stopped || partition.fenced !== null || partition.deleted) return;
       try {
         await job();
       } catch (error) {
@@ -145,38 +151,18 @@ export class SegmentMaintenance {
     });
   }
 
-  #forget(partition: PartitionLog): void {
-    for (const [segment, owner] of this.#unsealed) if (owner === partition) this.#unsealed.delete(segment);
-  }
-
-  async #sealOnce(partition: PartitionLog, segment: LogSegment): Promise<void> {
-    if (!segment.sealed) await this.#seal(partition, segment);
-    this.#unsealed.delete(segment);
-  }
-
-  async #seal(partition: PartitionLog, segment: LogSegment): Promise<void> {
-    // Also gives it its file, if its batches were in memory only.
-    const state = await sync(partition);
-    if (!segment.exists) return;
-    const { fileSystem, indexCache } = partition.context;
-    const indexes =
-      segment.indexWriter?.indexes ??
-      (await indexCache.load(partition.directory, segment, partition.topic.settings['index.interval.bytes']));
-    await replaceFiles(fileSystem, [
-      ...indexFiles(partition.directory, indexes, segment.stats),
-      summaryFile(partition.directory, segment.stats),
-    ]);
-    indexCache.forget(segment);
-    segment.sealed = true;
-    segment.indexWriter = undefined;
-    await this.#checkpoint(partition, state);
+  /** Others may have been written since that sync. */
+  async #checkpointSealed(partition: PartitionLog, synced: SyncedState): Promise<void> {
+    const known = this.#checkpointed.get(partition);
+    if (known === undefined || known.offset < synced.offset) await this.#checkpoint(partition, synced);
   }
 
   /** The index goes first: a checkpoint without the index that fits it only costs a longer scan. */
   async #checkpoint(partition: PartitionLog, state: SyncedState): Promise<void> {
     const active = partition.segments.find((segment) => segment.baseOffset === state.stats.baseOffset);
-    // One that has no file yet has nothing to be indexed either.
-    const indexes = active?.exists ? active.indexWriter?.indexes : undefined;
+    // One that has no file yet has nothing to be indexed either; one that was rolled may be about to get its last index.
+    const isIndexed = active?.exists && !this.#sealer.isSealing(active);
+    const indexes = isIndexed ? active.indexWriter?.indexes : undefined;
     const files = indexes === undefined ? [] : indexFiles(partition.directory, indexes, state.stats);
     await this.#write(partition, state, partition.logStartOffset, files);
   }
