@@ -65,10 +65,7 @@ export class KeyMap {
   /** Forgets all keys and takes a new secret. */
   clear(): void {
     this.#words.fill(0);
-    new Uint8Array(this.#words.buffer).set(
-      randomBytes(SECRET_WORDS * WORD_BYTES),
-      SECRET_AT * WORD_BYTES,
-    );
+    new Uint8Array(this.#words.buffer).set(randomBytes(SECRET_WORDS * WORD_BYTES), SECRET_AT * WORD_BYTES);
     this.#hasher = this.#makeHasher();
   }
 
