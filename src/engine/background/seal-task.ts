@@ -31,8 +31,6 @@ export interface SealRequest {
   identity: PartitionIdentity;
   segment: SegmentInput;
   gaps: GapRange[];
-  /** When its first batch was appended, by the clock: no file says so. */
-  firstAppendAt: number;
   indexIntervalBytes: number;
 }
 
@@ -133,8 +131,8 @@ class SealingWalk implements RebuiltSegment {
   #take(batch: ScannedBatch | ScanFault): boolean {
     const facts = factsOf(batch);
     if (batch.fault !== null || facts === undefined || !this.#fits(facts)) return false;
-    const { firstAppendAt, indexIntervalBytes } = this.#request;
-    addBatch(this.stats, facts, firstAppendAt);
+    const { segment, indexIntervalBytes } = this.#request;
+    addBatch(this.stats, facts, segment.firstAppendAt);
     this.#writer.note(facts, this.#scanner.position, this.stats.maxTimestamp, indexIntervalBytes);
     this.#expected = facts.nextOffset;
     this.#scanner.skip(batch);

@@ -1,10 +1,12 @@
 /** The tasks that threads know, by name. */
+import { mapKeys } from '../rewrite/map-keys.ts';
+import { rewriteSegments } from '../rewrite/rewrite-segments.ts';
 import { sealSegment } from './seal-task.ts';
 import type { TaskFunction, TaskName } from './task.ts';
 
 export type TaskTable = { readonly [K in TaskName]?: TaskFunction<K> };
 
-export const TASKS: TaskTable = { seal: sealSegment };
+export const TASKS: TaskTable = { seal: sealSegment, map: mapKeys, rewrite: rewriteSegments };
 
 /** The function of a task, for data of which nobody knows the types any more. */
 export function taskOf(table: TaskTable, name: string): TaskFunction<TaskName> {

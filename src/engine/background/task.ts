@@ -3,9 +3,11 @@
  * writes new ones beside them and gives plain data back. Where it runs is its runner's business: in a worker thread, or, over
  * a simulated disk, in the same thread. Nothing that a task writes counts before the main thread has made it count.
  */
-import type { FileSystem } from '../files/file-system.ts';
 import type { MapRequest, MapResult, RewriteRequest, RewriteResult } from '../rewrite/rewrite-request.ts';
+import type { TaskContext } from '../rewrite/task-context.ts';
 import type { SealRequest, SealResult } from './seal-task.ts';
+
+export type { TaskContext } from '../rewrite/task-context.ts';
 
 /** All tasks there are: what each is asked, and what it answers. */
 export interface Tasks {
@@ -18,16 +20,6 @@ export interface Tasks {
 }
 
 export type TaskName = keyof Tasks;
-
-/** What a task works with. */
-export interface TaskContext {
-  readonly fileSystem: FileSystem;
-  /**
-   * Counts bytes that were read or written, and waits as the I/O rate demands. Throws TASK_CANCELLED when nobody wants the
-   * result any more. To be called at least once a MiB.
-   */
-  pace(bytes: number): Promise<void>;
-}
 
 export type TaskFunction<K extends TaskName> = (
   context: TaskContext,

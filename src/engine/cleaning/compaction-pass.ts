@@ -12,7 +12,7 @@ import { replaceFiles } from '../files/file-operations.ts';
 import { cleanedFile } from '../partition/cleaned-file.ts';
 import { type Cleaned, type CompactionPlan, groupSegments, planCompaction } from '../partition/compaction.ts';
 import type { PartitionLog } from '../partition/partition-log.ts';
-import { createKeyMap } from '../rewrite/key-map.ts';
+import { createKeyMap, keyMapBytes } from '../rewrite/key-map.ts';
 import type { CompactionFilter } from '../rewrite/rewrite-request.ts';
 import type { SegmentStats } from '../segment/log-segment.ts';
 import {
@@ -112,8 +112,13 @@ class Compaction {
     const { context } = this.#tools;
     const dirty = this.#segments().filter(({ endOffset }) => endOffset > from);
     const records = dirty.reduce((sum, segment) => sum + segment.records, 0);
-    const map = createKeyMap(records, context.settings['log.cleaner.dedupe.buffer.size']);
-    const filter = { map, now: this.#now, deleteRetentionMs: partition.topic.settings['delete.retention.ms'] };
+    const mostBytes = context.settings['log.cleaner.dedupe.buffer.size'];
+    const map = createKeyMap(Math.min(mostBytes, keyMapBytes(records)));
+    const filter = {
+      map,
+      now: this.#now,
+      deleteRetentionMs: partition.topic.settings['delete.retention.ms'],
+    };
     if (dirty.length === 0) return { ...filter, mappedEndOffset: Math.max(from, this.#limitOffset) };
     const request = {
       identity: { topicId: partition.topic.id, partition: partition.partition },
@@ -145,7 +150,8 @@ class Compaction {
         this.#control,
       );
       const horizon = result.firstDeleteHorizon;
-      if (horizon >= 0 && (firstDeleteHorizon < 0 || horizon < firstDeleteHorizon)) firstDeleteHorizon = horizon;
+      if (horizon >= 0 && (firstDeleteHorizon < 0 || horizon < firstDeleteHorizon))
+        firstDeleteHorizon = horizon;
       this.#totals.recordsWithoutKey += result.recordsWithoutKey;
       this.#totals.tombstones += result.tombstones;
       this.#advance(sumBytes(group));

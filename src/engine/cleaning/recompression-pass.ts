@@ -3,16 +3,11 @@
  * records stay as they are, cold data gets small, and hot data stays cheap to write.
  */
 import type { SegmentsRewritten } from '../common/types.ts';
-import {
-  BATCH_HEADER_BYTES,
-  batchCodec,
-  batchSize,
-  batchUncompressedBytes,
-} from '../format/record-batch.ts';
 import { readFully } from '../files/file-operations.ts';
+import { BATCH_HEADER_BYTES, batchCodec, batchSize, batchUncompressedBytes } from '../format/record-batch.ts';
+import { SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
 import type { PartitionLog } from '../partition/partition-log.ts';
 import { newestTime, UNLIMITED } from '../partition/retention.ts';
-import { SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
 import type { LogSegment } from '../segment/log-segment.ts';
 import {
   countSettled,
@@ -94,7 +89,10 @@ async function isRecompressed(
   try {
     const header = await readFully(lease.file, BATCH_HEADER_BYTES, SEGMENT_HEADER_BYTES);
     if (header.length < BATCH_HEADER_BYTES || batchSize(header, 0) < BATCH_HEADER_BYTES) return false;
-    return batchCodec(header, 0) === codec && (batches === 1 || batchUncompressedBytes(header, 0) >= blockBytes / 2);
+    return (
+      batchCodec(header, 0) === codec &&
+      (batches === 1 || batchUncompressedBytes(header, 0) >= blockBytes / 2)
+    );
   } finally {
     lease.release();
   }

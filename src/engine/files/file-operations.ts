@@ -1,7 +1,7 @@
 /** What the engine does with files again and again, said once, on top of the FileSystem seam. */
 import { dirname } from 'node:path';
 import { errnoOf, SeglogError } from '../common/errors.ts';
-import type { FileHandle, FileSystem } from './file-system.ts';
+import type { FileHandle, FileSystem, ReadableFile } from './file-system.ts';
 
 /** Writes all of `buffers` at `position`, going on after short writes. */
 export async function writeFully(
@@ -52,14 +52,14 @@ export function dropBytes(buffers: readonly Uint8Array[], count: number): Uint8A
 }
 
 /** Reads `length` bytes at `position`, or fewer when the file ends before. */
-export async function readFully(file: FileHandle, length: number, position: number): Promise<Buffer> {
+export async function readFully(file: ReadableFile, length: number, position: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(length);
   const count = await readInto(file, buffer, position);
   return count === length ? buffer : buffer.subarray(0, count);
 }
 
 /** Fills `buffer` from `position`; resolves with the bytes read, fewer than its length only at the end of the file. */
-export async function readInto(file: FileHandle, buffer: Uint8Array, position: number): Promise<number> {
+export async function readInto(file: ReadableFile, buffer: Uint8Array, position: number): Promise<number> {
   let count = 0;
   while (count < buffer.length) {
     const read = await file.read(buffer, count, buffer.length - count, position + count);

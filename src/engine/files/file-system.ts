@@ -10,10 +10,13 @@
  * - a removed file stays readable through handles that are open.
  * Errors carry Node's `code` (`ENOENT`, `ENOSPC`, `EIO`, `EMFILE`, …).
  */
-export interface FileHandle {
+export interface ReadableFile {
   readonly path: string;
-  /** Reads up to `length` bytes at `position` to `buffer[offset…]`; fewer only at the end of the file. */
+  /** Reads up to `length` bytes at `position` to `buffer[offset…]`; none only at the end of the file. */
   read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<number>;
+}
+
+export interface FileHandle extends ReadableFile {
   /**
    * Writes buffers one after the other at `position`; resolves with the bytes written, which may be fewer. Who says that a
    * sync follows is waited for: the write may be done in the way that lets the sync begin soonest.

@@ -3,7 +3,7 @@
  * again and again. What a caller takes from it is valid until the next `load`.
  */
 import { readInto } from './file-operations.ts';
-import type { FileHandle } from './file-system.ts';
+import type { ReadableFile } from './file-system.ts';
 
 const WINDOW_BYTES = 1024 * 1024;
 
@@ -14,11 +14,11 @@ export class FileWindow {
   start = 0;
   /** Where the file ends for whoever walks it: less than was said when it turns out to be shorter. */
   end: number;
-  readonly #file: FileHandle;
+  readonly #file: ReadableFile;
   #memory = this.bytes;
 
   /** Of the file below `end`. */
-  constructor(file: FileHandle, end: number) {
+  constructor(file: ReadableFile, end: number) {
     this.#file = file;
     this.end = end;
   }

@@ -5,7 +5,8 @@
  * Levels are those that keep up with a log, not the smallest output: of access logs in 64 KiB batches
  * zstd 1 leaves 13 % at 880 MB/s and gzip 1 leaves 14 % at 330 MB/s; the default levels save another
  * 0.3 and 2 % and take a third longer and more than twice as long. All calls are synchronous: the round
- * trip to another thread costs more than a usual batch does.
+ * trip to another thread costs more than a usual batch does. Records that have grown cold are worth more: `thorough`
+ * asks for the levels that are gzip's and zstd's own defaults.
  *
  * What is decompressed is not trusted: memory is bounded by `expectedLength` and a fixed amount, and
  * output of any other length is CORRUPT_MESSAGE.
@@ -19,8 +20,11 @@ import type { CompressionType } from '../common/types.ts';
 
 export type Codec = Exclude<CompressionType, 'none'>;
 
-const GZIP_LEVEL = 1;
-const ZSTD_LEVEL = 1;
+/** How much work goes into compression; snappy and lz4 know one level only. */
+export type CompressionEffort = 'quick' | 'thorough';
+
+const GZIP_LEVELS: Record<CompressionEffort, number> = { quick: 1, thorough: 6 };
+const ZSTD_LEVELS: Record<CompressionEffort, number> = { quick: 1, thorough: 3 };
 /** Largest window a zstd frame may ask for: 8 MiB, which every decoder is recommended to grant. */
 const ZSTD_WINDOW_LOG_MAX = 23;
 /** Largest piece of output that is allocated before any of it exists. */
@@ -46,10 +50,10 @@ const lz4 = lazily<typeof Lz4>('lz4-napi');
 /** Without this option the output's memory belongs to the addon, which makes it 3 to 7 times slower. */
 const SNAPPY_OPTIONS = { asBuffer: true, copyOutputData: true };
 
-export function compress(codec: Codec, bytes: Buffer): Buffer {
+export function compress(codec: Codec, bytes: Buffer, effort: CompressionEffort = 'quick'): Buffer {
   switch (codec) {
     case 'gzip':
-      return gzipSync(bytes, { level: GZIP_LEVEL });
+      return gzipSync(bytes, { level: GZIP_LEVELS[effort] });
     case 'snappy':
       return snappy().compressSync(bytes, SNAPPY_OPTIONS);
     case 'lz4':
@@ -57,7 +61,7 @@ export function compress(codec: Codec, bytes: Buffer): Buffer {
     case 'zstd':
       return zstdCompressSync(bytes, {
         pledgedSrcSize: bytes.length,
-        params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
+        params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVELS[effort] },
       });
   }
 }

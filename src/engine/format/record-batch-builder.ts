@@ -19,23 +19,15 @@ import assert from 'node:assert';
 import { SeglogError } from '../common/errors.ts';
 import type { BytesLike, CompressionType, ProduceHeader } from '../common/types.ts';
 import { type Codec, compress } from './compression.ts';
-import { writeI64 } from './integers.ts';
 import {
   BATCH_HEADER_BYTES,
-  BATCH_MAGIC,
-  COMPRESSION_TYPES,
+  EMPTY_BATCH_HEADER,
   type EncodedBatch,
   MAX_BATCH_BYTES,
+  writeBatchContent,
 } from './record-batch.ts';
-import {
-  ByteCursor,
-  readVarint,
-  readVarlong,
-  varintSize,
-  varlongSize,
-  writeVarint,
-  writeVarlong,
-} from './varint.ts';
+import { MAX_REBASE_GROWTH, rebaseRecords } from './record-rebase.ts';
+import { varintSize, varlongSize, writeVarint, writeVarlong } from './varint.ts';
 
 /**
  * Memory of batches that are written and done with: memory that was touched lately is filled several times faster than
@@ -71,10 +63,6 @@ function giveMemory(memory: Buffer): void {
 export function recycleBatch(batch: EncodedBatch): void {
   if (batch.memory !== null) giveMemory(batch.memory);
 }
-
-/** What all headers share: the magic, and -1 for no producer id, sequence and epoch. Zero is for stampBatch to set. */
-const EMPTY_HEADER = Buffer.alloc(BATCH_HEADER_BYTES).fill(0xff, 56, 70);
-EMPTY_HEADER.writeUInt32LE(BATCH_MAGIC, 4);
 
 const NO_HEADERS: readonly ProduceHeader[] = [];
 const NO_BYTES = Buffer.alloc(0);
@@ -205,34 +193,23 @@ export class RecordBatchBuilder {
   }
 
   #writeHeader(bytes: Buffer, codec: CompressionType): void {
-    bytes.set(EMPTY_HEADER);
-    bytes.writeUInt32LE(bytes.length - 4, 0);
-    bytes.writeUInt32LE(this.#recordCount - 1, 24);
-    bytes.writeUInt32LE(this.#recordCount, 28);
-    writeI64(bytes, 32, this.#minTimestamp);
-    writeI64(bytes, 40, this.#maxTimestamp);
-    if (codec !== 'none') bytes.writeUInt16LE(COMPRESSION_TYPES.indexOf(codec), 70);
-    bytes.writeUInt32LE(this.#end - BATCH_HEADER_BYTES, 72);
+    // Zero is what stampBatch sets.
+    bytes.set(EMPTY_BATCH_HEADER);
+    writeBatchContent(bytes, {
+      lastOffsetDelta: this.#recordCount - 1,
+      recordCount: this.#recordCount,
+      baseTimestamp: this.#minTimestamp,
+      maxTimestamp: this.#maxTimestamp,
+      codec,
+      uncompressedBytes: this.#end - BATCH_HEADER_BYTES,
+    });
   }
 
   /** Writes all records anew, relative to the smallest timestamp: it was not that of the first record. */
   #rebase(): void {
     const shift = this.#referenceTimestamp - this.#minTimestamp;
-    const records = new ByteCursor(this.#buffer, BATCH_HEADER_BYTES, this.#end);
-    // A delta grows by up to 7 bytes, and the length before it by one.
-    const target = Buffer.allocUnsafe(this.#end + this.#recordCount * 8);
-    let at = BATCH_HEADER_BYTES;
-    while (records.at < records.end) {
-      const length = readVarint(records);
-      const recordEnd = records.at + length;
-      records.at++;
-      const delta = readVarlong(records);
-      at = writeVarint(target, at, length - varlongSize(delta) + varlongSize(delta + shift));
-      target[at++] = 0;
-      at = writeVarlong(target, at, delta + shift);
-      at += records.buffer.copy(target, at, records.at, recordEnd);
-      records.at = recordEnd;
-    }
+    const target = Buffer.allocUnsafe(this.#end + this.#recordCount * MAX_REBASE_GROWTH);
+    const at = rebaseRecords(this.#buffer, BATCH_HEADER_BYTES, this.#end, shift, target);
     if (at > MAX_BATCH_BYTES) throw tooLarge(at);
     this.#replaceBuffer(target);
     this.#end = at;

@@ -9,21 +9,9 @@
 
 import { SeglogError } from '../common/errors.ts';
 import type { LogRecord, RecordHeader } from '../common/types.ts';
-import { decompress } from './compression.ts';
-import {
-  BATCH_HEADER_BYTES,
-  BATCH_MAGIC,
-  batchBaseOffset,
-  batchBaseTimestamp,
-  batchCodec,
-  batchLastOffset,
-  batchLastOffsetDelta,
-  batchRecordCount,
-  batchSize,
-  batchUncompressedBytes,
-  MAX_BATCH_BYTES,
-} from './record-batch.ts';
-import { ByteCursor, readVarint, readVarlong } from './varint.ts';
+import { BATCH_HEADER_BYTES, BATCH_MAGIC, batchLastOffset, batchSize } from './record-batch.ts';
+import { RecordCursor, readHeaderKeyLength, readLength } from './record-cursor.ts';
+import { ByteCursor, readVarint } from './varint.ts';
 
 /**
  * Called for each record with positions in `chunk`, which is the decompressed records where the batch is
@@ -110,92 +98,14 @@ function checkFrame(chunk: Buffer, at: number): void {
 }
 
 function visitBatch(chunk: Buffer, at: number, fromOffset: number, visit: RecordVisitor): boolean {
-  const cursor = openRecords(chunk, at);
-  const { buffer, end } = cursor;
-  const baseOffset = batchBaseOffset(chunk, at);
-  const baseTimestamp = batchBaseTimestamp(chunk, at);
-  const lastOffsetDelta = batchLastOffsetDelta(chunk, at);
-  if (Number.isNaN(baseOffset + baseTimestamp)) throw corrupt(baseOffset, 'its header has unsafe integers');
-  let previousDelta = -1;
-  for (let left = batchRecordCount(chunk, at); left > 0; left--) {
-    const length = readVarint(cursor);
-    const recordEnd = cursor.at + length;
-    if (length < 0 || recordEnd > end) throw corrupt(baseOffset, 'a record passes the end of its batch');
-    cursor.end = recordEnd;
-    // Attributes of a record: none are defined.
-    cursor.at++;
-    const timestamp = baseTimestamp + readVarlong(cursor);
-    if (!Number.isSafeInteger(timestamp)) throw corrupt(baseOffset, 'a timestamp is no safe integer');
-    const delta = readVarint(cursor);
-    if (delta <= previousDelta || delta > lastOffsetDelta)
-      throw corrupt(baseOffset, 'offsets are out of order');
-    previousDelta = delta;
-    const keyLength = readLength(cursor);
-    const keyStart = keyLength < 0 ? -1 : cursor.at;
-    const keyEnd = keyLength < 0 ? -1 : cursor.at + keyLength;
-    if (keyLength > 0) cursor.at = keyEnd;
-    const valueLength = readLength(cursor);
-    const valueStart = valueLength < 0 ? -1 : cursor.at;
-    const valueEnd = valueLength < 0 ? -1 : cursor.at + valueLength;
-    if (valueLength > 0) cursor.at = valueEnd;
-    const headersStart = cursor.at;
-    skipHeaders(cursor);
-    if (cursor.at !== recordEnd) throw corrupt(baseOffset, 'a record is longer than its fields');
-    cursor.end = end;
-    const offset = baseOffset + delta;
-    if (
-      offset >= fromOffset &&
-      visit(offset, timestamp, buffer, keyStart, keyEnd, valueStart, valueEnd, headersStart) === false
-    ) {
+  const record = new RecordCursor(chunk, at);
+  const { buffer, baseOffset } = record;
+  while (record.next()) {
+    const offset = baseOffset + record.offsetDelta;
+    if (offset < fromOffset) continue;
+    const { timestamp, keyStart, keyEnd, valueStart, valueEnd, headersStart } = record;
+    if (visit(offset, timestamp, buffer, keyStart, keyEnd, valueStart, valueEnd, headersStart) === false)
       return false;
-    }
   }
-  if (cursor.at !== end) throw corrupt(baseOffset, 'there are more bytes than records');
   return true;
-}
-
-/** A cursor over the records of a batch, decompressed. */
-function openRecords(chunk: Buffer, at: number): ByteCursor {
-  const start = at + BATCH_HEADER_BYTES;
-  const end = at + batchSize(chunk, at);
-  const codec = batchCodec(chunk, at);
-  if (codec === 'none') return new ByteCursor(chunk, start, end);
-  const length = batchUncompressedBytes(chunk, at);
-  if (length > MAX_BATCH_BYTES)
-    throw corrupt(batchBaseOffset(chunk, at), `it claims to hold ${length} bytes`);
-  return new ByteCursor(decompress(codec, chunk.subarray(start, end), length));
-}
-
-/** The length of bytes that follow, all before the cursor's end; -1 for null. */
-function readLength(cursor: ByteCursor): number {
-  const length = readVarint(cursor);
-  if (length < -1 || cursor.at + length > cursor.end) {
-    throw new SeglogError('CORRUPT_MESSAGE', `bytes of length ${length} do not fit into their record`, {
-      length,
-    });
-  }
-  return length;
-}
-
-function skipHeaders(cursor: ByteCursor): void {
-  const count = readVarint(cursor);
-  if (count < 0) throw new SeglogError('CORRUPT_MESSAGE', `a record has ${count} headers`, { count });
-  for (let i = 0; i < count; i++) {
-    const keyLength = readHeaderKeyLength(cursor);
-    cursor.at += keyLength;
-    const valueLength = readLength(cursor);
-    if (valueLength > 0) cursor.at += valueLength;
-  }
-}
-
-function readHeaderKeyLength(cursor: ByteCursor): number {
-  const length = readLength(cursor);
-  if (length < 0) throw new SeglogError('CORRUPT_MESSAGE', 'a header has no key');
-  return length;
-}
-
-function corrupt(baseOffset: number, what: string): SeglogError {
-  return new SeglogError('CORRUPT_MESSAGE', `the batch at offset ${baseOffset} is malformed: ${what}`, {
-    firstOffset: baseOffset,
-  });
 }

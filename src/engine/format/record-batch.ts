@@ -29,7 +29,7 @@
 import { SeglogError } from '../common/errors.ts';
 import type { CompressionType } from '../common/types.ts';
 import { checksumInto, checksumMatches } from './checksum.ts';
-import { readI64, readU64, writeU64 } from './integers.ts';
+import { readI64, readU64, writeI64, writeU64 } from './integers.ts';
 
 export const BATCH_HEADER_BYTES = 80;
 
@@ -46,12 +46,17 @@ export const MIN_RECORD_BYTES = 7;
 /** Indexed by the codec bits of the attributes, numbered as Kafka does. */
 export const COMPRESSION_TYPES: readonly CompressionType[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
 const CODEC_MASK = 0b111;
-const KNOWN_ATTRIBUTES = 0b11_1111;
+/** Bits of the attributes. */
+export const APPEND_TIME = 0b1000;
+export const TRANSACTIONAL = 0b1_0000;
+export const CONTROL = 0b10_0000;
+const KNOWN_ATTRIBUTES = CODEC_MASK | APPEND_TIME | TRANSACTIONAL | CONTROL;
 
 const LENGTH_BYTES = 4;
 const CHECKSUM_AT = 8;
 const CHECKED_FROM = 16;
-const MAX_LAST_OFFSET_DELTA = 2 ** 31 - 1;
+/** Most offsets that a batch covers, less one. */
+export const MAX_LAST_OFFSET_DELTA = 2 ** 31 - 1;
 
 /** A batch whose header lacks only what stampBatch sets. */
 export interface EncodedBatch {
@@ -61,6 +66,38 @@ export interface EncodedBatch {
   recordCount: number;
   baseTimestamp: number;
   maxTimestamp: number;
+}
+
+/** What all headers share: the magic, and -1 for no producer id, sequence and epoch. */
+export const EMPTY_BATCH_HEADER: Buffer = emptyHeader();
+
+function emptyHeader(): Buffer {
+  const header = Buffer.alloc(BATCH_HEADER_BYTES).fill(0xff, 56, 70);
+  header.set(MAGIC_BYTES, LENGTH_BYTES);
+  return header;
+}
+
+/** The fields of a header that speak of the records. */
+export interface BatchContent {
+  lastOffsetDelta: number;
+  recordCount: number;
+  baseTimestamp: number;
+  maxTimestamp: number;
+  codec: CompressionType;
+  /** Of the records, once decompressed. */
+  uncompressedBytes: number;
+}
+
+/** Writes what a header says of the records, over one that has all else. `bytes` is one whole batch. */
+export function writeBatchContent(bytes: Buffer, content: BatchContent): void {
+  bytes.writeUInt32LE(bytes.length - LENGTH_BYTES, 0);
+  bytes.writeUInt32LE(content.lastOffsetDelta, 24);
+  bytes.writeUInt32LE(content.recordCount, 28);
+  writeI64(bytes, 32, content.baseTimestamp);
+  writeI64(bytes, 40, content.maxTimestamp);
+  const others = batchAttributes(bytes, 0) & ~CODEC_MASK;
+  bytes.writeUInt16LE(others | COMPRESSION_TYPES.indexOf(content.codec), 70);
+  bytes.writeUInt32LE(content.uncompressedBytes, 72);
 }
 
 /** Bytes of the whole batch, as its header says. */
@@ -98,6 +135,11 @@ export function batchCodec(buffer: Buffer, at: number): CompressionType {
   throw new SeglogError('UNSUPPORTED_COMPRESSION_TYPE', `codec ${codec} is not known to this program`, {
     codec,
   });
+}
+
+/** Sets the delete horizon, in seconds since 1970. The checksum is to be set anew then. */
+export function setDeleteHorizon(bytes: Buffer, seconds: number): void {
+  bytes.writeUInt32LE(seconds, 76);
 }
 
 /** Sets what is known only when a group commit is formed, and the checksum over it. `bytes` is one whole batch. */

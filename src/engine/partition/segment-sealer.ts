@@ -205,9 +205,8 @@ function sealRequest({ topic, partition, gaps }: PartitionLog, { path, stats }: 
   const { baseOffset, endOffset, bytes, firstAppendAt } = stats;
   return {
     identity: { topicId: topic.id, partition },
-    segment: { path, baseOffset, endOffset, bytes },
+    segment: { path, baseOffset, endOffset, bytes, firstAppendAt },
     gaps: gaps.map(({ firstOffset, endOffset: end }) => ({ first: firstOffset, end })),
-    firstAppendAt,
     indexIntervalBytes: topic.settings['index.interval.bytes'],
   };
 }

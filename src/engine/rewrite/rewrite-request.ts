@@ -12,6 +12,8 @@ export interface SegmentInput {
   baseOffset: number;
   endOffset: number;
   bytes: number;
+  /** When its first batch was appended, by the clock: no file says so, and whatever is made of it keeps it. */
+  firstAppendAt: number;
 }
 
 /** A range of offsets that a repair has given up; nothing is stored in it. `end` is exclusive. */
@@ -68,13 +70,13 @@ export interface RewriteRequest {
 }
 
 export interface RewriteResult {
-  /** Undefined when the segment would be as it is: nothing was written. */
+  /** Undefined when the one segment would be as it is: nothing was written. */
   output: RewrittenSegment | undefined;
   recordsRead: number;
   recordsKept: number;
-  /** Tombstones among those kept. */
+  /** Tombstones among those kept. Counted where there is a filter: nobody looks at the records else. */
   tombstones: number;
-  /** The earliest delete horizon among them, ms since 1970; -1 when there is none. */
+  /** The earliest delete horizon of batches that hold some, ms since 1970; -1 when there is none. */
   firstDeleteHorizon: number;
   /** Dropped because they have no key, which a compacted topic does not take. */
   recordsWithoutKey: number;

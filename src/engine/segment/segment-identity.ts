@@ -7,7 +7,7 @@
 
 import type { DamagedRange } from '../common/types.ts';
 import { readFully } from '../files/file-operations.ts';
-import type { FileHandle } from '../files/file-system.ts';
+import type { ReadableFile } from '../files/file-system.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
 
 /** The partition that a file belongs to. */
@@ -30,7 +30,7 @@ export interface IdentityFault {
 
 /** Null when the file is the right one. Throws UNSUPPORTED_VERSION when it is of a newer version. */
 export async function checkIdentity(
-  file: FileHandle,
+  file: ReadableFile,
   expected: SegmentIdentity,
 ): Promise<IdentityFault | null> {
   const header = decodeSegmentHeader(await readFully(file, SEGMENT_HEADER_BYTES, 0));

@@ -4,7 +4,7 @@
  * Used wherever a whole range is looked at: recovery, rebuilding indexes, verification. Each batch is fully
  * checked; what to make of a bad one is the caller's business.
  */
-import type { FileHandle } from '../files/file-system.ts';
+import type { ReadableFile } from '../files/file-system.ts';
 import { FileWindow } from '../files/file-window.ts';
 import {
   BATCH_HEADER_BYTES,
@@ -46,7 +46,7 @@ export class SegmentScanner {
   readonly #window: FileWindow;
 
   /** Batches are looked for in [position, end) of the file. */
-  constructor(file: FileHandle, position: number, end: number) {
+  constructor(file: ReadableFile, position: number, end: number) {
     this.#window = new FileWindow(file, end);
     this.position = position;
   }
