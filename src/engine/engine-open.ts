@@ -8,7 +8,7 @@ import { type Logger, silentLogger } from './common/logger.ts';
 import { ENGINE_SETTINGS, resolveSettings, type SettingValue } from './common/settings.ts';
 import type { EngineObserver } from './common/types.ts';
 import { CleanMarker } from './directory/clean-marker.ts';
-import { createMeta, makeDataDirectory, readMeta } from './directory/meta-file.ts';
+import { createMeta, makeDataDirectory, readMeta, refuseForeignDirectory } from './directory/meta-file.ts';
 import { parseTopicConfig, type TopicFile, TopicStore, topicIdentity } from './directory/topic.ts';
 import { DescriptorCache } from './files/descriptor-cache.ts';
 import { isOutOfSpace, makeDirectoryIfMissing, removeIfExists } from './files/file-operations.ts';
@@ -89,7 +89,8 @@ export async function openDirectory(options: EngineOptions): Promise<OpenedDirec
 
 /** The lock's file is a write too: a directory of a newer version gets none. */
 async function lockDirectory(fileSystem: FileSystem, directory: string): Promise<DirectoryLock> {
-  await readMeta(fileSystem, directory);
+  if ((await readMeta(fileSystem, directory)) === undefined)
+    await refuseForeignDirectory(fileSystem, directory);
   await makeDataDirectory(fileSystem, directory);
   return fileSystem.lock(lockPath(directory));
 }
