@@ -87,12 +87,10 @@ export class RetentionPass {
   }
 
   async #deleteBefore(partition: PartitionLog, start: number): Promise<void> {
-    const fields = { topic: partition.topic.name, partition: partition.partition };
     try {
-      const { segments, bytes } = await this.#maintenance.deleteBefore(partition, start);
-      if (segments > 0)
-        this.#context.logger.info({ ...fields, logStartOffset: start, segments, bytes }, 'deleted segments');
+      await this.#maintenance.deleteBefore(partition, start);
     } catch (error) {
+      const fields = { topic: partition.topic.name, partition: partition.partition };
       this.#context.logger.warn({ ...fields, err: error }, 'deleting segments failed, to be tried again');
     }
   }
