@@ -11,7 +11,7 @@ RUN npm run build && npm prune --omit=dev --ignore-scripts
 
 FROM node:24-slim
 LABEL org.opencontainers.image.title="seglog" \
-      org.opencontainers.image.description="A durable, partitioned, append-only log and the search over it, in one program." \
+      org.opencontainers.image.description="A durable, partitioned, append-only log in one program." \
       org.opencontainers.image.licenses="Apache-2.0"
 ENV NODE_ENV=production
 WORKDIR /app

@@ -62,7 +62,7 @@ export class HttpClient {
   /** Throws ServerError for an answer of 400 and above, UnreachableError, ConnectionLostError, or the signal's reason. */
   async request(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
     const response = await this.#exchange(method, path, options);
-    if (response.status >= 400) throw problemOf(response);
+    if (response.status >= 400) throw problemOf(response, this.server);
     return response;
   }
 
@@ -113,6 +113,13 @@ export class HttpClient {
         `what answers at ${this.server} does not speak HTTP: give the right one with --server`,
       );
     }
+    // What OpenSSL makes of an answer in plain text.
+    if (code === 'EPROTO') {
+      return new Error(
+        `what answers at ${this.server} does not speak TLS: give a URL that begins with http:// by --server`,
+        { cause: error },
+      );
+    }
     if (!/^E[A-Z]+$/.test(code)) return error;
     return new ConnectionLostError(
       `the connection to the seglog daemon at ${this.server} broke off (${code}): see whether it still runs`,
@@ -159,13 +166,13 @@ function answerOf(request: ClientRequest, body: Buffer | undefined): Promise<Res
   });
 }
 
-function problemOf(response: Response): ServerError {
+function problemOf(response: Response, server: string): ServerError {
   const after = Number(response.headers['retry-after']);
-  return new ServerError(
-    response.status,
-    parseProblem(response),
-    Number.isFinite(after) ? after * 1000 : undefined,
-  );
+  const problem = parseProblem(response);
+  // A daemon has the routes that commands ask for: what is wrong is where they were looked for.
+  if (problem.code === 'not_found')
+    problem.detail = `the daemon has nothing at ${server} and below: give its URL without a path by --server`;
+  return new ServerError(response.status, problem, Number.isFinite(after) ? after * 1000 : undefined);
 }
 
 function parseProblem(response: Response): Record<string, unknown> {

@@ -15,7 +15,7 @@ import { readVersion } from './version.ts';
 
 export function buildProgram(io: Io): Command {
   const program = new Command('seglog')
-    .description('A durable, partitioned, append-only log and the search over it.')
+    .description('A durable, partitioned, append-only log in one program.')
     .version(`seglog ${readVersion()}`, '-V, --version', 'print the version')
     .addOption(new Option('-v').hideHelp())
     .addCommand(serveCommand(io))

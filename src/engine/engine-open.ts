@@ -16,7 +16,7 @@ import {
 } from './common/settings.ts';
 import type { EngineObserver, TaskReport } from './common/types.ts';
 import { CleanMarker } from './directory/clean-marker.ts';
-import { createMeta, makeDataDirectory, readMeta } from './directory/meta-file.ts';
+import { createMeta, makeDataDirectory, readMeta, refuseForeignDirectory } from './directory/meta-file.ts';
 import {
   type OpenTopic,
   parseTopicConfig,
@@ -100,7 +100,8 @@ export async function openDirectory(options: EngineOptions): Promise<OpenedDirec
 
 /** The lock's file is a write too: a directory of a newer version gets none. */
 async function lockDirectory(fileSystem: FileSystem, directory: string): Promise<DirectoryLock> {
-  await readMeta(fileSystem, directory);
+  if ((await readMeta(fileSystem, directory)) === undefined)
+    await refuseForeignDirectory(fileSystem, directory);
   await makeDataDirectory(fileSystem, directory);
   return fileSystem.lock(lockPath(directory));
 }

@@ -134,10 +134,17 @@ function createFastify(
   });
 }
 
-/** HTTP/1.1 wants one; we have no use for it. @throws HttpProblem invalid_request. */
-function assertHost({ headers, httpVersion }: IncomingMessage): void {
-  if (headers.host === undefined && httpVersion === '1.1')
-    throw new HttpProblem('invalid_request', 'the request has no Host header', {}, { connection: 'close' });
+/**
+ * HTTP/1.1 wants one, and of no request more than one (RFC 9112, section 3.2): whoever stands before us may have gone by
+ * the other. @throws HttpProblem invalid_request.
+ */
+function assertHost({ rawHeaders, httpVersion }: IncomingMessage): void {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2)
+    if (rawHeaders[i]!.length === 4 && rawHeaders[i]!.toLowerCase() === 'host') hosts++;
+  if (hosts === 1 || (hosts === 0 && httpVersion !== '1.1')) return;
+  const detail = hosts === 0 ? 'the request has no Host header' : 'the request has more than one Host header';
+  throw new HttpProblem('invalid_request', detail, {}, { connection: 'close' });
 }
 
 /** A request that was refused while its body was on the way: the rest is not read, and the client still gets the answer. */

@@ -80,6 +80,15 @@ t.test('a problem document becomes an error with its detail, code and patience',
   });
 });
 
+t.test('a path that the daemon does not have is a matter of --server', async (t) => {
+  daemon.intercept = (_request, response) => sendProblem(response, 404, 'not_found', 'no such route');
+  await t.rejects(new HttpClient(`${daemon.url}/foo`).json('GET', '/api/topics'), {
+    status: 404,
+    code: 'not_found',
+    message: `the daemon has nothing at ${daemon.url}/foo and below: give its URL without a path by --server`,
+  });
+});
+
 t.test('something else that listens there is called that', async (t) => {
   daemon.intercept = (_request, response) => {
     response.end('<html>hello</html>');
@@ -90,6 +99,11 @@ t.test('something else that listens there is called that', async (t) => {
   await once(other, 'listening');
   const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
   await t.rejects(new HttpClient(url).json('GET', '/'), /does not speak HTTP/);
+  const secure = daemon.url.replace('http:', 'https:');
+  await t.rejects(new HttpClient(secure).json('GET', '/'), {
+    name: 'Error',
+    message: `what answers at ${secure} does not speak TLS: give a URL that begins with http:// by --server`,
+  });
   other.close();
 });
 

@@ -1,6 +1,9 @@
 /** Retention and deletion of records through an engine: what goes, what stays, and what readers meet. */
 import t, { type Test } from 'tap';
+import { Engine } from '../../src/engine/engine.ts';
 import { verifyDirectory } from '../../src/engine/inspection/verify.ts';
+import { SimClock } from '../crash/sim-clock.ts';
+import { SimFileSystem } from '../crash/sim-file-system.ts';
 import { SimEngine } from '../helpers/sim-engine.ts';
 
 const ROLLING = { 'segment.bytes': 4096, 'index.interval.bytes': 256 };
@@ -123,6 +126,37 @@ t.test('records are deleted on request, for good', async (t) => {
   t.same(await log.values('a', 8), ['next']);
   await log.engine.close();
   await t.rejects(log.engine.deleteRecords('a', 0, 8), { code: 'NOT_READY' });
+});
+
+t.test('every deletion is logged, whoever asked for it', async (t) => {
+  const logged: object[] = [];
+  const ignore = () => {};
+  const info = (fields: object, message: string) => void logged.push({ ...fields, message });
+  const clock = new SimClock();
+  const engine = await Engine.open({
+    directory: '/data',
+    fileSystem: new SimFileSystem(),
+    clock,
+    logger: { debug: ignore, info, warn: ignore, error: ignore },
+  });
+  await engine.createTopic('a', { config: ROLLING });
+  for (let i = 0; i < 12; i++) {
+    await engine.append('a', [{ value: VALUE }]);
+    await clock.advance(0);
+  }
+  logged.length = 0;
+  const partition = { topic: 'a', partition: 0 };
+  await engine.deleteRecords('a', 0, 1);
+  const none = { ...partition, logStartOffset: 1, segments: 0, bytes: 0, message: 'deleted records' };
+  t.same(logged.splice(0), [none]);
+  await engine.deleteRecords('a', 0, 4);
+  t.match(logged.splice(0), [{ ...partition, logStartOffset: 4, segments: 1, message: 'deleted segments' }]);
+  await engine.deleteRecords('a', 0, 2);
+  t.same(logged.splice(0), [], 'what is gone already');
+  await engine.alterTopic('a', { config: { 'retention.bytes': 1 } });
+  await clock.advance(2000);
+  t.match(logged, [{ ...partition, logStartOffset: 9, segments: 2, message: 'deleted segments' }]);
+  await engine.close();
 });
 
 t.test('where the log begins is known without its checkpoint', async (t) => {

@@ -10,7 +10,7 @@ import { Engine, repairDirectory, verifyDirectory } from '../../src/engine/index
 import { readBack, type SampleLog, sampleLog, TOPIC } from '../helpers/sample-log.ts';
 import { SimEngine } from '../helpers/sim-engine.ts';
 
-const STALE = /topic\.json knows 1 partitions, and 2 are in use.*seglog repair/;
+const STALE = /topic\.json knows 1 partition, and 2 are in use.*seglog repair/;
 
 function makeStale({ directory }: SampleLog): void {
   const path = join(directory, 'topics', TOPIC, 'topic.json');

@@ -13,6 +13,13 @@ t.test('what is no request that we take is answered with a problem all the same'
   const chunked = '\r\n\r\n1\r\na\r\n0\r\n\r\n';
   for (const [name, request, status, code, detail] of [
     ['no host', 'GET /livez HTTP/1.1\r\n\r\n', 400, 'invalid_request', /no Host header/],
+    [
+      'two hosts',
+      `${POST}Host: y\r\ncontent-length: 1\r\n\r\na`,
+      400,
+      'invalid_request',
+      /more than one Host header/,
+    ],
     ['a proxy', 'CONNECT example.org:80 HTTP/1.1\r\nhost: x\r\n\r\n', 400, 'invalid_request', /no proxy/],
     [
       'another transfer coding',

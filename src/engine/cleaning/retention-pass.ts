@@ -53,7 +53,7 @@ export class RetentionPass {
     for (const start of this.#newStarts(partitions)) {
       const { topic, partition } = start.partition;
       try {
-        await this.#delete(start);
+        await this.#maintenance.deleteBefore(start.partition, start.logStartOffset);
       } catch (error) {
         const fields = { topic: topic.name, partition, err: error };
         this.#context.logger.warn(fields, 'deleting segments failed, to be tried again');
@@ -70,7 +70,7 @@ export class RetentionPass {
       if (!ofTopic(start.partition)) continue;
       signal?.throwIfAborted();
       expired.push(expiredSegments(start));
-      if (!dryRun) await this.#delete(start);
+      if (!dryRun) await this.#maintenance.deleteBefore(start.partition, start.logStartOffset);
     }
     return expired;
   }
@@ -113,13 +113,6 @@ export class RetentionPass {
     if (maxBytes === UNLIMITED) return overPercent;
     const bytes = partitions.reduce((sum, partition) => sum + partition.bytes, 0);
     return Math.max(bytes - maxBytes, overPercent);
-  }
-
-  async #delete({ partition, logStartOffset }: NewStart): Promise<void> {
-    const { segments, bytes } = await this.#maintenance.deleteBefore(partition, logStartOffset);
-    const fields = { topic: partition.topic.name, partition: partition.partition };
-    if (segments > 0)
-      this.#context.logger.info({ ...fields, logStartOffset, segments, bytes }, 'deleted segments');
   }
 
   async #rollExpired(partitions: readonly PartitionLog[]): Promise<void> {

@@ -77,6 +77,12 @@ export function isUnfinished(name: string): boolean {
   return name.endsWith('~');
 }
 
+/** Whether a name directly below a data directory is one that is given here. */
+export function isOwnName(name: string): boolean {
+  const paths = [lockPath, metaPath, cleanMarkerPath, journalDirectory, topicsDirectory, repairDirectory];
+  return isUnfinished(name) || paths.some((path) => path('') === name);
+}
+
 /** The number of "00000000000000000042.log" for the suffix ".log"; undefined for any other name. */
 export function parseNumberedName(name: string, suffix: string): number | undefined {
   if (!name.endsWith(suffix)) return undefined;

@@ -80,7 +80,7 @@ async function kindOf(path: string, file: FileHandle): Promise<FileKind> {
   if (kind !== undefined) return kind;
   throw new SeglogError(
     'INVALID_REQUEST',
-    `${path} is no file of a seglog data directory: name a .log, .index, .timeindex, .summary or .journal file, a checkpoint, ` +
+    `${path} is no file that can be shown: name a .log, .index, .timeindex, .summary or .journal file, a checkpoint, ` +
       'a log-start, a cleaned, a clean-shutdown or a .json file',
   );
 }

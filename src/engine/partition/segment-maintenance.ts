@@ -53,9 +53,11 @@ export class SegmentMaintenance {
     return this.#jobs.run(async () => {
       if (this.#stopped) return { segments: 0, bytes: 0 };
       if (partition.deleted) throw unknownPartition(partition.topic.name);
-      if (offset > partition.logStartOffset)
-        await orStorageFull(NO_SPACE, () => this.#moveStart(partition, offset));
-      return removeSegmentsBelowStart(partition);
+      const moves = offset > partition.logStartOffset;
+      if (moves) await orStorageFull(NO_SPACE, () => this.#moveStart(partition, offset));
+      const removed = await removeSegmentsBelowStart(partition);
+      if (moves || removed.segments > 0) logDeletion(partition, removed);
+      return removed;
     });
   }
 
@@ -192,4 +194,10 @@ export class SegmentMaintenance {
     const share = (state.offset - Math.max(offset, stats.baseOffset)) / (stats.endOffset - stats.baseOffset);
     return share * stats.bytes;
   }
+}
+
+/** Whoever misses records finds here when they went, and that they were deleted. */
+function logDeletion({ context, topic, partition, logStartOffset }: PartitionLog, removed: Removed): void {
+  const fields = { topic: topic.name, partition, logStartOffset, ...removed };
+  context.logger.info(fields, removed.segments > 0 ? 'deleted segments' : 'deleted records');
 }

@@ -2,6 +2,7 @@
  * How many partitions a topic has by all that is stored of it. A topic.json of an old backup has a right checksum, and
  * hides the partitions that were added since: their segments, the clean marker and the journal still tell of them.
  */
+import { counted } from '../common/counted.ts';
 import type { CleanMarker } from '../directory/clean-marker.ts';
 import type { TopicFile } from '../directory/topic.ts';
 import { readFully } from '../files/file-operations.ts';
@@ -36,7 +37,7 @@ export async function partitionsInUse(
 
 /** Why a topic takes no appends when topic.json knows fewer partitions than are in use. */
 export function staleTopicFile({ partitions }: TopicFile, inUse: number): string {
-  return `topic.json knows ${partitions} partitions, and ${inUse} are in use: restore the right topic.json, or run "seglog repair" with the daemon stopped`;
+  return `topic.json knows ${counted(partitions, 'partition')}, and ${inUse} are in use: restore the right topic.json, or run "seglog repair" with the daemon stopped`;
 }
 
 /** Whether a segment there may be of this partition. Those that say that they are of another one do not count. */

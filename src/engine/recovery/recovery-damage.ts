@@ -68,7 +68,6 @@ export function misplacedFiles(scan: ScanResult): DamagedRange[] {
     );
 }
 
-/** Damaged headers that had been synced: one above the recovery point may never have reached the disk, as its batches. */
 /** What the scan found, for readers: of a misplaced file they get nothing, not even what the journal has instead. */
 export function damageForReaders(
   scan: ScanResult,
@@ -87,6 +86,7 @@ export function damageForReaders(
   ];
 }
 
+/** Damaged headers that had been synced: one above the recovery point may never have reached the disk, as its batches. */
 export function damagedHeaders(scan: ScanResult, recoveryPoint: number): DamagedRange[] {
   return scan.faulty
     .filter(({ fault, segment }) => fault.kind === 'header' && segment.baseOffset < recoveryPoint)
