@@ -89,3 +89,62 @@ t.test('partitions that were added although a sync had failed before', async (t)
   t.same(await values(after, 'a', 1), ['first']);
   await after.close();
 });
+
+t.test('a sync of names for what is derived, while a segment waits for its name', async (t) => {
+  let caught = 0;
+  // The failing one is that of a rolled segment's index and summary; the others are of the appends.
+  for (let nth = 1; nth < 14; nth++) {
+    const disk = new SimFileSystem({ seed: nth, delays: 6 });
+    const engine = await open(disk);
+    await engine.createTopic('a', { partitions: 1, config: { 'segment.bytes': 4096 } });
+    disk.failAt({ kind: 'syncDirectory', path: /\/a\/0$/, nth, fault: EIO });
+    const stored: string[] = [];
+    for (let i = 0; i < 12; i++) {
+      const value = `${i}`.padEnd(2500);
+      if ((await append(engine, 'a', value)) === 'done') stored.push(value);
+    }
+    if (disk.operations.some(({ error }) => error === 'EIO')) caught++;
+    const fenced = engine.health().fencedPartitions.length > 0;
+    t.equal(
+      fenced,
+      disk.operations.some(({ error }) => error === 'EIO'),
+      'fenced, whoever asked for it',
+    );
+    const after = await open(disk.crash('only what was synced'));
+    t.same((await values(after, 'a')).slice(0, stored.length), stored, 'what was acknowledged is there');
+    t.match(after.health(), { ready: true });
+    await after.close();
+  }
+  t.ok(caught > 5);
+});
+
+t.test('a sync that fails beside one that finds no descriptor', async (t) => {
+  const disk = new SimFileSystem();
+  const clock = new SimClock();
+  const settings = { ...DIRECT, 'max.open.files': 16 };
+  const engine = await Engine.open({ directory: DIRECTORY, fileSystem: disk, clock, settings });
+  const config = { flush: 'interval', 'flush.ms': 1000 };
+  await engine.createTopic('a', { partitions: 20, config });
+  // The last ones push the first one's file out: it must be opened again for its sync.
+  for (let partition = 0; partition < 20; partition++)
+    t.equal(await append(engine, 'a', 'first', { acks: 1, partition }), 'done');
+  disk.failAt({ kind: 'open', path: /\/a\/0\//, fault: EMFILE });
+  disk.failAt({ kind: 'syncDirectory', path: /\/a\/0$/, fault: EIO });
+  await clock.advance(10_000);
+  t.match(engine.health(), { fencedPartitions: [{ partition: 0 }] }, 'one of both has failed');
+  t.equal(await append(engine, 'a', 'second'), 'KAFKA_STORAGE_ERROR');
+});
+
+t.test('a deletion that finds no space for all of it deletes nothing', async (t) => {
+  const disk = new SimFileSystem();
+  const engine = await open(disk);
+  await engine.createTopic('a', { partitions: 1, config: { 'segment.bytes': 4096 } });
+  for (let i = 0; i < 6; i++) t.equal(await append(engine, 'a', `${i}`.padEnd(2500)), 'done');
+  for (let turn = 0; turn < 200; turn++) await settled();
+  disk.failAt({ kind: 'write', path: /checkpoint~$/, fault: { error: 'ENOSPC' } });
+  t.equal(await outcome(engine.deleteRecords('a', 0, 3)), 'STORAGE_FULL');
+  const after = await open(disk.crash('kill'));
+  t.equal(after.offsets('a', 0).logStartOffset, 0, 'as the answer said');
+  t.equal((await values(after, 'a')).length, 6);
+  await after.close();
+});

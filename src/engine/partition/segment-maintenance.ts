@@ -8,12 +8,13 @@
  */
 
 import { Mutex } from '../common/mutex.ts';
-import { type FileContent, orStorageFull, replaceFiles } from '../files/file-operations.ts';
+import { type FileContent, orStorageFull, putFiles } from '../files/file-operations.ts';
 import { emptyStats, type LogSegment } from '../segment/log-segment.ts';
 import { indexFiles, summaryFile } from '../segment/segment-files.ts';
 import { checkpointFile } from './checkpoint.ts';
 import { logStartFile } from './log-start.ts';
 import { type PartitionLog, unknownPartition } from './partition-log.ts';
+import { syncNames } from './partition-names.ts';
 import { type SyncedState, sync } from './partition-writer.ts';
 import { type Removed, removeSegmentsBelowStart } from './segment-removal.ts';
 
@@ -158,11 +159,11 @@ export class SegmentMaintenance {
     // Also gives it its file, if its batches were in memory only.
     const state = await sync(partition);
     if (!segment.exists) return;
-    const { fileSystem, indexCache } = partition.context;
+    const { indexCache } = partition.context;
     const indexes =
       segment.indexWriter?.indexes ??
       (await indexCache.load(partition.directory, segment, partition.topic.settings['index.interval.bytes']));
-    await replaceFiles(fileSystem, [
+    await replaceDerived(partition, [
       ...indexFiles(partition.directory, indexes, segment.stats),
       summaryFile(partition.directory, segment.stats),
     ]);
@@ -194,7 +195,7 @@ export class SegmentMaintenance {
       logStartOffset,
       active: stats,
     });
-    await replaceFiles(partition.context.fileSystem, [...before, checkpoint]);
+    await replaceDerived(partition, [...before, checkpoint]);
     this.#checkpointed.set(partition, { offset, stats, logStartOffset });
   }
 
@@ -206,4 +207,10 @@ export class SegmentMaintenance {
     const share = (state.offset - Math.max(offset, stats.baseOffset)) / (stats.endOffset - stats.baseOffset);
     return share * stats.bytes;
   }
+}
+
+/** Durable when it resolves. */
+async function replaceDerived(partition: PartitionLog, contents: readonly FileContent[]): Promise<void> {
+  await putFiles(partition.context.fileSystem, contents);
+  await syncNames(partition);
 }
