@@ -135,6 +135,33 @@ t.test('a sync that fails beside one that finds no descriptor', async (t) => {
   t.equal(await append(engine, 'a', 'second'), 'KAFKA_STORAGE_ERROR');
 });
 
+t.test('segments go once the log start is durable, also after a crash', async (t) => {
+  const disk = new SimFileSystem();
+  const engine = await open(disk);
+  await engine.createTopic('a', { partitions: 1, config: { 'segment.bytes': 4096 } });
+  for (let i = 0; i < 6; i++) t.equal(await append(engine, 'a', `${i}`.padEnd(2500)), 'done');
+  for (let turn = 0; turn < 200; turn++) await settled();
+  t.equal(await outcome(engine.deleteRecords('a', 0, 3)), 'done');
+  // Killed when the new log start had its name, but not for good.
+  const at =
+    1 + disk.operations.findIndex(({ kind, target }) => kind === 'rename' && target?.endsWith('log-start'));
+  t.ok(at > 0);
+  const second = disk.crashImage({ at, variant: 'kill' });
+  const begun = second.operations.length;
+  await (await open(second)).close();
+  for (let place = begun; place <= second.operations.length; place++) {
+    for (let seed = 0; seed < 8; seed++) {
+      const after = await open(second.crashImage({ at: place, variant: 'some names', seed }));
+      const { logStartOffset } = after.offsets('a', 0);
+      const health = after.health();
+      const where = `at ${place} ${JSON.stringify(second.operations[place - 1]?.path)}, seed ${seed}`;
+      if (!health.ready || ![0, 3].includes(logStartOffset))
+        t.fail(`${where}: ${health.reasons} ${logStartOffset}`);
+      await after.close();
+    }
+  }
+});
+
 t.test('a deletion that finds no space for all of it deletes nothing', async (t) => {
   const disk = new SimFileSystem();
   const engine = await open(disk);
