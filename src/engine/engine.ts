@@ -219,9 +219,10 @@ export class Engine {
   deleteRecords(topic: string, partition: number, offset: number): Promise<RecordsDeleted> {
     return this.#changing(async () => {
       const log = this.#partition(topic, partition);
-      const { segments, bytes } = await this.#maintenance.deleteBefore(log, deletionEnd(log, offset));
+      const end = deletionEnd(log, offset);
+      const { segments, bytes } = await this.#maintenance.deleteBefore(log, end);
       // It was closed in between: nothing more is deleted.
-      if (log.logStartOffset < offset) throw closing();
+      if (log.logStartOffset < end) throw closing();
       return { logStartOffset: log.logStartOffset, segments, bytes };
     });
   }
@@ -316,6 +317,9 @@ export class Engine {
   #refusal(partition: PartitionLog, batch: EncodedBatch): SeglogError | undefined {
     if (this.#closing !== undefined) return closing();
     if (partition.fenced !== null) return partition.fencedError();
+    // Partitions that were made since are not fenced.
+    if (this.#failed !== null)
+      return new SeglogError('KAFKA_STORAGE_ERROR', `${this.#failed}; nothing was stored`);
     if (partition.deleted) return unknownPartition(partition.topic.name);
     const limit = partition.topic.settings['max.message.bytes'];
     return batch.bytes.length > limit ? tooLarge(limit) : undefined;

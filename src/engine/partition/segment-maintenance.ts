@@ -8,12 +8,13 @@
  */
 
 import { Mutex } from '../common/mutex.ts';
-import { type FileContent, orStorageFull, replaceFiles } from '../files/file-operations.ts';
+import { type FileContent, orStorageFull, putFiles } from '../files/file-operations.ts';
 import { emptyStats, type LogSegment } from '../segment/log-segment.ts';
 import { indexFiles, summaryFile } from '../segment/segment-files.ts';
 import { checkpointFile } from './checkpoint.ts';
 import { logStartFile } from './log-start.ts';
 import { type PartitionLog, unknownPartition } from './partition-log.ts';
+import { syncNames } from './partition-names.ts';
 import { type SyncedState, sync } from './partition-writer.ts';
 import { type Removed, removeSegmentsBelowStart } from './segment-removal.ts';
 
@@ -160,11 +161,11 @@ export class SegmentMaintenance {
     // Also gives it its file, if its batches were in memory only.
     const state = await sync(partition);
     if (!segment.exists) return;
-    const { fileSystem, indexCache } = partition.context;
+    const { indexCache } = partition.context;
     const indexes =
       segment.indexWriter?.indexes ??
       (await indexCache.load(partition.directory, segment, partition.topic.settings['index.interval.bytes']));
-    await replaceFiles(fileSystem, [
+    await replaceDerived(partition, [
       ...indexFiles(partition.directory, indexes, segment.stats),
       summaryFile(partition.directory, segment.stats),
     ]);
@@ -196,7 +197,7 @@ export class SegmentMaintenance {
       logStartOffset,
       active: stats,
     });
-    await replaceFiles(partition.context.fileSystem, [...before, checkpoint]);
+    await replaceDerived(partition, [...before, checkpoint]);
     this.#checkpointed.set(partition, { offset, stats, logStartOffset });
   }
 
@@ -214,4 +215,10 @@ export class SegmentMaintenance {
 function logDeletion({ context, topic, partition, logStartOffset }: PartitionLog, removed: Removed): void {
   const fields = { topic: topic.name, partition, logStartOffset, ...removed };
   context.logger.info(fields, removed.segments > 0 ? 'deleted segments' : 'deleted records');
+}
+
+/** Durable when it resolves. */
+async function replaceDerived(partition: PartitionLog, contents: readonly FileContent[]): Promise<void> {
+  await putFiles(partition.context.fileSystem, contents);
+  await syncNames(partition);
 }
