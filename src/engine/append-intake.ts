@@ -19,12 +19,20 @@ export class AppendIntake {
   readonly #context: EngineContext;
   readonly #committer: Committer;
   readonly #isClosing: () => boolean;
+  readonly #failure: () => string | null;
   readonly #targets = new WeakMap<OpenTopic, AppendTarget>();
 
-  constructor(context: EngineContext, committer: Committer, isClosing: () => boolean) {
+  /** `failure`: why nothing is appended any more; null while all is well. */
+  constructor(
+    context: EngineContext,
+    committer: Committer,
+    isClosing: () => boolean,
+    failure: () => string | null,
+  ) {
     this.#context = context;
     this.#committer = committer;
     this.#isClosing = isClosing;
+    this.#failure = failure;
   }
 
   targetOf(topic: OpenTopic): AppendTarget {
@@ -84,6 +92,9 @@ export class AppendIntake {
   #refusal(partition: PartitionLog, batch: EncodedBatch): SeglogError | undefined {
     if (this.#isClosing()) return closing();
     if (partition.fenced !== null) return partition.fencedError();
+    // Partitions that were made since are not fenced.
+    const failed = this.#failure();
+    if (failed !== null) return new SeglogError('KAFKA_STORAGE_ERROR', `${failed}; nothing was stored`);
     if (partition.deleted) return unknownPartition(partition.topic.name);
     const limit = partition.topic.settings['max.message.bytes'];
     return batch.bytes.length > limit ? tooLarge(limit) : undefined;

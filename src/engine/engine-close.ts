@@ -16,12 +16,17 @@ export async function closeLog(
 ): Promise<void> {
   const marker = new CleanMarker();
   let clean = sound;
+  const failures: unknown[] = [];
   for (const partition of partitions) {
     if (partition.fenced !== null) {
       clean = false;
       continue;
     }
-    const isFinished = await maintenance.finish(partition);
+    // One that fails is no reason to leave the others unsynced.
+    const isFinished = await maintenance.finish(partition).catch((error) => {
+      failures.push(error);
+      return false;
+    });
     const stored = partition.segments.filter(({ exists }) => exists).map(({ stats }) => stats);
     // All of it is synced, and where it ends is known. Without its segments the next open looks into them.
     const segments = isFinished ? stored : [];
@@ -29,6 +34,7 @@ export async function closeLog(
     marker.set(partition.topic.id, partition.partition, { logStartOffset, logEndOffset, segments });
     clean &&= partition.damaged.length === 0;
   }
+  if (failures.length > 0) throw failures[0];
   if (clean) await writeMarker(context, marker);
   else context.logger.warn({}, 'closed without the clean marker: the next open recovers');
 }

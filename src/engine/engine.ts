@@ -105,7 +105,12 @@ export class Engine {
       synced: (partition, synced) => this.#maintenance.synced(partition, synced),
       failed: (reason) => this.#fail(reason),
     });
-    this.#intake = new AppendIntake(context, this.#committer, () => this.#closing !== undefined);
+    this.#intake = new AppendIntake(
+      context,
+      this.#committer,
+      () => this.#closing !== undefined,
+      () => this.#failed,
+    );
     this.#admin = new TopicAdmin(opened, this.#committer, this.#maintenance);
     this.#housekeeping = new Housekeeping(
       context,
@@ -219,9 +224,10 @@ export class Engine {
     return this.#changing(async () => {
       const log = this.#partition(topic, partition);
       if (!isDeleted(log.topic.settings)) throw onlyCompacted(topic);
-      const { segments, bytes } = await this.#maintenance.deleteBefore(log, deletionEnd(log, offset));
+      const end = deletionEnd(log, offset);
+      const { segments, bytes } = await this.#maintenance.deleteBefore(log, end);
       // It was closed in between: nothing more is deleted.
-      if (log.logStartOffset < offset) throw closing();
+      if (log.logStartOffset < end) throw closing();
       return { logStartOffset: log.logStartOffset, segments, bytes };
     });
   }

@@ -93,6 +93,7 @@ export class TopicAdmin {
           for (const { path } of partition.segments) this.#context.files.forget(path);
         }
       });
+      await this.#store.syncDeleted(topic.file);
       try {
         await this.#store.removeDeleted(topic.file);
       } catch (error) {

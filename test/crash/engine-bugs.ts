@@ -2,26 +2,27 @@
  * The mistakes that the crash tests must notice, each with the run and the sweep that show it. Those that can be made
  * at the seam to the disk are in planted-bugs.ts; the others change a few words of the engine's source.
  */
+import {
+  inPlaces,
+  inSource,
+  type Row,
+  type Sweeper,
+  sweepCrashesOf,
+  sweepErrorsOf,
+  sweepKillsOf,
+} from './bug-rows.ts';
 import { sweepDamage } from './damage-sweep.ts';
 import {
   directScenario,
   fullDiskScenario,
   journalScenario,
   noSpaceScenario,
+  overtakingScenario,
   policiesScenario,
   retentionScenario,
   topicsScenario,
 } from './engine-scenarios.ts';
-import {
-  type PlantedBug,
-  type Scenario,
-  type SweepOptions,
-  type SweepReport,
-  sweepCrashes,
-  sweepErrors,
-  sweepKills,
-} from './harness.ts';
-import type { SourcePatch } from './patched-engine.ts';
+import { type PlantedBug, type Scenario, sweepCrashes, sweepKills } from './harness.ts';
 import {
   answerBeforeSync,
   ignoreFullDisk,
@@ -34,8 +35,7 @@ import {
   withoutRemovalOf,
   withoutSyncOf,
 } from './planted-bugs.ts';
-import type { CrashVariant } from './sim/crash-image.ts';
-import type { OperationKind } from './sim/faults.ts';
+import type { Operation } from './sim/kernel.ts';
 
 export interface EngineBug {
   readonly bug: PlantedBug;
@@ -43,30 +43,10 @@ export interface EngineBug {
   readonly sweep: Sweeper;
 }
 
-type Sweeper = (scenario: Scenario, options: SweepOptions) => Promise<SweepReport>;
-type Row = [bug: PlantedBug, scenario: Scenario, sweep: Sweeper];
-
-const sweepErrorsOf =
-  (...kinds: OperationKind[]): Sweeper =>
-  (scenario, options) =>
-    sweepErrors(scenario, { ...options, kinds });
-
-/** A short window of danger is found faster when each point is tried with the loss that shows it. */
-const sweepCrashesOf =
-  (...variants: CrashVariant[]): Sweeper =>
-  (scenario, options) =>
-    sweepCrashes(scenario, { ...options, variants });
-
-const inSource = (name: string, file: string, find: string, replace: string): PlantedBug => {
-  const patches: SourcePatch[] = [{ file, find, replace }];
-  return { name, patches };
-};
-
-/** A mistake that takes several places. */
-const inPlaces = (name: string, ...places: [file: string, find: string, replace: string][]): PlantedBug => ({
-  name,
-  patches: places.map(([file, find, replace]) => ({ file, find, replace })),
-});
+const isJournaled = ({ kind, path }: Operation) => kind === 'write' && path.includes('/journal/');
+const isNewStart = ({ change, target }: Operation) =>
+  change?.kind === 'rename' && target?.endsWith('/log-start') === true;
+const isSegmentRemoval = ({ change, path }: Operation) => change?.kind === 'remove' && path.endsWith('.log');
 
 const AT_THE_SEAM: Row[] = [
   [withoutSyncOf('acknowledged before the journal is synced', /\.journal/), journalScenario, sweepCrashes],
@@ -100,6 +80,11 @@ const AT_THE_SEAM: Row[] = [
 
 const MOVE_START = `    await this.#write(partition, state, offset, [logStartFile(partition.directory, owner, offset)]);
     partition.startAt(offset);`;
+
+const RENAME_DELETED = `return this.#fileSystem.rename(
+      topicDirectory(this.#data, topic.name),
+      deletedTopicDirectory(this.#data, topic.id),
+    );`;
 
 const IN_THE_SOURCE: Row[] = [
   [
@@ -168,7 +153,7 @@ const IN_THE_SOURCE: Row[] = [
   [
     inSource(
       'a failed sync fences nothing',
-      'partition/partition-writer.ts',
+      'partition/partition-names.ts',
       "failed?.('sync');",
       "failed?.('sync'); return error as never;",
     ),
@@ -255,21 +240,100 @@ const IN_THE_SOURCE: Row[] = [
       'if (this.#paths.length >= 0) return true;',
     ),
     noSpaceScenario,
-    (scenario, options) =>
-      sweepKills(scenario, {
-        ...options,
-        killedAfter: ({ kind, path }) => kind === 'write' && path.includes('/journal/'),
-      }),
+    sweepKillsOf({ killedAfter: isJournaled }),
   ],
   [
     inSource(
       'a topic is deleted file by file',
       'directory/topic.ts',
-      'await this.#fileSystem.rename(\n      topicDirectory(this.#data, topic.name),\n      deletedTopicDirectory(this.#data, topic.id),\n    );',
-      'await removeTree(this.#fileSystem, topicDirectory(this.#data, topic.name));',
+      RENAME_DELETED,
+      'return removeTree(this.#fileSystem, topicDirectory(this.#data, topic.name));',
     ),
     topicsScenario,
     sweepCrashes,
+  ],
+  [
+    inSource(
+      'a topic stays open although its deletion has begun',
+      'directory/topic.ts',
+      RENAME_DELETED,
+      RENAME_DELETED.replace(
+        ');',
+        ').then(() => this.#fileSystem.syncDirectory(topicsDirectory(this.#data)));',
+      ),
+    ),
+    topicsScenario,
+    sweepErrorsOf('syncDirectory'),
+  ],
+  [
+    inSource(
+      'a failed sync of names for what is derived fences nothing',
+      'partition/partition-names.ts',
+      'throw syncFailed(partition, error);',
+      'throw error;',
+    ),
+    overtakingScenario,
+    sweepErrorsOf('syncDirectory', /later/),
+  ],
+  [
+    inSource(
+      'a sync takes along what was written after it began',
+      'partition/partition-writer.ts',
+      'segment.dirty = false;\n    await lease.file.sync();',
+      'await lease.file.sync();\n    segment.dirty = false;',
+    ),
+    overtakingScenario,
+    sweepCrashesOf('only what was synced'),
+  ],
+  [
+    inSource(
+      'what was written when a sync ends counts as durable',
+      'partition/partition-writer.ts',
+      'partition.durableOffset = Math.max(partition.durableOffset, target.offset);',
+      'partition.durableOffset = Math.max(partition.durableOffset, partition.writtenOffset);',
+    ),
+    overtakingScenario,
+    sweepCrashesOf('only what was synced'),
+  ],
+  [
+    inSource(
+      'a close that could not sync all is called clean',
+      'engine-close.ts',
+      'if (failures.length > 0) throw failures[0];',
+      '',
+    ),
+    overtakingScenario,
+    sweepErrorsOf('sync', /later\/\d+\/\d+\.log$/),
+  ],
+  [
+    inSource(
+      'a start removes segments before the log start is durable',
+      'recovery/recovery-settle.ts',
+      'else await replaceFiles(fileSystem, [logStartFile(directory, owner, found.logStartOffset)]);',
+      '',
+    ),
+    retentionScenario,
+    sweepKillsOf({ killedAfter: isNewStart, cutAfter: isSegmentRemoval, variants: ['some names'] }),
+  ],
+  [
+    inSource(
+      'a journal file is used again before what is in memory only has reached its segments',
+      'commit/journal.ts',
+      'if (ends.size > 0) this.#retired.add(journal);',
+      'if (ends.size < 0) this.#retired.add(journal);',
+    ),
+    noSpaceScenario,
+    sweepKillsOf({ killedAfter: isJournaled }),
+  ],
+  [
+    inSource(
+      'the names of a tail that was written anew are not synced',
+      'recovery/segment-writer.ts',
+      'await fileSystem.syncDirectory(directory);',
+      '',
+    ),
+    directScenario,
+    sweepKills,
   ],
 ];
 

@@ -76,6 +76,11 @@ async function recoverWithoutSpace(world: World, open: () => Promise<EngineDrive
     await driver.close();
     driver = await open();
   }
+  // It takes records again before what is in memory only has reached its segments.
+  for (let round = 0; round < 3; round++) {
+    await clock.advance(150);
+    await appendToAll(world, driver, { records: 1 });
+  }
   await clock.advance(3000);
   if (!world.faulty && !driver.engine.health().ready)
     throw new Violation(`not ready: ${driver.engine.health().reasons}`);
@@ -190,6 +195,43 @@ export const policiesScenario = scenario({
   },
 });
 
+/** Syncs that take long, and appends that come at any moment of them. */
+export const overtakingScenario = scenario({
+  name: 'appends, rolls and deletions while syncs are under way',
+  settings: { ...SMALL, 'journal.files': 2, 'journal.max.partition.bytes': 2000 },
+  timing: { delays: 3, syncTurns: 60 },
+  run: async (world, open) => {
+    const { random } = world;
+    let driver = await open();
+    await driver.createTopic('now', 2, ROLLING);
+    await driver.createTopic('later', 2, { ...ROLLING, flush: 'interval', 'flush.ms': 300 });
+    await driver.createTopic('journaled', 2, ROLLING);
+    for (let round = 0; round < 10; round++) {
+      const calls: Promise<void>[] = [driver.follow('now', 0, 8), driver.follow('later', 1, 8)];
+      for (let i = 0; i < 16; i++) {
+        const topic = random.chance(0.6) ? 'now' : 'later';
+        const acks = random.chance(0.5) ? 1 : 'all';
+        calls.push(driver.append(topic, random.below(2), { acks, records: 1, bytes: 300 }));
+        calls.push(driver.append('journaled', i % 2, { records: 1, bytes: 500 }));
+        for (let turns = random.below(60); turns > 0; turns--) await null;
+      }
+      calls.push(driver.deleteRecords('later', round % 2, 0.5), driver.readBack('now', 1));
+      await Promise.all(calls);
+      if (round === 5) {
+        await appendToAll(world, driver, { acks: 1 });
+        await driver.close();
+        driver = await open();
+      } else if (round % 2 === 0) {
+        await world.clock.advance(1500);
+      }
+    }
+    await driver.readAllBack();
+    // Some of it is not synced when the log is closed.
+    await appendToAll(world, driver, { acks: 1 });
+    await driver.close();
+  },
+});
+
 export const fullDiskScenario = scenario({
   name: 'a disk that fills and is freed',
   settings: { ...SMALL, 'log.dir.reserve.bytes': 4096, 'journal.max.partition.bytes': 1000 },
@@ -283,6 +325,7 @@ export const ENGINE_SCENARIOS = [
   journalScenario,
   directScenario,
   policiesScenario,
+  overtakingScenario,
   fullDiskScenario,
   noSpaceScenario,
 ];

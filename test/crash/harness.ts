@@ -11,7 +11,7 @@ import { LogOracle, Violation } from './oracle.ts';
 import type { SourcePatch } from './patched-engine.ts';
 import { runToEnd } from './run-to-end.ts';
 import { CRASH_VARIANTS, type CrashVariant } from './sim/crash-image.ts';
-import { FAULTS_OF, type Fault, type OperationKind } from './sim/faults.ts';
+import { FAULTS_OF, type Fault } from './sim/faults.ts';
 import type { Operation, SimOptions } from './sim/kernel.ts';
 import { combineSeeds, Random } from './sim/random.ts';
 import { SimClock } from './sim-clock.ts';
@@ -90,12 +90,14 @@ export interface SweepOptions {
   /** About how many images to try; they are sampled evenly from all that there are. Default: all of them. */
   readonly budget?: number;
   readonly bug?: PlantedBug;
-  /** The losses that a sweep of crashes tries. Default: all. */
+  /** The losses that a sweep of crashes tries, or one of kills when the power goes. Default: all. */
   readonly variants?: readonly CrashVariant[];
-  /** Only calls of these kinds fail, in a sweep of errors. Default: all. */
-  readonly kinds?: readonly OperationKind[];
+  /** Which calls fail, in a sweep of errors. Default: all. */
+  readonly fails?: (operation: Operation) => boolean;
   /** After which operations a process is killed, in a sweep of kills. Default: changes of names. */
   readonly killedAfter?: (operation: Operation) => boolean;
+  /** After which operations of the next life the power goes then. Default: any that changes the disk. */
+  readonly cutAfter?: (operation: Operation) => boolean;
   readonly stopAtFirst?: boolean;
 }
 
@@ -208,16 +210,16 @@ export async function sweepCrashes(scenario: Scenario, options: SweepOptions = {
 export async function sweepKills(scenario: Scenario, options: SweepOptions = {}): Promise<SweepReport> {
   const sweep = new Sweep(scenario, 'kills', options);
   const first = await sweep.begin();
-  const { killedAfter = changesNames } = options;
+  const { killedAfter = changesNames, variants = CRASH_VARIANTS } = options;
   const places = [...first.disk.operations.entries()].filter(([, operation]) => killedAfter(operation));
   for (const [before] of sample(places, sweep.budget / 8, sweep.seed)) {
     if (sweep.stopped) break;
     const random = new Random(sweep.seed, 'kills', before);
     const second = await sweep.nextLife(first, { at: before + 1, variant: 'kill', seed: 0 });
-    const points = crashPoints(second.disk);
-    for (let power = 0; power < 7 && !second.broken; power++) {
+    const points = options.cutAfter ? placesAfter(second.disk, options.cutAfter) : crashPoints(second.disk);
+    for (let power = 0; power < 7 && points.length > 0 && !second.broken; power++) {
       const at = power === 0 ? points.at(-1)! : random.pick(points);
-      const variant = random.chance(0.5) ? 'only what was synced' : random.pick(CRASH_VARIANTS);
+      const variant = random.chance(0.5) ? 'only what was synced' : random.pick(variants);
       await sweep.nextLife(second, { at, variant, seed: random.next() });
     }
   }
@@ -231,7 +233,7 @@ const changesNames = ({ change }: Operation): boolean =>
 export async function sweepErrors(scenario: Scenario, options: SweepOptions = {}): Promise<SweepReport> {
   const sweep = new Sweep(scenario, 'errors', options);
   const first = await sweep.begin();
-  const failing = first.disk.operations.filter(({ kind }) => options.kinds?.includes(kind) ?? true);
+  const failing = first.disk.operations.filter(options.fails ?? (() => true));
   const faults = failing.flatMap(({ call, kind }) =>
     FAULTS_OF[kind].flatMap((fault) => [false, true].map((forever) => ({ call, forever, fault }))),
   );
@@ -287,6 +289,9 @@ export async function replay(scenario: Scenario, attempt: Attempt, bug?: Planted
   }
   return sweep.report;
 }
+
+const placesAfter = (disk: SimFileSystem, after: (operation: Operation) => boolean): number[] =>
+  [...disk.operations.entries()].filter(([, operation]) => after(operation)).map(([before]) => before + 1);
 
 /** Before every operation that changes the disk, and at the end: other places give the same disk and owe less. */
 function crashPoints(disk: SimFileSystem): number[] {

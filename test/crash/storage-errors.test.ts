@@ -167,6 +167,12 @@ for (const kind of ['write', 'sync'] as const) {
     t.same(await log.values(0), ['first', 'second'], 'reads go on, also of what is in memory');
     t.match(engine.health(), { ready: false, failed: /writing the journal failed \(EIO\)/ });
     t.match(engine.health().reasons[0], /restart seglog/);
+    await engine.createTopic('b', { partitions: 1 });
+    t.equal(
+      await outcome(engine.append('b', [{ value: 'x' }])),
+      'KAFKA_STORAGE_ERROR',
+      'all, also a new one',
+    );
     await log.clock.advance(60_000);
     await engine.close();
     t.equal(failing.calls(), calls, 'it is never tried again');
@@ -258,13 +264,18 @@ t.test('a process without descriptors left', async (t) => {
     t.same(await log.values(0), ['first', 'second']);
   });
 
-  t.test('shows what was written with acks=1 once there are descriptors again', async (t) => {
-    const log = await FailingLog.open(DIRECT);
-    log.disk.failAt({ kind: 'syncDirectory', path: /\/a\/0$/, fault: { error: 'EMFILE' } });
-    t.equal(await log.append(0, 'first', { acks: 1 }), 'done');
-    await some();
-    await log.clock.advance(5000);
-    t.same(await log.values(0), ['first']);
+  t.test('shows what was written once there are descriptors again', async (t) => {
+    for (const [acks, answer] of [
+      [1, 'done'],
+      ['all', 'OUTCOME_UNKNOWN'],
+    ] as const) {
+      const log = await FailingLog.open(DIRECT);
+      log.disk.failAt({ kind: 'syncDirectory', path: /\/a\/0$/, fault: { error: 'EMFILE' } });
+      t.equal(await log.append(0, 'first', { acks }), answer);
+      await some();
+      await log.clock.advance(5000);
+      t.same(await log.values(0), ['first']);
+    }
   });
 });
 

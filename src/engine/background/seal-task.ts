@@ -7,7 +7,7 @@
  */
 import { dirname } from 'node:path';
 import type { DamagedRange } from '../common/types.ts';
-import { replaceFiles } from '../files/file-operations.ts';
+import { putFiles } from '../files/file-operations.ts';
 import type { FileHandle } from '../files/file-system.ts';
 import { SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
 import type { GapRange, SegmentInput } from '../rewrite/rewrite-request.ts';
@@ -37,7 +37,7 @@ export interface SealRequest {
 export interface SealResult {
   /** What the segment holds. */
   stats: SegmentStats;
-  /** Empty when it is as it should be: then its derived files are durable. */
+  /** Empty when it is as it should be: then its derived files are written, and durable once the directory is synced. */
   damaged: DamagedRange[];
 }
 
@@ -57,7 +57,7 @@ export async function sealSegment(context: TaskContext, request: SealRequest): P
     const directory = dirname(path);
     const files = [...indexFiles(directory, indexes, stats), summaryFile(directory, stats)];
     await context.pace(files.flatMap(({ buffers }) => buffers).reduce((sum, { length }) => sum + length, 0));
-    await replaceFiles(fileSystem, files);
+    await putFiles(fileSystem, files);
   }
   return { stats, damaged };
 }

@@ -224,7 +224,10 @@ function dirtiestFirst(partitions: readonly PartitionLog[]): PartitionLog[] {
 }
 
 function unknownJob(id: string): never {
-  throw new SeglogError('UNKNOWN_JOB', `there is no job "${id.slice(0, 100)}": jobs that ended are forgotten after a while`);
+  throw new SeglogError(
+    'UNKNOWN_JOB',
+    `there is no job "${id.slice(0, 100)}": jobs that ended are forgotten after a while`,
+  );
 }
 
 function notCompacted(topic: string): SeglogError {

@@ -261,6 +261,8 @@ export class Committer {
       return [part];
     } catch (error) {
       this.#noteIfFull(error, part.bytes);
+      // The log goes on from what is in the file: its readers get it once a sync succeeds.
+      if (written && partition.fenced === null) void this.#parts.backgroundSync.request(partition);
       this.#refuse(part, written ? outcomeUnknown(partition, error) : (error as SeglogError));
       return [];
     }

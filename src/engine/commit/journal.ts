@@ -140,7 +140,8 @@ export class Journal<Client> {
     this.#closed = true;
     await this.#preparing;
     const open = [this.#current, this.#spare, ...this.#retired, ...this.#free];
-    for (const journal of open) await journal?.file.close();
+    // An error of close changes nothing about what is synced.
+    await Promise.allSettled(open.map((journal) => journal?.file.close()));
   }
 
   #fileFor(bytes: number): JournalFile<Client> {
@@ -177,13 +178,13 @@ export class Journal<Client> {
   #prepare(): void {
     const { clock, logger, maxFiles } = this.#options;
     if (this.#preparing !== undefined || this.#spare !== undefined || this.#closed || this.#failed) return;
-    if (clock.now() < this.#retryAt) return;
+    if (clock.monotonic() < this.#retryAt) return;
     this.#preparing = this.#next(maxFiles)
       .then((journal) => {
         this.#spare = journal;
       })
       .catch((error) => {
-        this.#retryAt = clock.now() + RETRY_MS;
+        this.#retryAt = clock.monotonic() + RETRY_MS;
         logger.warn({ err: error }, 'no journal file could be prepared: commits go to the segments directly');
       })
       .finally(() => {
@@ -201,7 +202,7 @@ export class Journal<Client> {
   async #create(): Promise<JournalFile<Client> | undefined> {
     const { directory, fileSystem, fileBytes, takeRoom } = this.#options;
     if (!takeRoom(fileBytes)) {
-      this.#retryAt = this.#options.clock.now() + RETRY_MS;
+      this.#retryAt = this.#options.clock.monotonic() + RETRY_MS;
       return undefined;
     }
     const sequence = this.#nextSequence++;
@@ -212,7 +213,7 @@ export class Journal<Client> {
       await this.#fill(file, sequence);
       return await this.#named(file, spare, sequence);
     } catch (error) {
-      await file.close();
+      await file.close().catch(() => {});
       await removeIfExists(fileSystem, spare).catch(() => {});
       throw error;
     }

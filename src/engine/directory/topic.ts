@@ -5,7 +5,7 @@
  * aside and renames it, altering replaces topic.json, deleting renames the directory away before anything in it goes.
  */
 import { randomBytes } from 'node:crypto';
-import { SeglogError } from '../common/errors.ts';
+import { errnoOf, SeglogError } from '../common/errors.ts';
 import {
   ENGINE_SETTINGS,
   parseSetting,
@@ -14,7 +14,7 @@ import {
   TOPIC_SETTINGS,
   type TopicSettings,
 } from '../common/settings.ts';
-import { makeDirectoryIfMissing, readWholeFile, removeTree, replaceFile } from '../files/file-operations.ts';
+import { readWholeFile, removeTree, replaceFile } from '../files/file-operations.ts';
 import type { FileSystem } from '../files/file-system.ts';
 import {
   deletedTopicDirectory,
@@ -151,8 +151,21 @@ export class TopicStore {
       await removeTree(this.#fileSystem, fresh).catch(() => {});
       throw error;
     }
-    await this.#fileSystem.syncDirectory(topicsDirectory(this.#data));
+    try {
+      await this.#fileSystem.syncDirectory(topicsDirectory(this.#data));
+    } catch (error) {
+      await this.#takeBack(topic).catch(() => {});
+      throw error;
+    }
     return topic;
+  }
+
+  /** Nobody knows whether its name is durable: nothing in it goes before it is durable that it has none. */
+  async #takeBack({ name, id }: TopicFile): Promise<void> {
+    const fresh = newTopicDirectory(this.#data, id);
+    await this.#fileSystem.rename(topicDirectory(this.#data, name), fresh);
+    await this.#fileSystem.syncDirectory(topicsDirectory(this.#data));
+    await removeTree(this.#fileSystem, fresh);
   }
 
   /** Replaces topic.json, after the directories of new partitions are there. CORRUPT_MESSAGE when one is in use already. */
@@ -160,33 +173,49 @@ export class TopicStore {
     const directory = topicDirectory(this.#data, topic.name);
     if (topic.partitions > before.partitions) {
       for (let partition = before.partitions; partition < topic.partitions; partition++)
-        await this.#checkUnused(topic.name, partition);
+        await this.#removeUnused(topic.name, partition);
       await this.#makePartitions(directory, before.partitions, topic.partitions);
       await this.#fileSystem.syncDirectory(directory);
     }
     await this.#write(directory, topic);
   }
 
-  /** Gone for good once it resolves. Its files go with `removeDeleted`, or at the next open. */
-  async delete(topic: TopicFile): Promise<void> {
-    await this.#fileSystem.rename(
+  /** Gone once it resolves: nobody may write to it any more. For good with `syncDeleted`. */
+  delete(topic: TopicFile): Promise<void> {
+    return this.#fileSystem.rename(
       topicDirectory(this.#data, topic.name),
       deletedTopicDirectory(this.#data, topic.id),
     );
-    await this.#fileSystem.syncDirectory(topicsDirectory(this.#data));
+  }
+
+  /** Its files go with `removeDeleted`, or at the next open. OUTCOME_UNKNOWN when that fails. */
+  async syncDeleted({ name }: TopicFile): Promise<void> {
+    try {
+      await this.#fileSystem.syncDirectory(topicsDirectory(this.#data));
+    } catch (error) {
+      throw new SeglogError(
+        'OUTCOME_UNKNOWN',
+        `topic "${name}" is deleted, but a power cut may bring it back: that could not be synced (${errnoOf(error) ?? error})`,
+        { topic: name },
+        { cause: error },
+      );
+    }
   }
 
   removeDeleted(topic: TopicFile): Promise<void> {
     return removeTree(this.#fileSystem, deletedTopicDirectory(this.#data, topic.id));
   }
 
-  /** A crash in an earlier `alter` leaves an empty directory. Anything in it is of a partition that topic.json does not know. */
-  async #checkUnused(topic: string, partition: number): Promise<void> {
+  /**
+   * A crash or a failure in an earlier `alter` leaves an empty directory, of which nobody knows whether its name is durable:
+   * it is removed. Anything in it is of a partition that topic.json does not know.
+   */
+  async #removeUnused(topic: string, partition: number): Promise<void> {
     const path = partitionDirectory(topicDirectory(this.#data, topic), partition);
     const status = await this.#fileSystem.status(path);
     if (status === undefined) return;
     const found = status.isDirectory ? await this.#fileSystem.list(path) : [path];
-    if (found.every(isUnfinished)) return;
+    if (found.every(isUnfinished)) return removeTree(this.#fileSystem, path);
     throw new SeglogError(
       'CORRUPT_MESSAGE',
       `partition ${partition} cannot be added to topic "${topic}": ${path} is in use, and topic.json does not know it. ` +
@@ -197,8 +226,7 @@ export class TopicStore {
 
   async #makePartitions(directory: string, from: number, to: number): Promise<void> {
     for (let partition = from; partition < to; partition++) {
-      const path = partitionDirectory(directory, partition);
-      await makeDirectoryIfMissing(this.#fileSystem, path);
+      await this.#fileSystem.makeDirectory(partitionDirectory(directory, partition));
     }
   }
 

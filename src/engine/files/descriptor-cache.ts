@@ -3,6 +3,7 @@
  * until its user is done, also when it was evicted or its name is gone, so a reader keeps its bytes.
  */
 import { LRUCache } from 'lru-cache';
+import { SeglogError } from '../common/errors.ts';
 import type { FileHandle, FileSystem } from './file-system.ts';
 
 /** A file that stays open until `release`, which must be called exactly once. */
@@ -39,6 +40,7 @@ export class DescriptorCache {
   readonly #opening = new Map<string, Promise<OpenFile>>();
   readonly #closing = new Set<Promise<void>>();
   #open = 0;
+  #closed = false;
 
   constructor(fileSystem: FileSystem, maxOpenFiles: number, mode: 'read' | 'write' = 'write') {
     this.#fileSystem = fileSystem;
@@ -74,13 +76,18 @@ export class DescriptorCache {
     this.#opening.delete(path);
   }
 
-  /** Closes all; resolves when the descriptors are back with the system. */
+  /** Closes all, and opens no more; resolves when the descriptors are back with the system, but for those in use. */
   async close(): Promise<void> {
+    this.#closed = true;
+    const opening = [...this.#opening.values()];
+    this.#opening.clear();
     this.#files.clear();
+    await Promise.allSettled(opening);
     await Promise.all(this.#closing);
   }
 
   #openFile(path: string): Promise<OpenFile> {
+    if (this.#closed) return Promise.reject(new SeglogError('NOT_READY', 'the log is closed'));
     const pending = this.#opening.get(path);
     if (pending !== undefined) return pending;
     const opening: Promise<OpenFile> = this.#fileSystem

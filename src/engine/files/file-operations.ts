@@ -135,17 +135,23 @@ export function replaceFile(
 
 /** Replaces files of one directory, each as one step and in this order; durable when it resolves. */
 export async function replaceFiles(fileSystem: FileSystem, contents: readonly FileContent[]): Promise<void> {
-  for (const { path, buffers } of contents) {
-    const temporary = `${path}~`;
-    try {
-      await createSynced(fileSystem, temporary, buffers);
-      await fileSystem.rename(temporary, path);
-    } catch (error) {
-      await removeIfExists(fileSystem, temporary).catch(() => {});
-      throw error;
-    }
-  }
+  await putFiles(fileSystem, contents);
   await fileSystem.syncDirectory(dirname(contents[0]!.path));
+}
+
+/**
+ * As `replaceFiles`, but for good only once the directory is synced. None of them is replaced before all are written: where
+ * there is no space for one, all are as they were.
+ */
+export async function putFiles(fileSystem: FileSystem, contents: readonly FileContent[]): Promise<void> {
+  const files = contents.map(({ path, buffers }) => ({ path, temporary: `${path}~`, buffers }));
+  try {
+    for (const { temporary, buffers } of files) await createSynced(fileSystem, temporary, buffers);
+    for (const { temporary, path } of files) await fileSystem.rename(temporary, path);
+  } catch (error) {
+    for (const { temporary } of files) await removeIfExists(fileSystem, temporary).catch(() => {});
+    throw error;
+  }
 }
 
 /** Removes a file; resolves with false when there was none. */

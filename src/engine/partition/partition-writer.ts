@@ -27,6 +27,7 @@ import {
 } from '../segment/log-segment.ts';
 import { mustRollBefore } from '../segment/roll-policy.ts';
 import type { PartitionLog, QueuedBatch, TailBatch } from './partition-log.ts';
+import { syncFailed, syncNewNames } from './partition-names.ts';
 
 /** The batches of one partition in one group commit; all go to one segment. */
 export interface GroupPart {
@@ -326,6 +327,8 @@ export function sync(partition: PartitionLog): Promise<SyncedState> {
     } catch (error) {
       throw syncFailed(partition, error);
     }
+    // Another sync failed meanwhile: names that this one was to make durable may be lost with it.
+    if (partition.fenced !== null) throw partition.fencedError();
     partition.syncedOffset = Math.max(partition.syncedOffset, target.offset);
     partition.durableOffset = Math.max(partition.durableOffset, target.offset);
     partition.advanceHighWatermark();
@@ -345,10 +348,13 @@ async function syncFiles(partition: PartitionLog): Promise<void> {
   for (let i = partition.segments.length - 1; i >= 0 && !partition.segments[i]!.sealed; i--) {
     if (partition.segments[i]!.dirty) work.push(syncSegment(partition, partition.segments[i]!));
   }
-  if (partition.directoryDirty) work.push(syncNames(partition));
+  if (partition.directoryDirty) work.push(syncNewNames(partition));
   // All of them come to their end before the outcome counts: none is left running behind a failure.
-  for (const outcome of await Promise.allSettled(work))
-    if (outcome.status === 'rejected') throw outcome.reason;
+  const outcomes = await Promise.allSettled(work);
+  const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
+  if (failures.length === 0) return;
+  // One for want of descriptors has lost nothing; another one beside it has.
+  throw failures.find((error) => !isOutOfDescriptors(error)) ?? failures[0];
 }
 
 async function syncSegment(partition: PartitionLog, segment: LogSegment): Promise<void> {
@@ -362,33 +368,4 @@ async function syncSegment(partition: PartitionLog, segment: LogSegment): Promis
   } finally {
     lease.release();
   }
-}
-
-async function syncNames(partition: PartitionLog): Promise<void> {
-  partition.directoryDirty = false;
-  try {
-    await partition.context.fileSystem.syncDirectory(partition.directory);
-  } catch (error) {
-    if (isOutOfDescriptors(error)) partition.directoryDirty = true;
-    throw error;
-  }
-}
-
-function syncFailed(partition: PartitionLog, error: unknown): SeglogError {
-  const where = { topic: partition.topic.name, partition: partition.partition };
-  if (isOutOfDescriptors(error)) {
-    // Nothing was synced, and nothing failed to sync: the next sync takes it along.
-    return new SeglogError(
-      'OUTCOME_UNKNOWN',
-      `partition ${partition.name}: it was not synced, ${OUT_OF_DESCRIPTORS}`,
-      where,
-      { cause: error },
-    );
-  }
-  partition.context.observer.failed?.('sync');
-  const reason = `a sync failed (${errnoOf(error) ?? String(error)}); restart seglog once the disk is well`;
-  partition.fence(reason);
-  return new SeglogError('OUTCOME_UNKNOWN', `partition ${partition.name}: ${reason}`, where, {
-    cause: error,
-  });
 }

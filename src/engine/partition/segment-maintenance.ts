@@ -8,12 +8,13 @@
  */
 
 import { Mutex } from '../common/mutex.ts';
-import { type FileContent, orStorageFull, replaceFiles } from '../files/file-operations.ts';
+import { type FileContent, orStorageFull } from '../files/file-operations.ts';
 import { emptyStats, type LogSegment } from '../segment/log-segment.ts';
 import { indexFiles } from '../segment/segment-files.ts';
 import { checkpointFile } from './checkpoint.ts';
 import { logStartFile } from './log-start.ts';
 import { type EngineContext, type PartitionLog, unknownPartition } from './partition-log.ts';
+import { replaceDerived } from './partition-names.ts';
 import { type SyncedState, sync } from './partition-writer.ts';
 import { type Removed, removeSegmentsBelowStart } from './segment-removal.ts';
 import { SegmentSealer } from './segment-sealer.ts';
@@ -182,7 +183,7 @@ export class SegmentMaintenance {
       logStartOffset,
       active: stats,
     });
-    await replaceFiles(partition.context.fileSystem, [...before, checkpoint]);
+    await replaceDerived(partition, [...before, checkpoint]);
     this.#checkpointed.set(partition, { offset, stats, logStartOffset });
   }
 

@@ -4,6 +4,7 @@
  */
 import { removeSegment } from '../segment/segment-files.ts';
 import type { PartitionLog } from './partition-log.ts';
+import { syncNames } from './partition-names.ts';
 
 export interface Removed {
   segments: number;
@@ -24,7 +25,7 @@ export async function removeSegmentsBelowStart(partition: PartitionLog): Promise
     removed.bytes += segment.stats.bytes;
   }
   if (removed.segments === 0) return removed;
-  await context.fileSystem.syncDirectory(directory);
+  await syncNames(partition);
   context.observer.removed?.(topic.name, partition.partition, removed.segments, removed.bytes);
   return removed;
 }

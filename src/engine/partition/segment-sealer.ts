@@ -9,11 +9,11 @@
 import type { SealRequest, SealResult } from '../background/seal-task.ts';
 import { isSeglogError } from '../common/errors.ts';
 import type { Mutex } from '../common/mutex.ts';
-import { replaceFiles } from '../files/file-operations.ts';
 import type { LogSegment } from '../segment/log-segment.ts';
 import { indexFiles, summaryFile } from '../segment/segment-files.ts';
 import { damageAt, rememberDamage } from './damage.ts';
 import type { EngineContext, PartitionLog } from './partition-log.ts';
+import { replaceDerived, syncNames } from './partition-names.ts';
 import { type SyncedState, sync } from './partition-writer.ts';
 
 const FIRST_RETRY_MS = 1_000;
@@ -173,6 +173,7 @@ export class SegmentSealer {
         if (damageAt(partition, range.firstOffset) === undefined) rememberDamage(partition, range);
       await this.#sealHere(partition, segment, synced);
     } else {
+      await syncNames(partition);
       await this.#noteSealed(partition, segment, synced);
     }
     this.#unsealed.delete(segment);
@@ -180,11 +181,11 @@ export class SegmentSealer {
 
   async #sealHere(partition: PartitionLog, segment: LogSegment, synced: SyncedState): Promise<void> {
     if (!segment.exists) return;
-    const { fileSystem, indexCache } = this.#context;
+    const { indexCache } = this.#context;
     const interval = partition.topic.settings['index.interval.bytes'];
     const indexes =
       segment.indexWriter?.indexes ?? (await indexCache.load(partition.directory, segment, interval));
-    await replaceFiles(fileSystem, [
+    await replaceDerived(partition, [
       ...indexFiles(partition.directory, indexes, segment.stats),
       summaryFile(partition.directory, segment.stats),
     ]);

@@ -46,10 +46,12 @@ async function settleStart(
   inPlace: boolean,
 ): Promise<void> {
   const { fileSystem } = context;
-  for (const baseOffset of found.deleted) await removeSegment(fileSystem, directory, baseOffset);
-  if (!found.logStartDamaged || inPlace) return;
+  if (found.deleted.length === 0 && !found.logStartDamaged) return;
   const owner = { topicId: topic.id, partition };
-  await replaceFiles(fileSystem, [logStartFile(directory, owner, found.logStartOffset)]);
+  // What was read of it may have been in memory only: it is made durable before what lies before it goes.
+  if (inPlace) await fileSystem.syncDirectory(directory);
+  else await replaceFiles(fileSystem, [logStartFile(directory, owner, found.logStartOffset)]);
+  for (const baseOffset of found.deleted) await removeSegment(fileSystem, directory, baseOffset);
 }
 
 async function settleRebuilt(

@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Logger } from '../common/logger.ts';
 import type { DescriptorCache } from '../files/descriptor-cache.ts';
-import { replaceFiles } from '../files/file-operations.ts';
+import { putFiles } from '../files/file-operations.ts';
 import type { FileSystem } from '../files/file-system.ts';
 import type { LogSegment, SegmentIndexes } from './log-segment.ts';
 import { indexFiles, readIndexes, rebuildSegment } from './segment-files.ts';
@@ -68,7 +68,8 @@ export class IndexCache {
 
   async #store(partitionDir: string, segment: LogSegment, indexes: SegmentIndexes): Promise<void> {
     try {
-      await replaceFiles(this.#fileSystem, indexFiles(partitionDir, indexes, segment.stats));
+      // A sync of their names that fails could lose others; a name that is lost costs making the index again.
+      await putFiles(this.#fileSystem, indexFiles(partitionDir, indexes, segment.stats));
     } catch (error) {
       // The index serves from memory all the same, and is made again when it is needed again.
       this.#logger.warn({ segment: segment.path, err: error }, 'a rebuilt index could not be stored');
