@@ -5,12 +5,13 @@
  * One engine per data directory and process (a lock sees to it). All methods may be called at any time and concurrently.
  */
 import { AppendIntake, closing } from './append-intake.ts';
+import { BackgroundWork } from './cleaning/background-work.ts';
+import { RetentionPass } from './cleaning/retention-pass.ts';
 import { BackgroundSync } from './commit/background-sync.ts';
 import { Committer } from './commit/committer.ts';
 import { Journal } from './commit/journal.ts';
 import { encodedBytes, PendingAppend } from './commit/pending-append.ts';
 import { SpaceMonitor } from './commit/space-monitor.ts';
-import { SeglogError } from './common/errors.ts';
 import type { EngineSettings } from './common/settings.ts';
 import type {
   AppendOptions,
@@ -34,15 +35,17 @@ import { type EngineOptions, type OpenedDirectory, openDirectory } from './engin
 import { orStorageFull } from './files/file-operations.ts';
 import type { DirectoryLock } from './files/file-system.ts';
 import { Housekeeping } from './housekeeping.ts';
-import { isDeleted } from './partition/cleanup-policy.ts';
+import { describeSegments } from './partition/partition-description.ts';
 import { type EngineContext, type PartitionLog, unknownPartition } from './partition/partition-log.ts';
-import { deletionEnd, readPartition, runRead } from './partition/partition-reader.ts';
+import { readPartition, runRead } from './partition/partition-reader.ts';
 import { SegmentMaintenance } from './partition/segment-maintenance.ts';
 import { offsetForTimestamp } from './partition/timestamp-lookup.ts';
 import { TopicAdmin } from './topic-admin.ts';
 
 export class Engine {
   readonly settings: EngineSettings;
+  /** Compaction, retention and recompression: what runs, and what is asked for. */
+  readonly background: BackgroundWork;
   readonly #context: EngineContext;
   readonly #lock: DirectoryLock;
   readonly #topics: Map<string, OpenTopic>;
@@ -112,14 +115,19 @@ export class Engine {
       () => this.#failed,
     );
     this.#admin = new TopicAdmin(opened, this.#committer, this.#maintenance);
-    this.#housekeeping = new Housekeeping(
+    const retention = new RetentionPass(context, topics, this.#committer, this.#maintenance, this.#space);
+    const tools = { context, maintenance: this.#maintenance, space: this.#space };
+    this.background = new BackgroundWork(tools, topics, retention);
+    this.#housekeeping = new Housekeeping({
       context,
       topics,
-      this.#committer,
-      this.#maintenance,
+      committer: this.#committer,
+      maintenance: this.#maintenance,
       backgroundSync,
-      this.#space,
-    );
+      space: this.#space,
+      retention,
+      background: this.background,
+    });
   }
 
   async #start({ journalFiles, keepJournal, settledInPlace }: OpenedDirectory): Promise<void> {
@@ -153,11 +161,14 @@ export class Engine {
 
   /** Deletes a topic with all its records. */
   deleteTopic(name: string): Promise<void> {
-    return this.#changing(() => this.#admin.delete(name));
+    return this.#changing(async () => {
+      await this.background.cancelAllOf(name);
+      await this.#admin.delete(name);
+    });
   }
 
   async listSegments(name: string, partition: number): Promise<SegmentDescription[]> {
-    return this.#partition(name, partition).describeSegments();
+    return describeSegments(this.#partition(name, partition));
   }
 
   /** Appends records: in each partition all of them or none. Resolves when they are as safe as `acks` says. */
@@ -221,15 +232,7 @@ export class Engine {
    * POLICY_VIOLATION where `cleanup.policy` is `compact`. As Kafka's DeleteRecords.
    */
   deleteRecords(topic: string, partition: number, offset: number): Promise<RecordsDeleted> {
-    return this.#changing(async () => {
-      const log = this.#partition(topic, partition);
-      if (!isDeleted(log.topic.settings)) throw onlyCompacted(topic);
-      const end = deletionEnd(log, offset);
-      const { segments, bytes } = await this.#maintenance.deleteBefore(log, end);
-      // It was closed in between: nothing more is deleted.
-      if (log.logStartOffset < end) throw closing();
-      return { logStartOffset: log.logStartOffset, segments, bytes };
-    });
+    return this.#changing(() => this.background.deleteRecords(topic, partition, offset));
   }
 
   health(): EngineHealth {
@@ -269,6 +272,7 @@ export class Engine {
     await Promise.resolve();
     this.#housekeeping.stop();
     try {
+      await this.background.stop();
       await this.#admin.settle();
       await this.#committer.flush();
       await this.#maintenance.stop();
@@ -309,12 +313,4 @@ export class Engine {
   #allPartitions(): PartitionLog[] {
     return [...this.#topics.values()].flatMap(({ partitions }) => partitions);
   }
-}
-
-function onlyCompacted(topic: string): SeglogError {
-  return new SeglogError(
-    'POLICY_VIOLATION',
-    `records of topic "${topic}" are deleted by key only: its cleanup.policy is compact; produce the key with a null value, or set cleanup.policy=compact,delete`,
-    { topic },
-  );
 }

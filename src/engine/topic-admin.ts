@@ -15,6 +15,7 @@ import {
 import type { OpenedDirectory } from './engine-open.ts';
 import { orStorageFull } from './files/file-operations.ts';
 import { partitionDirectory, topicDirectory } from './files/log-file-names.ts';
+import { describePartition } from './partition/partition-description.ts';
 import { type EngineContext, unknownPartition } from './partition/partition-log.ts';
 import type { SegmentMaintenance } from './partition/segment-maintenance.ts';
 import { newPartition } from './recovery/partition-open.ts';
@@ -155,7 +156,7 @@ export class TopicAdmin {
     return {
       name: file.name,
       id: file.id,
-      partitions: partitions.map((partition) => partition.describe()),
+      partitions: partitions.map(describePartition),
       config,
     };
   }

@@ -14,9 +14,10 @@ import type {
 } from '../common/types.ts';
 import type { OpenTopic } from '../directory/topic.ts';
 import { isCompacted, isDeleted } from '../partition/cleanup-policy.ts';
+import { compactionPlan } from '../partition/partition-description.ts';
 import { type PartitionLog, unknownPartition } from '../partition/partition-log.ts';
 import { deletionEnd } from '../partition/partition-reader.ts';
-import { compactionPlan, compactPartition } from './compaction-pass.ts';
+import { compactPartition } from './compaction-pass.ts';
 import { dueForRecompression, recompressPartition } from './recompression-pass.ts';
 import type { RetentionPass } from './retention-pass.ts';
 import type { PassControl, RewriteTools } from './segment-rewriting.ts';
@@ -102,6 +103,9 @@ export class BackgroundWork {
     const { id, ended } = this.#jobs.submit('delete-records', { topic, partition }, async () => {
       try {
         const { segments, bytes } = await this.#tools.maintenance.deleteBefore(log, end);
+        // It was closed in between: nothing more is deleted.
+        if (log.logStartOffset < end)
+          throw new SeglogError('NOT_READY', 'the log is closing: nothing was deleted');
         return { logStartOffset: log.logStartOffset, segments, bytes };
       } catch (error) {
         failure = error;
@@ -143,6 +147,13 @@ export class BackgroundWork {
       signal?.removeEventListener('abort', giveUp);
     }
     return this.job(id);
+  }
+
+  /** Ends all jobs of a topic; resolves when none runs. */
+  async cancelAllOf(topic: string): Promise<void> {
+    const open = this.#jobs.list().filter((job) => job.topic === topic && job.endedAt === null);
+    for (const { id } of open) this.#jobs.cancel(id);
+    await Promise.all(open.map(({ id }) => this.#jobs.ended(id)));
   }
 
   /** What is to be done, whether or not a job does it already. */

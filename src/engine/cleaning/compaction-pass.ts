@@ -8,15 +8,15 @@
  */
 import { SeglogError } from '../common/errors.ts';
 import type { SegmentsRewritten } from '../common/types.ts';
-import { replaceFiles } from '../files/file-operations.ts';
 import { cleanedFile } from '../partition/cleaned-file.ts';
-import { type Cleaned, type CompactionPlan, groupSegments, planCompaction } from '../partition/compaction.ts';
+import { type Cleaned, groupSegments } from '../partition/compaction.ts';
+import { compactionPlan } from '../partition/partition-description.ts';
 import type { PartitionLog } from '../partition/partition-log.ts';
+import { replaceDerived } from '../partition/partition-names.ts';
 import { createKeyMap, keyMapBytes } from '../rewrite/key-map.ts';
 import type { CompactionFilter } from '../rewrite/rewrite-request.ts';
 import type { SegmentStats } from '../segment/log-segment.ts';
 import {
-  countSettled,
   gapRanges,
   orNoteDamage,
   type PassControl,
@@ -30,13 +30,6 @@ import {
 
 /** Records of neighbouring batches are put together up to this size: what is left of a batch may be a single record. */
 const BLOCK_BYTES = 64 * 1024;
-
-export function compactionPlan(partition: PartitionLog): CompactionPlan {
-  const segments = partition.segments.map(({ stats }) => stats);
-  const { settings } = partition.topic;
-  const now = partition.context.clock.now();
-  return planCompaction(segments, countSettled(partition), partition.cleaned, settings, now);
-}
 
 /** Compacts all that may be, whether or not it is due. Throws what rewriteGroup throws. */
 export function compactPartition(
@@ -170,7 +163,7 @@ class Compaction {
     this.#partition.cleaned = cleaned;
     const file = cleanedFile(directory, { topicId: topic.id, partition }, cleaned);
     await this.#tools.maintenance.exclusive(async () => {
-      if (!this.#partition.deleted) await replaceFiles(this.#tools.context.fileSystem, [file]);
+      if (!this.#partition.deleted) await replaceDerived(this.#partition, [file]);
     });
   }
 }

@@ -10,7 +10,6 @@ import type { PartitionLog } from '../partition/partition-log.ts';
 import { newestTime, UNLIMITED } from '../partition/retention.ts';
 import type { LogSegment } from '../segment/log-segment.ts';
 import {
-  countSettled,
   type PassControl,
   planAgain,
   type RewriteTools,
@@ -30,7 +29,7 @@ export function dueForRecompression(partition: PartitionLog): LogSegment[] {
   const now = partition.context.clock.now();
   const stats = partition.segments.map((segment) => segment.stats);
   return partition.segments
-    .slice(0, countSettled(partition))
+    .slice(0, partition.settledSegments)
     .filter(
       (segment, i) =>
         now - newestTime(stats, i, now) > afterMs &&

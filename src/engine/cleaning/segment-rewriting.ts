@@ -6,7 +6,7 @@ import type { SpaceMonitor } from '../commit/space-monitor.ts';
 import { isSeglogError, SeglogError } from '../common/errors.ts';
 import type { SegmentsRewritten } from '../common/types.ts';
 import { rewrittenPath } from '../files/log-file-names.ts';
-import type { EngineContext, PartitionLog } from '../partition/partition-log.ts';
+import { type EngineContext, type PartitionLog, unknownPartition } from '../partition/partition-log.ts';
 import { readPartition, runRead } from '../partition/partition-reader.ts';
 import type { SegmentMaintenance } from '../partition/segment-maintenance.ts';
 import type { GapRange, RewriteRequest, RewriteResult, SegmentInput } from '../rewrite/rewrite-request.ts';
@@ -43,15 +43,6 @@ export async function planAgain<T>(partition: PartitionLog, pass: () => Promise<
         throw new SeglogError('TASK_FAILED', `the segments of ${partition.name} change all the time`);
     }
   }
-}
-
-/** How many of the first segments are sealed and synced: nothing changes them any more but a pass. */
-export function countSettled(partition: PartitionLog): number {
-  const { segments, syncedOffset } = partition;
-  let count = 0;
-  while (count < segments.length - 1 && segments[count]!.sealed && segments[count]!.endOffset <= syncedOffset)
-    count++;
-  return count;
 }
 
 /** Counts of segments before anything is done to them. */
@@ -143,6 +134,8 @@ export async function orNoteDamage<T>(partition: PartitionLog, task: () => Promi
       const { firstOffset: offset } = error.details;
       await runRead(partition, () => readPartition(partition, { offset })).catch(() => {});
     }
+    // Files of a topic that was deleted are not there any more.
+    if (partition.deleted) throw unknownPartition(partition.topic.name);
     throw error;
   }
 }

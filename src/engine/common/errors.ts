@@ -7,6 +7,8 @@
 export const ERROR_CODES = {
   /** A topic name outside 1–249 of [a-zA-Z0-9._-], or "." or "..". */
   INVALID_TOPIC_EXCEPTION: { retriable: false },
+  /** No job has that id, or it ended a while ago and is forgotten. */
+  UNKNOWN_JOB: { retriable: false },
   /** The topic or the partition does not exist; `details.partition` tells which was missing. */
   UNKNOWN_TOPIC_OR_PARTITION: { retriable: false },
   /** A topic of that name exists with other partitions or settings. */

@@ -88,6 +88,8 @@ export interface RecordsDeleted {
   /** Segments that held nothing else and are removed, and their bytes. */
   segments: number;
   bytes: number;
+  /** The job that did it. */
+  jobId: string;
 }
 
 /** The segment of a partition that goes next by age or size. */
@@ -170,6 +172,23 @@ export interface PartitionDescription {
   fenced: string | null;
   damaged: DamagedRange[];
   gaps: OffsetGap[];
+  /** How far it is compacted; null where `cleanup.policy` is `delete`. */
+  compaction: CompactionState | null;
+  /** What retention deletes next; null when nothing ever goes by age or size. */
+  nextDeletion: NextDeletion | null;
+}
+
+/** How far a partition is compacted. */
+export interface CompactionState {
+  /** Below, each key occurs once. */
+  firstDirtyOffset: number;
+  /** Bytes of sealed segments below that, and of those behind that may be compacted. */
+  cleanBytes: number;
+  dirtyBytes: number;
+  /** dirtyBytes of both. */
+  dirtyRatio: number;
+  /** Whether it is to be compacted now. */
+  due: boolean;
 }
 
 export interface SegmentDescription {
@@ -289,6 +308,16 @@ export interface JobDescription {
   error: { code: string; message: string } | null;
 }
 
+/** What is to be done in the background. */
+export interface CleaningBacklog {
+  /** Partitions that are due to be compacted. */
+  compactions: number;
+  /** Bytes that may be compacted, whether or not it is worth it yet. */
+  dirtyBytes: number;
+  /** Segments that are due to be recompressed. */
+  recompressions: number;
+}
+
 /** One task that ran in the background, as it went. */
 export interface TaskReport {
   task: string;
@@ -313,6 +342,8 @@ export interface EngineObserver {
   removed?(topic: string, partition: number, segments: number, bytes: number): void;
   /** A write or sync that failed, a partition that was fenced, damage that was found. */
   failed?(kind: 'write' | 'sync' | 'storage_full' | 'corruption'): void;
+  /** A job ended: done, failed for good or cancelled. */
+  jobEnded?(job: JobDescription): void;
   /** A task ended that had begun. */
   taskEnded?(report: TaskReport): void;
 }

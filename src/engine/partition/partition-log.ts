@@ -17,14 +17,7 @@ import { SeglogError } from '../common/errors.ts';
 import type { Logger } from '../common/logger.ts';
 import { Mutex } from '../common/mutex.ts';
 import type { EngineSettings, TopicSettings } from '../common/settings.ts';
-import type {
-  Acks,
-  DamagedRange,
-  EngineObserver,
-  OffsetGap,
-  PartitionDescription,
-  SegmentDescription,
-} from '../common/types.ts';
+import type { Acks, DamagedRange, EngineObserver, OffsetGap } from '../common/types.ts';
 import type { DescriptorCache } from '../files/descriptor-cache.ts';
 import type { FileSystem } from '../files/file-system.ts';
 import type { EncodedBatch } from '../format/record-batch.ts';
@@ -265,42 +258,17 @@ export class PartitionLog implements PartitionFlight {
     });
   }
 
-  describe(): PartitionDescription {
-    const filled = this.#stats().filter((stats) => stats.batches > 0);
-    const times = filled.length > 0;
-    return {
-      partition: this.partition,
-      logStartOffset: this.logStartOffset,
-      highWatermark: this.highWatermark,
-      logEndOffset: this.logEndOffset,
-      bytes: this.bytes,
-      segments: this.segments.length,
-      minTimestamp: times
-        ? filled.reduce((least, { minTimestamp }) => Math.min(least, minTimestamp), Infinity)
-        : null,
-      maxTimestamp: times
-        ? filled.reduce((most, { maxTimestamp }) => Math.max(most, maxTimestamp), -Infinity)
-        : null,
-      fenced: this.fenced,
-      damaged: this.damaged.slice(),
-      gaps: this.gaps.slice(),
-    };
-  }
-
-  describeSegments(): SegmentDescription[] {
-    const stats = this.#stats();
-    return this.segments.map((segment, i) => segment.describe(stats[i]!));
-  }
-
-  /** Of each segment, with the batches counted in that are still in memory. */
-  #stats(): SegmentStats[] {
-    const ahead = new Map<LogSegment, SegmentStats>();
-    for (const { segment, facts } of this.tail) {
-      const stats = ahead.get(segment) ?? { ...segment.stats };
-      ahead.set(segment, stats);
-      addBatch(stats, facts, 0);
-    }
-    return this.segments.map((segment) => ahead.get(segment) ?? segment.stats);
+  /** How many of the first segments are sealed and synced: nothing but a deletion or a rewriting changes them any more. */
+  get settledSegments(): number {
+    const { segments, syncedOffset } = this;
+    let count = 0;
+    while (
+      count < segments.length - 1 &&
+      segments[count]!.sealed &&
+      segments[count]!.endOffset <= syncedOffset
+    )
+      count++;
+    return count;
   }
 
   /** Bytes of all segments, those still in memory included. */
