@@ -48,7 +48,8 @@ export class SimEngine {
 
   /** For a test that damages its log: it is not verified. */
   leaveDamaged(): void {
-    opened.splice(opened.indexOf(this), 1);
+    const at = opened.indexOf(this);
+    if (at >= 0) opened.splice(at, 1);
   }
 
   async finish(): Promise<void> {
