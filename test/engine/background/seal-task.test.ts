@@ -40,9 +40,15 @@ async function makeSegment(): Promise<Fixture> {
   const content = (await readWholeFile(log.disk, PATH))!;
   const positions: number[] = [];
   for (let at = SEGMENT_HEADER_BYTES; at < content.length; at += batchSize(content, at)) positions.push(at);
-  const segment = { path: PATH, baseOffset: 0, endOffset: 2 * BATCHES, bytes: content.length };
+  const segment = {
+    path: PATH,
+    baseOffset: 0,
+    endOffset: 2 * BATCHES,
+    bytes: content.length,
+    firstAppendAt: 77,
+  };
   const identity = { topicId: id, partition: 0 };
-  const request = { identity, segment, gaps: [], firstAppendAt: 77, indexIntervalBytes: 256 };
+  const request = { identity, segment, gaps: [], indexIntervalBytes: 256 };
   return { log, request, positions, bytes: content.length };
 }
 
@@ -146,12 +152,11 @@ t.test('damage everywhere is told up to a bound', async (t) => {
   for (let at = SEGMENT_HEADER_BYTES; at < content.length; at += batchSize(content, at))
     if (batchBaseOffset(content, at) % 2 === 1) await file.write([Buffer.from([0xff, 0xff])], at + 82);
   await file.close();
-  const segment = { path: PATH, baseOffset: 0, endOffset: 250, bytes: content.length };
+  const segment = { path: PATH, baseOffset: 0, endOffset: 250, bytes: content.length, firstAppendAt: 77 };
   const request = {
     identity: { topicId: id, partition: 0 },
     segment,
     gaps: [],
-    firstAppendAt: 0,
     indexIntervalBytes: 4096,
   };
   const { damaged } = await seal({ log, request, positions: [], bytes: 0 });
