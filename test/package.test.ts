@@ -1,6 +1,7 @@
 /** What `npm pack` would publish, and that it holds together. Needs a build, as `npm test` makes it. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 
@@ -25,6 +26,7 @@ t.test(
       packageJson.bin.seglog,
       'dist/engine/index.js',
       'dist/engine/index.d.ts',
+      'dist/engine/background/worker.js',
     ]) {
       t.ok(paths.includes(path), path);
     }
@@ -54,4 +56,22 @@ t.test('the built engine can be embedded under its name', { skip }, async (t) =>
     encoding: 'utf8',
   });
   t.equal(output, 'function\n');
+});
+
+t.test('the built engine runs its work in threads', { skip }, async (t) => {
+  const script = `
+    import { Engine } from 'seglog';
+    const ended = Promise.withResolvers();
+    const observer = { taskEnded: ended.resolve };
+    const engine = await Engine.open({ directory: process.argv[1], observer });
+    await engine.createTopic('a', { config: { 'segment.bytes': 100_000 } });
+    for (let i = 0; i < 5; i++) await engine.append('a', [{ value: 'x'.repeat(40_000) }]);
+    console.log(JSON.stringify(await ended.promise));
+    await engine.close();`;
+  const output = execFileSync(
+    process.execPath,
+    ['--input-type=module', '--eval', script, join(t.testdir(), 'data')],
+    { cwd: ROOT, encoding: 'utf8' },
+  );
+  t.match(JSON.parse(output), { task: 'seal', outcome: 'done' });
 });

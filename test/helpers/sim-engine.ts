@@ -3,6 +3,7 @@
  * it, it is closed and its data directory verified.
  */
 import t from 'tap';
+import type { TaskRunner } from '../../src/engine/background/task.ts';
 import type { SettingValue } from '../../src/engine/common/settings.ts';
 import type {
   AppendOptions,
@@ -32,6 +33,8 @@ export class SimEngine {
   disk = new SimFileSystem();
   readonly clock = new SimClock();
   readonly syncs = new SyncGate();
+  /** For engines that are opened from now on; each takes one over. */
+  taskRunner: ((log: SimEngine) => TaskRunner) | undefined;
   readonly #settings: Record<string, SettingValue>;
   engine!: Engine;
 
@@ -48,7 +51,8 @@ export class SimEngine {
 
   /** For a test that damages its log: it is not verified. */
   leaveDamaged(): void {
-    opened.splice(opened.indexOf(this), 1);
+    const at = opened.indexOf(this);
+    if (at >= 0) opened.splice(at, 1);
   }
 
   async finish(): Promise<void> {
@@ -76,6 +80,7 @@ export class SimEngine {
       fileSystem: this.syncs.wrap(this.disk),
       clock: this.clock,
       settings: this.#settings,
+      taskRunner: this.taskRunner?.(this),
     });
   }
 

@@ -8,9 +8,10 @@
 import { dirname } from 'node:path';
 import type { DamagedRange } from '../common/types.ts';
 import { putFiles } from '../files/file-operations.ts';
-import type { FileHandle } from '../files/file-system.ts';
+import type { ReadableFile } from '../files/file-system.ts';
 import { SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
 import type { GapRange, SegmentInput } from '../rewrite/rewrite-request.ts';
+import { endOfGaps, pacedReads } from '../rewrite/segment-walk.ts';
 import {
   addBatch,
   type BatchFacts,
@@ -23,7 +24,6 @@ import { checkIdentity, damagedHeader, type PartitionIdentity } from '../segment
 import { batchFacts, type ScanFault, type ScannedBatch, SegmentScanner } from '../segment/segment-scanner.ts';
 import type { TaskContext } from './task.ts';
 
-const PACE_BYTES = 1024 * 1024;
 /** Of one segment; whoever reads it meets the others. */
 const MOST_RANGES = 100;
 
@@ -47,7 +47,7 @@ export async function sealSegment(context: TaskContext, request: SealRequest): P
   const file = await fileSystem.open(path, 'read');
   let walk: SealingWalk;
   try {
-    walk = new SealingWalk(context, request, file);
+    walk = new SealingWalk(request, pacedReads(file, context));
     await walk.run();
   } finally {
     await file.close();
@@ -66,19 +66,15 @@ class SealingWalk implements RebuiltSegment {
   readonly stats: SegmentStats;
   readonly indexes: RebuiltSegment['indexes'];
   readonly damaged: DamagedRange[] = [];
-  readonly #context: TaskContext;
   readonly #request: SealRequest;
-  readonly #file: FileHandle;
+  readonly #file: ReadableFile;
   readonly #scanner: SegmentScanner;
   readonly #writer: IndexWriter;
   /** The offset at which the next batch is to begin. */
   #expected: number;
-  /** Up to where the walk was counted. */
-  #paced = 0;
 
-  constructor(context: TaskContext, request: SealRequest, file: FileHandle) {
+  constructor(request: SealRequest, file: ReadableFile) {
     const { baseOffset, bytes } = request.segment;
-    this.#context = context;
     this.#request = request;
     this.#file = file;
     this.#scanner = new SegmentScanner(file, SEGMENT_HEADER_BYTES, bytes);
@@ -96,10 +92,8 @@ class SealingWalk implements RebuiltSegment {
       if (batch === null) break;
       const isWell = this.#take(batch);
       if (!isWell && !((await this.#passDamage(batch)) && this.damaged.length < MOST_RANGES)) return;
-      await this.#pace();
     }
     if (this.#expected < endOffset) this.#missing(endOffset);
-    await this.#pace(0);
   }
 
   /** False when the file is of another place: then nothing of it counts. */
@@ -171,21 +165,7 @@ class SealingWalk implements RebuiltSegment {
     if (firstOffset < range.endOffset) this.damaged.push({ firstOffset, segment, ...range });
     this.#expected = Math.max(this.#expected, range.endOffset);
   }
-
-  async #pace(least = PACE_BYTES): Promise<void> {
-    const bytes = this.#scanner.position - this.#paced;
-    if (bytes <= least) return;
-    this.#paced = this.#scanner.position;
-    await this.#context.pace(bytes);
-  }
 }
 
 const factsOf = (batch: ScannedBatch | ScanFault): BatchFacts | undefined =>
   batch.fault === null ? batchFacts(batch.buffer, batch.at) : undefined;
-
-/** The end of the gaps that `offset` lies in, one behind the other; `offset` itself when it lies in none. */
-function endOfGaps(gaps: readonly GapRange[], offset: number): number {
-  let end = offset;
-  for (const { first, end: gapEnd } of gaps) if (first <= end && end < gapEnd) end = gapEnd;
-  return end;
-}

@@ -6,7 +6,7 @@ import type { TaskFunction, TaskName } from './task.ts';
 
 export type TaskTable = { readonly [K in TaskName]?: TaskFunction<K> };
 
-export const TASKS: TaskTable = { seal: sealSegment, map: mapKeys, rewrite: rewriteSegments };
+export const TASKS: Required<TaskTable> = { seal: sealSegment, map: mapKeys, rewrite: rewriteSegments };
 
 /** The function of a task, for data of which nobody knows the types any more. */
 export function taskOf(table: TaskTable, name: string): TaskFunction<TaskName> {

@@ -134,7 +134,7 @@ class SegmentWalk {
 }
 
 /** The end of the recorded gaps that `offset` lies in, one behind the other; `offset` itself when it lies in none. */
-function endOfGaps(gaps: readonly GapRange[], offset: number): number {
+export function endOfGaps(gaps: readonly GapRange[], offset: number): number {
   let end = offset;
   for (const gap of gaps) if (gap.first <= end && end < gap.end) end = gap.end;
   return end;
@@ -156,7 +156,7 @@ function damaged(
 }
 
 /** The file with every read cut to a MiB and paced. */
-function pacedReads(file: ReadableFile, context: TaskContext): ReadableFile {
+export function pacedReads(file: ReadableFile, context: TaskContext): ReadableFile {
   return {
     path: file.path,
     read: async (buffer, offset, length, position) => {

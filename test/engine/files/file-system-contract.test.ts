@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { errnoOf } from '../../../src/engine/common/errors.ts';
+import { blockingFileSystem } from '../../../src/engine/files/blocking-file-system.ts';
 import {
   readFully,
   readInto,
@@ -273,6 +274,11 @@ const CASES: Record<string, (fixture: Fixture) => Promise<void>> = {
 
 const IMPLEMENTATIONS: Record<string, (t: Test) => Promise<Fixture>> = {
   'the real file system': async (t) => ({ t, files: nodeFileSystem, root: t.testdir() }),
+  'the real file system of a thread of its own': async (t) => ({
+    t,
+    files: blockingFileSystem,
+    root: t.testdir(),
+  }),
   'the simulated file system': async (t) => {
     const files = new SimFileSystem();
     await files.makeDirectory('/data');
