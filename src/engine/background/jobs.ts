@@ -1,8 +1,10 @@
 /**
  * Jobs: long work on a topic that somebody asked for or that fell due, with an id by which it is looked at and cancelled.
  *
- * A bounded number of jobs run at a time, and of a partition one, in the order in which they were asked for. A job that
- * fails for a reason that may pass is tried again, later each time. What jobs have come to is remembered for a while. All
+ * Jobs that rewrite segments take a thread and long: a bounded number of them run at a time, and of a partition one, in the
+ * order in which they were asked for, and one that fails for a reason that may pass is tried again, later each time. The
+ * others, which delete, begin at once: what they free may be needed soon, and somebody waits. What jobs have come to is
+ * remembered for a while. All
  * of it is in memory: a job that a crash ends is gone, and whatever it was to do is due again.
  */
 import { randomUUID } from 'node:crypto';
@@ -12,12 +14,15 @@ import { errnoOf, isSeglogError, SeglogError } from '../common/errors.ts';
 import type { JobDescription, JobKind } from '../common/types.ts';
 import { isOutOfDescriptors, isOutOfSpace } from '../files/file-operations.ts';
 
+/** Kinds that rewrite segments. */
+const REWRITING: ReadonlySet<JobKind> = new Set(['compact', 'recompress']);
+
 const MOST_ATTEMPTS = 5;
 const FIRST_RETRY_MS = 1_000;
 const MOST_RETRY_MS = 60_000;
 /** Jobs that have ended and are remembered. */
 const MOST_ENDED = 100;
-const MOST_QUEUED = 1_000;
+const MOST_OPEN = 1_000;
 
 /** What a job is about: a partition, or, without a number, all of the topic. */
 export interface JobSubject {
@@ -47,7 +52,7 @@ interface Job {
 
 export interface JobRegistryOptions {
   clock: Clock;
-  /** Jobs that run at a time. */
+  /** Jobs that rewrite segments at a time. */
   width: number;
   /** Called once for each job, when it is done, failed or cancelled. */
   ended?(job: JobDescription): void;
@@ -58,7 +63,7 @@ export class JobRegistry {
   /** Queued and running, in the order of their submission; then those that ended, in the order of their end. */
   readonly #open = new Map<string, Job>();
   readonly #past = new Map<string, JobDescription>();
-  #running = 0;
+  #rewriting = 0;
   #stopped = false;
 
   constructor(options: JobRegistryOptions) {
@@ -72,9 +77,8 @@ export class JobRegistry {
     work: JobWork,
   ): { id: string; ended: Promise<JobDescription> } {
     if (this.#stopped) throw new SeglogError('NOT_READY', 'the log is closing: no more jobs are started');
-    const queued = this.#open.size - this.#running;
-    if (queued >= MOST_QUEUED)
-      throw new SeglogError('THROTTLED', `${counted(queued, 'job')} are waiting: try again later`);
+    if (this.#open.size >= MOST_OPEN)
+      throw new SeglogError('THROTTLED', `${counted(MOST_OPEN, 'job')} wait or run: try again later`);
     const job: Job = {
       description: {
         id: randomUUID(),
@@ -103,6 +107,11 @@ export class JobRegistry {
   get(id: string): JobDescription | undefined {
     const description = this.#open.get(id)?.description ?? this.#past.get(id);
     return description && structuredClone(description);
+  }
+
+  /** Resolves with a job that is open once it has ended; undefined for any other id. */
+  ended(id: string): Promise<JobDescription> | undefined {
+    return this.#open.get(id)?.ended.promise;
   }
 
   /** Those that are open first, then those that ended, the last one first. */
@@ -135,21 +144,24 @@ export class JobRegistry {
   #startNext(): void {
     const { width } = this.#options;
     for (const job of this.#open.values()) {
-      if (this.#running >= width || this.#stopped) return;
-      if (job.description.state === 'queued' && job.cancelRetry === undefined && !this.#isTaken(job)) {
-        this.#running++;
+      if (this.#stopped) return;
+      if (job.description.state !== 'queued' || job.cancelRetry !== undefined) continue;
+      if (!isRewriting(job)) {
+        void this.#run(job);
+      } else if (this.#rewriting < width && !this.#isTaken(job)) {
+        this.#rewriting++;
         void this.#run(job);
       }
     }
   }
 
-  /** Whether a job runs, or comes first, that touches the same partition. */
+  /** Whether a job runs, or comes first, that rewrites the same partition. */
   #isTaken(job: Job): boolean {
     let isEarlier = true;
     for (const other of this.#open.values()) {
       if (other === job) {
         isEarlier = false;
-      } else if (overlap(job.description, other.description)) {
+      } else if (isRewriting(other) && overlap(job.description, other.description)) {
         const { state } = other.description;
         if (state === 'running' || (isEarlier && other.cancelRetry === undefined)) return true;
       }
@@ -173,14 +185,18 @@ export class JobRegistry {
     try {
       description.result = structuredClone((await work(control)) ?? null);
       description.error = null;
-      this.#running--;
+      this.#leave(job);
       this.#end(job, 'done');
     } catch (error) {
-      this.#running--;
+      this.#leave(job);
       if (abort.signal.aborted) this.#end(job, 'cancelled');
       else this.#failed(job, error);
     }
     this.#startNext();
+  }
+
+  #leave(job: Job): void {
+    if (isRewriting(job)) this.#rewriting--;
   }
 
   #failed(job: Job, error: unknown): void {
@@ -189,7 +205,7 @@ export class JobRegistry {
       code: errnoOf(error) ?? 'TASK_FAILED',
       message: error instanceof Error ? error.message : String(error),
     };
-    if (description.attempts >= MOST_ATTEMPTS || !mayPass(error)) {
+    if (!isRewriting(job) || description.attempts >= MOST_ATTEMPTS || !mayPass(error)) {
       this.#end(job, 'failed');
       return;
     }
@@ -217,6 +233,8 @@ export class JobRegistry {
     job.ended.resolve(structuredClone(description));
   }
 }
+
+const isRewriting = ({ description }: Job): boolean => REWRITING.has(description.kind);
 
 function overlap(one: JobDescription, other: JobDescription): boolean {
   if (one.topic !== other.topic) return false;

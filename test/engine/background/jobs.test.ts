@@ -240,7 +240,24 @@ t.test('what is remembered, and what may wait, is bounded', async (t) => {
   t.match(jobs.list()[0], { result: 129 }, 'the last one first');
   t.equal(jobs.get(done[29]!.id), undefined);
   t.match(jobs.get(done[30]!.id), { result: 30 });
-  for (let i = 0; i < 1001; i++) fixture.submit('x', { topic: 'a' });
+  for (let i = 0; i < 1000; i++) fixture.submit('x', { topic: 'a' });
   t.throws(() => fixture.submit('x', { topic: 'a' }), { code: 'THROTTLED' });
   t.match(jobs.list()[0], { state: 'running' }, 'open ones before those that ended');
+});
+
+t.test('what deletes waits for nothing, and who asked is told at once when it fails', async (t) => {
+  const fixture = new Fixture();
+  fixture.submit('rewriting', { topic: 'a', partition: 0 });
+  const { ended } = fixture.jobs.submit(
+    'delete-records',
+    { topic: 'a', partition: 0 },
+    fixture.work('deletion'),
+  );
+  t.same(fixture.started, ['rewriting', 'deletion']);
+  await fixture.fail('deletion', TRANSIENT);
+  t.match(await ended, { state: 'failed', attempts: 1, error: { code: 'STORAGE_FULL' } });
+  const again = fixture.submit('after', { topic: 'a', partition: 0 });
+  t.equal(fixture.state(again), 'queued', 'a second one that rewrites waits all the same');
+  await fixture.end('rewriting');
+  t.equal(fixture.state(again), 'running');
 });
