@@ -364,7 +364,8 @@ async function syncSegment(partition: PartitionLog, segment: LogSegment): Promis
   }
 }
 
-async function syncNames(partition: PartitionLog): Promise<void> {
+/** For who holds `syncing`. */
+export async function syncNames(partition: PartitionLog): Promise<void> {
   partition.directoryDirty = false;
   try {
     await partition.context.fileSystem.syncDirectory(partition.directory);
@@ -374,7 +375,8 @@ async function syncNames(partition: PartitionLog): Promise<void> {
   }
 }
 
-function syncFailed(partition: PartitionLog, error: unknown): SeglogError {
+/** Fences the partition, unless nothing was synced for want of a descriptor. */
+export function syncFailed(partition: PartitionLog, error: unknown): SeglogError {
   const where = { topic: partition.topic.name, partition: partition.partition };
   if (isOutOfDescriptors(error)) {
     // Nothing was synced, and nothing failed to sync: the next sync takes it along.
