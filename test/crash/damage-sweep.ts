@@ -132,6 +132,7 @@ function checkAccounted({ oracle }: World, log: string, { logStartOffset, record
       if (offset < logStartOffset) continue;
       const found = records.get(offset);
       if (found === undefined && damaged.some(([first, end]) => first <= offset && offset < end)) continue;
+      if (found === undefined && oracle.mayBeRemoved(log, offset)) continue;
       if (!found || !isSame(found, expected))
         throw new Violation(
           `${log}: offset ${offset} of batch ${batch.number} is ${found ? 'another record' : 'lost in silence'}`,

@@ -6,10 +6,11 @@
  * the call, and what was acknowledged must stay readable.
  */
 
-import { type ErrorCode, isSeglogError, SeglogError } from '../../src/engine/common/errors.ts';
+import { type ErrorCode, errnoOf, isSeglogError, SeglogError } from '../../src/engine/common/errors.ts';
 import type { Acks, TopicChange } from '../../src/engine/common/types.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
+import { rewriteSegments, sealedOf, watchedPartition, watchMaintenance } from '../helpers/rewriting.ts';
 import type { World } from './harness.ts';
 import { type OracleRecord, type TopicState, Violation } from './oracle.ts';
 import {
@@ -22,9 +23,12 @@ import {
   type ObservedRecord,
   type ObservedTopic,
 } from './oracle-check.ts';
-import { loadPatchedEngine } from './patched-engine.ts';
+import { loadPatchedEngine, loadPatchedModule } from './patched-engine.ts';
 
 const DATA = '/data';
+
+type MaintenanceModule = typeof import('../../src/engine/partition/segment-maintenance.ts');
+const MAINTENANCE = 'partition/segment-maintenance.ts';
 
 export interface AppendShape {
   readonly records?: number;
@@ -57,6 +61,10 @@ export class EngineDriver {
   static async open(world: World, settings: Record<string, string | number>): Promise<EngineDriver> {
     const { files, clock, bug } = world;
     const engine = bug?.patches ? await loadPatchedEngine(bug.name, bug.patches) : Engine;
+    if (bug?.patches) {
+      const { SegmentMaintenance } = await loadPatchedModule<MaintenanceModule>(bug.name, MAINTENANCE);
+      watchMaintenance(SegmentMaintenance);
+    }
     return new EngineDriver(
       world,
       await engine.open({ directory: DATA, settings, fileSystem: files, clock }),
@@ -119,6 +127,40 @@ export class EngineDriver {
       const { logStartOffset: start } = await this.engine.deleteRecords(topic, partition, offset);
       if (start < offset) throw new Violation(`${log}: deleted up to ${offset}, and it starts at ${start}`);
       oracle.deleted(log, offset);
+    });
+  }
+
+  /**
+   * Has a few sealed segments of a partition replaced by one. `share` of the records are taken out; where none are, batches
+   * get other bounds, and the file stays as large as it was. One at a time for each partition.
+   */
+  async replace(topic: string, partition: number, share: number): Promise<void> {
+    const { oracle, random } = this.#world;
+    const { settled, pending } = oracle.topic(topic);
+    if (settled === undefined || pending) return;
+    const log = logName(topic, settled, partition);
+    const removed = new Set<number>();
+    const keep = ({ offset }: { offset: number }) => {
+      if (!random.chance(share)) return true;
+      removed.add(offset);
+      return false;
+    };
+    await this.#excused(async () => {
+      const watched = await watchedPartition(this.engine, topic, partition);
+      const sealed = watched === undefined ? [] : sealedOf(watched.partition);
+      if (sealed.length === 0) return;
+      const first = random.below(sealed.length);
+      const olds = sealed.slice(first, first + 1 + random.below(share > 0 ? 3 : 1));
+      const rewriting = share > 0 ? { keep, batchRecords: 1 + random.below(9) } : { keep, regroup: true };
+      const output = await rewriteSegments(watched!.partition, olds, rewriting).catch((error) => {
+        // Retention was quicker.
+        if (errnoOf(error) === 'ENOENT' && olds[0] !== watched!.partition.segments[first]) return undefined;
+        throw error;
+      });
+      if (output === undefined) return;
+      const swap = oracle.removing(log, removed);
+      const outcome = await watched!.maintenance.replaceSegments(watched!.partition, olds, output);
+      oracle.removalSettled(swap, outcome === 'replaced' ? 'done' : 'withdrawn');
     });
   }
 
@@ -233,13 +275,16 @@ export class EngineDriver {
     from: number,
   ): Promise<T> {
     const records: ObservedRecord[] = [];
+    const { oracle } = this.#world;
+    const { settled } = oracle.topic(topic);
+    const removed = settled ? oracle.removedOf(logName(topic, settled, partition)) : new Set<number>();
     for (let offset = from; ; ) {
       const { highWatermark, logStartOffset } = this.engine.offsets(topic, partition);
       if (offset === highWatermark) {
         // Some of what was read may have been deleted meanwhile.
         const start = Math.max(from, logStartOffset);
         const left = records.filter((record) => record.offset >= start);
-        return use({ logStartOffset: start, highWatermark, records: left });
+        return use({ logStartOffset: start, highWatermark, records: left, removed });
       }
       const { chunks, nextOffset } = await this.engine.read(topic, partition, { offset, maxBytes: 4096 });
       if (nextOffset <= offset)

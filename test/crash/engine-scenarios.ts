@@ -1,4 +1,5 @@
 /** What the engine is put through in the crash tests: short runs, each rich in one kind of work. */
+import { verifyDirectory } from '../../src/engine/inspection/verify.ts';
 import { type AppendShape, EngineDriver } from './engine-driver.ts';
 import type { Scenario, World } from './harness.ts';
 import { Violation } from './oracle.ts';
@@ -319,7 +320,91 @@ export const retentionScenario = scenario({
   },
 });
 
+/** As recoverAndGoOn; what a crash left, and what is left in the end, is verified, and segments are replaced in between. */
+async function recoverAndReplace(world: World, open: () => Promise<EngineDriver>): Promise<void> {
+  if (!world.faulty) await verify(world);
+  const driver = await open();
+  await goOn(world, driver, async () => {
+    const reopened = await open();
+    await replaceInAll(world, reopened, 0.3);
+    return reopened;
+  });
+  if (!world.faulty) await verify(world);
+}
+
+async function verify({ disk }: World): Promise<void> {
+  if (!disk.paths().includes('/data/meta.json')) return;
+  const { ok, findings } = await verifyDirectory({ directory: '/data', fileSystem: disk });
+  if (!ok) throw new Violation(`verify tells of ${JSON.stringify(findings)}`);
+}
+
+/** In each partition of each topic once, at the same time. */
+async function replaceInAll({ oracle }: World, driver: EngineDriver, share: number): Promise<void> {
+  const swaps: Promise<void>[] = [];
+  for (const [topic, { settled }] of oracle.state.topics) {
+    for (let partition = 0; partition < (settled?.partitions ?? 0); partition++)
+      swaps.push(driver.replace(topic, partition, share));
+  }
+  await Promise.all(swaps);
+}
+
+export const swapScenario = scenario({
+  name: 'segments that are replaced',
+  settings: { ...SMALL, 'journal.files': 2 },
+  timing: { delays: 3 },
+  recover: recoverAndReplace,
+  run: async (world, open) => {
+    let driver = await open();
+    await driver.createTopic('kept', 2, ROLLING);
+    await driver.createTopic('sized', 1, { ...ROLLING, 'retention.bytes': 9000 });
+    driver.expireAll('sized');
+    for (let round = 0; round < 10; round++) {
+      await Promise.all([
+        appendToAll(world, driver, { bytes: 500 }),
+        appendToAll(world, driver, { bytes: 500 }),
+        replaceInAll(world, driver, 0.4),
+        driver.deleteRecords('kept', 1, round === 5 ? 0.3 : 0),
+        driver.readAllBack(),
+      ]);
+      await Promise.all([
+        world.clock.advance(1200),
+        replaceInAll(world, driver, round % 4 === 3 ? 0.9 : 0.4),
+        driver.readAllBack(),
+      ]);
+      if (round === 6) {
+        await driver.close();
+        driver = await open();
+      }
+    }
+    await driver.readAllBack();
+    await driver.close();
+  },
+});
+
+/** The new files are as large as the old ones, and end where they do: what tells of those seems to tell of these. */
+export const regroupScenario = scenario({
+  name: 'segments that are replaced by others of the same size',
+  settings: { ...SMALL, 'journal.files': 0 },
+  timing: { delays: 3 },
+  recover: recoverAndReplace,
+  run: async (world, open) => {
+    const driver = await open();
+    await driver.createTopic('kept', 2, { ...ROLLING, 'index.interval.bytes': 256 });
+    for (let round = 0; round < 14; round++) {
+      await Promise.all([
+        appendToAll(world, driver, { bytes: 400 }),
+        replaceInAll(world, driver, 0),
+        driver.readAllBack(),
+      ]);
+    }
+    await driver.readAllBack();
+    await driver.close();
+  },
+});
+
 export const ENGINE_SCENARIOS = [
+  swapScenario,
+  regroupScenario,
   retentionScenario,
   topicsScenario,
   journalScenario,

@@ -9,6 +9,8 @@ export interface ObservedPartition {
   readonly logStartOffset: number;
   readonly highWatermark: number;
   readonly records: readonly ObservedRecord[];
+  /** Offsets that were gone when reading began: they must not be there. */
+  readonly removed: ReadonlySet<number>;
 }
 
 export interface ObservedTopic {
@@ -83,10 +85,13 @@ export function checkPartition(
   const numbers = new Set(present.map(({ batch }) => batch.number));
   for (const batch of oracle.state.batches.values()) {
     if (batch.log !== log || batch.state !== 'stored' || numbers.has(batch.number)) continue;
-    if (batch.baseOffset! + batch.records.length <= found.logStartOffset) continue;
+    const offsets = batch.records.map((_, index) => batch.baseOffset! + index);
+    if (offsets.every((offset) => offset < found.logStartOffset || oracle.mayBeRemoved(log, offset)))
+      continue;
     if (batch.durable || !running) throw lost(log, batch, found);
   }
   checkBounds(oracle, log, found);
+  if (!running) settleRemovals(oracle, log, found);
   for (const { batch, baseOffset } of present) {
     if (batch.state === 'open' || (synchronous && !batch.durable)) oracle.seen(batch.number, baseOffset);
   }
@@ -110,34 +115,65 @@ interface Present {
 /** Takes the records apart into batches; each must be whole, as it was appended, and there once. */
 function readBatches(oracle: LogOracle, log: string, found: ObservedPartition): Present[] {
   const present: Present[] = [];
-  const { records } = found;
+  const { records, logStartOffset, removed } = found;
   for (let at = 0; at < records.length; ) {
     const { offset, value } = records[at]!;
-    const batch = oracle.state.batches.get(Number.parseInt(value, 10));
+    const [number, place] = value.split('/').map(Number);
+    const batch = oracle.state.batches.get(number!);
     if (batch === undefined || batch.log !== log) {
       throw new Violation(
         `${log}: offset ${offset} holds "${value.slice(0, 40)}", which was never appended here`,
       );
     }
+    const baseOffset = offset - place!;
     for (const [index, expected] of batch.records.entries()) {
-      const record = records[at + index];
-      if (record?.offset !== offset + index || !isSame(record, expected)) {
-        const got = record ? `offset ${record.offset} "${record.value.slice(0, 40)}"` : 'nothing';
-        throw new Violation(
-          `${log}: record ${index} of batch ${batch.number} at offset ${offset + index} is ${got}`,
-        );
+      const record = records[at];
+      const due = baseOffset + index;
+      if (record?.offset === due && isSame(record, expected) && !removed.has(due)) {
+        at++;
+        continue;
       }
+      // It was taken out, or deleted with what lies before it.
+      const isThere = record?.offset === due;
+      if (!isThere && (due < logStartOffset || oracle.mayBeRemoved(log, due))) continue;
+      const got = record ? `offset ${record.offset} "${record.value.slice(0, 40)}"` : 'nothing';
+      const owed = removed.has(due) ? ', but was removed' : '';
+      throw new Violation(
+        `${log}: record ${index} of batch ${batch.number} at offset ${due} is ${got}${owed}`,
+      );
     }
     if (present.some((other) => other.batch === batch)) {
       throw new Violation(`${log}: batch ${batch.number} is there twice, again at offset ${offset}`);
     }
-    present.push({ batch, baseOffset: offset });
-    at += batch.records.length;
+    present.push({ batch, baseOffset });
   }
-  const end = (records.at(-1)?.offset ?? found.highWatermark - 1) + 1;
+  let end = (records.at(-1)?.offset ?? found.highWatermark - 1) + 1;
+  while (end < found.highWatermark && oracle.mayBeRemoved(log, end)) end++;
   if (end !== found.highWatermark)
     throw new Violation(`${log}: read to ${end}, high watermark ${found.highWatermark}`);
   return present;
+}
+
+/** Of a swap that nobody was told about all is done or nothing, and so it stays. */
+function settleRemovals(
+  oracle: LogOracle,
+  log: string,
+  { records, logStartOffset }: ObservedPartition,
+): void {
+  const there = new Set(records.map(({ offset }) => offset));
+  const { removals } = oracle.state;
+  for (const [number, removal] of removals.entries()) {
+    if (removal.log !== log || removal.state !== 'asked') continue;
+    const others = removals.filter((other) => other !== removal && other.state !== 'withdrawn');
+    const own = [...removal.offsets].filter(
+      (offset) =>
+        offset >= logStartOffset && !others.some((other) => other.log === log && other.offsets.has(offset)),
+    );
+    const left = own.filter((offset) => there.has(offset));
+    if (left.length > 0 && left.length < own.length)
+      throw new Violation(`${log}: of a swap that takes out ${own.length} records ${left.length} are left`);
+    if (own.length > 0) oracle.removalSettled(number, left.length === 0 ? 'done' : 'withdrawn');
+  }
 }
 
 export function isSame(record: OracleRecord, expected: OracleRecord): boolean {

@@ -54,6 +54,14 @@ export interface LogStart {
   readonly asked: number;
 }
 
+/** Records that one swap of segments takes out: all of them or none. */
+export interface Removal {
+  readonly log: string;
+  readonly offsets: ReadonlySet<number>;
+  /** `asked`: they may be gone; `done`: they are, for good; `withdrawn`: they must be there. */
+  readonly state: 'asked' | 'done' | 'withdrawn';
+}
+
 interface Snapshot {
   readonly topics: Map<string, TopicEntry>;
   readonly batches: Map<number, OracleBatch>;
@@ -61,6 +69,8 @@ interface Snapshot {
   readonly highWatermarks: Map<string, { offset: number; synchronous: boolean }>;
   /** By log; from 0 where nothing was deleted. */
   readonly starts: Map<string, LogStart>;
+  /** In the order in which they were asked for. */
+  readonly removals: Removal[];
 }
 
 const FROM_ZERO: LogStart = { gone: 0, asked: 0 };
@@ -174,6 +184,33 @@ export class LogOracle {
     if (offset > gone) this.#note((snapshot) => void snapshot.starts.set(log, { gone: offset, asked }));
   }
 
+  /** A swap is going to take these records out; a number for it. */
+  removing(log: string, offsets: ReadonlySet<number>): number {
+    this.#note((snapshot) => void snapshot.removals.push({ log, offsets, state: 'asked' }));
+    return this.state.removals.length - 1;
+  }
+
+  /** What became of it. */
+  removalSettled(number: number, state: 'done' | 'withdrawn'): void {
+    if (this.state.removals[number]!.state === state) return;
+    this.#note((snapshot) => {
+      snapshot.removals[number] = { ...snapshot.removals[number]!, state };
+    });
+  }
+
+  /** Whether a record may be gone. */
+  mayBeRemoved(log: string, offset: number): boolean {
+    return this.state.removals.some(
+      (removal) => removal.log === log && removal.state !== 'withdrawn' && removal.offsets.has(offset),
+    );
+  }
+
+  /** Offsets of the records that are gone for good. */
+  removedOf(log: string): Set<number> {
+    const done = this.state.removals.filter((removal) => removal.log === log && removal.state === 'done');
+    return new Set(done.flatMap(({ offsets }) => [...offsets]));
+  }
+
   highWatermarkSeen(log: string, offset: number, synchronous: boolean): void {
     if ((this.state.highWatermarks.get(log)?.offset ?? 0) >= offset) return;
     this.#note((snapshot) => void snapshot.highWatermarks.set(log, { offset, synchronous }));
@@ -181,15 +218,22 @@ export class LogOracle {
 }
 
 function emptySnapshot(): Snapshot {
-  return { topics: new Map(), batches: new Map(), highWatermarks: new Map(), starts: new Map() };
+  return {
+    topics: new Map(),
+    batches: new Map(),
+    highWatermarks: new Map(),
+    starts: new Map(),
+    removals: [],
+  };
 }
 
-function copySnapshot({ topics, batches, highWatermarks, starts }: Snapshot): Snapshot {
+function copySnapshot({ topics, batches, highWatermarks, starts, removals }: Snapshot): Snapshot {
   return {
     topics: new Map([...topics].map(([name, entry]) => [name, { ...entry }])),
     batches: new Map([...batches].map(([number, batch]) => [number, { ...batch }])),
     highWatermarks: new Map(highWatermarks),
     starts: new Map(starts),
+    removals: [...removals],
   };
 }
 

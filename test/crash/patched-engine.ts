@@ -43,6 +43,10 @@ function applyPatch(source: string, patch: SourcePatch): string {
 
 const withBug = (url: string, bug: string) => `${url.split('?')[0]}?bug=${encodeURIComponent(bug)}`;
 
+/** A module of a copy that was loaded. */
+export const loadPatchedModule = <T>(name: string, file: string): Promise<T> =>
+  import(withBug(`${ENGINE}${file}`, name));
+
 /** The Engine class of a copy with these patches; the same copy for the same name. */
 export async function loadPatchedEngine(
   name: string,

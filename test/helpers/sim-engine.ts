@@ -44,9 +44,14 @@ export class SimEngine {
 
   static async open(settings?: Record<string, SettingValue>): Promise<SimEngine> {
     const log = new SimEngine(settings);
-    opened.push(log);
-    await log.reopen();
+    await log.start();
     return log;
+  }
+
+  /** Opens what is on `disk`. */
+  async start(): Promise<void> {
+    if (!opened.includes(this)) opened.push(this);
+    await this.#open();
   }
 
   /** For a test that damages its log: it is not verified. */

@@ -9,7 +9,13 @@ import { rewrittenPath } from '../files/log-file-names.ts';
 import { type EngineContext, type PartitionLog, unknownPartition } from '../partition/partition-log.ts';
 import { readPartition, runRead } from '../partition/partition-reader.ts';
 import type { SegmentMaintenance } from '../partition/segment-maintenance.ts';
-import type { GapRange, RewriteRequest, RewriteResult, SegmentInput } from '../rewrite/rewrite-request.ts';
+import type {
+  GapRange,
+  RewriteRequest,
+  RewriteResult,
+  RewrittenSegment,
+  SegmentInput,
+} from '../rewrite/rewrite-request.ts';
 import type { LogSegment, SegmentStats } from '../segment/log-segment.ts';
 
 /** What the engine's parts are to a pass. */
@@ -117,12 +123,27 @@ export async function rewriteGroup(
   );
   const { output } = result;
   if (output !== undefined) {
-    if (!(await maintenance.replaceSegments(partition, olds, output))) throw new SegmentsChanged();
+    await replace(maintenance, partition, olds, output);
     totals.segmentsAfter -= group.length - 1;
     totals.bytesAfter += output.stats.bytes - sumBytes(group);
     totals.recordsAfter += output.stats.records - group.reduce((sum, { records }) => sum + records, 0);
   }
   return result;
+}
+
+async function replace(
+  maintenance: SegmentMaintenance,
+  partition: PartitionLog,
+  olds: readonly LogSegment[],
+  output: RewrittenSegment,
+): Promise<void> {
+  const outcome = await maintenance.replaceSegments(partition, olds, output);
+  if (outcome === 'replaced') return;
+  if (outcome === 'deleted') throw unknownPartition(partition.topic.name);
+  if (outcome === 'fenced') throw partition.fencedError();
+  if (outcome === 'stopped') throw new SeglogError('NOT_READY', 'the log is closing: nothing was replaced');
+  // Planned anew, the pass finds out about damage.
+  throw new SegmentsChanged();
 }
 
 /** Damage that a task met is met again by a read, which finds out its range and tells. */

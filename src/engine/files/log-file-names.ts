@@ -60,17 +60,31 @@ export const summaryPath = (partitionDir: string, baseOffset: number) =>
 /** A segment that is being written to take the place of others. */
 export const rewrittenPath = (partitionDir: string, baseOffset: number) =>
   join(partitionDir, `${paddedNumber(baseOffset)}.rewritten~`);
-/** One that does: of all segments that begin in [baseOffset, endOffset). The file of the first gets its name last. */
-export const swapPath = (partitionDir: string, baseOffset: number, endOffset: number) =>
-  join(partitionDir, `${paddedNumber(baseOffset)}-${paddedNumber(endOffset)}${SWAP_SUFFIX}`);
+/** A segment that takes the place of all that begin in [baseOffset, endOffset): see segment-swap.ts. */
+export interface SegmentSwap {
+  baseOffset: number;
+  endOffset: number;
+  /** The other one of its two names. */
+  again: boolean;
+}
+
+/** Its file, until it gets the name of the first of those segments. */
+export const swapPath = (partitionDir: string, { baseOffset, endOffset, again }: SegmentSwap) =>
+  join(
+    partitionDir,
+    `${paddedNumber(baseOffset)}-${paddedNumber(endOffset)}${again ? '.again' : ''}${SWAP_SUFFIX}`,
+  );
 
 /** What the name of a swap file says; undefined for any other name. */
-export function parseSwapName(name: string): { baseOffset: number; endOffset: number } | undefined {
-  const match = /^(\d{20})-(\d{20})\.swap$/.exec(name);
+export function parseSwapName(name: string): SegmentSwap | undefined {
+  const match = /^(\d{20})-(\d{20})(\.again)?\.swap$/.exec(name);
   if (match === null) return undefined;
   const baseOffset = Number(match[1]);
   const endOffset = Number(match[2]);
-  return Number.isSafeInteger(endOffset) && baseOffset < endOffset ? { baseOffset, endOffset } : undefined;
+  const again = match[3] !== undefined;
+  return Number.isSafeInteger(endOffset) && baseOffset < endOffset
+    ? { baseOffset, endOffset, again }
+    : undefined;
 }
 
 export function isUnfinished(name: string): boolean {

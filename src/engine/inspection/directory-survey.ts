@@ -21,6 +21,7 @@ import {
 } from '../files/log-file-names.ts';
 import { JournalReplay, listJournal } from '../recovery/journal-recovery.ts';
 import { partitionsInUse } from '../recovery/partitions-in-use.ts';
+import { withSwapsFinished } from '../rewrite/swap-view.ts';
 
 export interface TopicSurvey {
   name: string;
@@ -141,8 +142,10 @@ export async function segmentBytes(
   let bytes = 0;
   for (const partition of partitions) {
     const path = partitionDirectory(directory, partition);
-    for (const base of segmentBases(await listOrNone(fileSystem, path)))
-      bytes += (await fileSystem.status(segmentPath(path, base)))?.size ?? 0;
+    if (!(await fileSystem.status(path))?.isDirectory) continue;
+    const view = await withSwapsFinished(fileSystem, path);
+    for (const base of segmentBases(await view.list(path)))
+      bytes += (await view.status(segmentPath(path, base)))?.size ?? 0;
   }
   return bytes;
 }

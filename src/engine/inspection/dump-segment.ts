@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { counted } from '../common/counted.ts';
 import { readFully } from '../files/file-operations.ts';
 import type { FileHandle } from '../files/file-system.ts';
-import { parseNumberedName, SEGMENT_SUFFIX } from '../files/log-file-names.ts';
+import { parseNumberedName, parseSwapName, SEGMENT_SUFFIX } from '../files/log-file-names.ts';
 import {
   BATCH_HEADER_BYTES,
   type BatchFault,
@@ -24,7 +24,8 @@ export async function* dumpSegment(
 ): AsyncGenerator<DumpItem> {
   const header = await readFully(file, SEGMENT_HEADER_BYTES, 0);
   yield headerItem(header);
-  const named = parseNumberedName(basename(path), SEGMENT_SUFFIX) ?? 0;
+  const name = basename(path);
+  const named = parseNumberedName(name, SEGMENT_SUFFIX) ?? parseSwapName(name)?.baseOffset ?? 0;
   const scanner = new SegmentScanner(file, SEGMENT_HEADER_BYTES, size);
   let expected = named;
   const total = { batches: 0, records: 0, damagedBytes: 0 };

@@ -12,6 +12,7 @@ import {
   OFFSET_INDEX_SUFFIX,
   SEGMENT_SUFFIX,
   SUMMARY_SUFFIX,
+  SWAP_SUFFIX,
   TIME_INDEX_SUFFIX,
 } from '../files/log-file-names.ts';
 import { nodeFileSystem } from '../files/node-file-system.ts';
@@ -36,6 +37,7 @@ const BY_NAME: readonly [suffix: string, kind: FileKind][] = [
   [TIME_INDEX_SUFFIX, 'time index'],
   [OFFSET_INDEX_SUFFIX, 'offset index'],
   [SEGMENT_SUFFIX, 'segment'],
+  [SWAP_SUFFIX, 'segment'],
   [SUMMARY_SUFFIX, 'summary'],
   [JOURNAL_SUFFIX, 'journal'],
   ['checkpoint', 'checkpoint'],

@@ -15,6 +15,7 @@ import {
   SEGMENT_SUFFIX,
   SUMMARY_SUFFIX,
   segmentPath,
+  swapPath,
   TIME_INDEX_SUFFIX,
 } from '../files/log-file-names.ts';
 import type { Findings } from './findings.ts';
@@ -78,6 +79,10 @@ function addFileFindings(findings: Findings, owner: PartitionOwner, survey: Part
   addGapsAndCheckpoint(findings, owner, survey);
   const bases = new Set(survey.segments.map(({ segment }) => segment.baseOffset));
   bases.add(survey.scan.endOffset);
+  for (const swap of survey.swaps) {
+    const message = 'this segment takes the place of others, which is half done; the next start finishes it';
+    findings.add('note', swapPath(directory, swap), message, { ...owner, segment: swap.baseOffset });
+  }
   for (const name of names) {
     if (path(name) === preparedSegmentPath(directory)) continue;
     if (isUnfinished(name)) {

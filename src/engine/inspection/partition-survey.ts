@@ -6,9 +6,9 @@
 import { isSeglogError } from '../common/errors.ts';
 import type { DamagedRange, OffsetGap } from '../common/types.ts';
 import type { CleanPartition } from '../directory/clean-marker.ts';
-import type { DescriptorCache } from '../files/descriptor-cache.ts';
+import { DescriptorCache } from '../files/descriptor-cache.ts';
 import type { FileSystem } from '../files/file-system.ts';
-import { segmentBases } from '../files/log-file-names.ts';
+import { type SegmentSwap, segmentBases } from '../files/log-file-names.ts';
 import { SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
 import { type Checkpoint, readCheckpoint } from '../partition/checkpoint.ts';
 import { readCleaned } from '../partition/cleaned-file.ts';
@@ -18,6 +18,8 @@ import type { JournalDamage, JournalReplay } from '../recovery/journal-recovery.
 import { damagedHeaders, misplacedFiles, suspectEnd } from '../recovery/recovery-damage.ts';
 import { checkpointFits, knownEnds, knownLog, segmentsBelow } from '../recovery/recovery-point.ts';
 import { type ScanRequest, type ScanResult, scanTail } from '../recovery/recovery-scan.ts';
+import { pendingSwaps } from '../rewrite/segment-swap.ts';
+import { withSwapsFinished } from '../rewrite/swap-view.ts';
 import { findSegment, type LogSegment, type SegmentStats } from '../segment/log-segment.ts';
 import { listSegments, newSegment } from '../segment/segment-files.ts';
 import { batchFacts } from '../segment/segment-scanner.ts';
@@ -25,9 +27,10 @@ import { inspectRecords } from './batch-inspection.ts';
 import type { ProgressMeter } from './progress-meter.ts';
 import { differences, SegmentSurvey } from './segment-survey.ts';
 
+const OPEN_FILES = 16;
+
 export interface SurveyRequest {
   fileSystem: FileSystem;
-  files: DescriptorCache;
   topicId: string;
   partition: number;
   directory: string;
@@ -35,6 +38,11 @@ export interface SurveyRequest {
   clean: CleanPartition | undefined;
   journal: JournalReplay;
   meter: ProgressMeter;
+}
+
+/** The partition as it is looked at: with the swaps finished that are pending in it. */
+export interface SurveyView extends SurveyRequest {
+  files: DescriptorCache;
 }
 
 /** A damaged journal frame that may have held more of a partition than is left of it. */
@@ -48,6 +56,8 @@ export interface PartitionSurvey {
   /** There is no such directory. */
   missing: boolean;
   names: string[];
+  /** Those that a process left pending; all else is as it will be once they are finished. */
+  swaps: SegmentSwap[];
   gaps: OffsetGap[];
   /** Why gaps.json counts as empty. */
   gapsFault: string | undefined;
@@ -73,9 +83,29 @@ export interface PartitionSurvey {
   headers: DamagedRange[];
 }
 
+/** Runs a survey that sees swaps of segments as finished that are pending. */
+export async function withView<T>(
+  request: SurveyRequest,
+  survey: (view: SurveyView) => Promise<T>,
+): Promise<T> {
+  const fileSystem = await withSwapsFinished(request.fileSystem, request.directory);
+  const files = new DescriptorCache(fileSystem, OPEN_FILES, 'read');
+  try {
+    return await survey({ ...request, fileSystem, files });
+  } finally {
+    await files.close();
+  }
+}
+
 export async function surveyPartition(request: SurveyRequest): Promise<PartitionSurvey> {
-  const { fileSystem, directory, clean, topicId, partition, journal } = request;
+  const { fileSystem, directory } = request;
   const missing = (await fileSystem.status(directory)) === undefined;
+  const swaps = missing ? [] : pendingSwaps(await fileSystem.list(directory));
+  return withView(request, (view) => survey(view, missing, swaps));
+}
+
+async function survey(request: SurveyView, missing: boolean, swaps: SegmentSwap[]): Promise<PartitionSurvey> {
+  const { fileSystem, directory, clean, topicId, partition, journal } = request;
   const names = missing ? [] : (await fileSystem.list(directory)).sort();
   const { gaps, gapsFault } = await readGapsOrFault(request);
   const checkpoint = await readCheckpoint(fileSystem, directory, request);
@@ -107,6 +137,7 @@ export async function surveyPartition(request: SurveyRequest): Promise<Partition
     directory,
     missing,
     names,
+    swaps,
     gaps,
     gapsFault,
     checkpoint,
@@ -159,12 +190,12 @@ export function damageOf({
 
 /** One scan from the first to the last segment, with everything compared on the way. */
 export class SurveyWalk {
-  readonly #request: SurveyRequest;
+  readonly #request: SurveyView;
   readonly #active: SegmentStats | undefined;
   readonly #segments: SegmentSurvey[] = [];
   #checkpointFault: string | undefined;
 
-  constructor(request: SurveyRequest, checkpoint: Checkpoint | 'damaged' | undefined) {
+  constructor(request: SurveyView, checkpoint: Checkpoint | 'damaged' | undefined) {
     this.#request = request;
     const active = checkpoint === 'damaged' ? undefined : checkpoint?.active;
     this.#active = active?.batches === 0 ? undefined : active;

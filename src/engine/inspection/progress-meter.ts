@@ -24,6 +24,18 @@ export class ProgressMeter {
     this.#bytesTotal += bytes;
   }
 
+  /** Where the file begins that is looked at. */
+  get mark(): number {
+    return this.#fileStart;
+  }
+
+  /** What was looked at since `mark` is looked at once more. */
+  returnTo(mark: number): void {
+    this.#fileStart = mark;
+    this.#bytesDone = mark;
+    this.#toldAt = mark;
+  }
+
   /** So many more bytes of a file were looked at; throws REQUEST_TIMED_OUT once the signal is aborted. */
   add(path: string, bytes: number): void {
     this.#bytesDone += bytes;

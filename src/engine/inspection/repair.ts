@@ -23,6 +23,7 @@ import {
   topicFilePath,
 } from '../files/log-file-names.ts';
 import { nodeFileSystem } from '../files/node-file-system.ts';
+import { finishPendingSwaps } from '../rewrite/segment-swap.ts';
 import {
   type DirectorySurvey,
   segmentBytes,
@@ -230,7 +231,6 @@ class Repair {
     const clean = this.#marker?.get(topic.id, partition);
     const survey = await surveyPartition({
       fileSystem: this.#fileSystem,
-      files: this.#files,
       topicId: topic.id,
       partition,
       directory,
@@ -240,6 +240,10 @@ class Repair {
     });
     if (!needsRepair(survey, clean)) return;
     await this.#unmark(topic, partition);
+    if (survey.swaps.length > 0) {
+      await finishPendingSwaps(this.#fileSystem, directory);
+      this.#done(directory, 'put a rewritten segment in its place', topic.name, partition);
+    }
     const repair: PartitionRepair = {
       context: { fileSystem: this.#fileSystem, files: this.#files, clock },
       topic: {

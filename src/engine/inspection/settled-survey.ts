@@ -12,10 +12,19 @@ import { readCleaned } from '../partition/cleaned-file.ts';
 import { readLogStart } from '../partition/log-start.ts';
 import { JournaledBatches } from '../recovery/journaled-batches.ts';
 import { damagedHeaders, misplacedFiles } from '../recovery/recovery-damage.ts';
+import { withSwapsFinished } from '../rewrite/swap-view.ts';
 import { LogSegment, type SegmentStats } from '../segment/log-segment.ts';
 import { decodeSummary, listSegments } from '../segment/segment-files.ts';
 import type { PartitionIdentity } from '../segment/segment-identity.ts';
-import { type PartitionSurvey, readGapsOrFault, type SurveyRequest, SurveyWalk } from './partition-survey.ts';
+import {
+  damageOf,
+  type PartitionSurvey,
+  readGapsOrFault,
+  type SurveyRequest,
+  type SurveyView,
+  SurveyWalk,
+  withView,
+} from './partition-survey.ts';
 
 interface SettledRun {
   segments: LogSegment[];
@@ -42,20 +51,41 @@ export interface SettledSurvey
   inUse: number;
 }
 
-/** How often it is begun anew, when segments are deleted meanwhile. */
+/** How often it is begun anew, when segments are deleted or replaced meanwhile. */
 const MAX_ATTEMPTS = 5;
 
+/**
+ * A segment that another one takes the place of while it is looked at may be missing, or not fit what was read of it before.
+ * Damage stays: what is not in order is looked at again, until the same is found twice.
+ */
 export async function surveySettled(request: SurveyRequest): Promise<SettledSurvey> {
+  let before = '';
+  const { mark } = request.meter;
   for (let attempt = 1; ; attempt++) {
+    request.meter.returnTo(mark);
     try {
-      return await surveyOnce(request);
+      const survey = await withView(request, surveyOnce);
+      const faults = faultsOf(survey);
+      if (faults === '' || faults === before || attempt === MAX_ATTEMPTS) return survey;
+      before = faults;
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw error;
     }
   }
 }
 
-async function surveyOnce(request: SurveyRequest): Promise<SettledSurvey> {
+/** All that is not in order, as text; empty when all is. */
+function faultsOf({ runs }: SettledSurvey): string {
+  const faults = runs.flatMap((run) => [
+    ...damageOf(run),
+    ...run.headers,
+    ...(run.checkpointFault === undefined ? [] : [run.checkpointFault]),
+    ...run.segments.flatMap((segment) => segment.problems(run.sealed, true)),
+  ]);
+  return faults.length === 0 ? '' : JSON.stringify(faults);
+}
+
+async function surveyOnce(request: SurveyView): Promise<SettledSurvey> {
   const { fileSystem, directory } = request;
   const logStart = await readLogStart(fileSystem, directory, request);
   const cleanedDamaged = (await readCleaned(fileSystem, directory, request)) === 'damaged';
@@ -86,7 +116,8 @@ export async function settledBytes(
   directory: string,
   owner: PartitionIdentity,
 ): Promise<number> {
-  const { runs } = await settledRuns(fileSystem, directory, owner);
+  const view = await withSwapsFinished(fileSystem, directory);
+  const { runs } = await settledRuns(view, directory, owner);
   return runs.flatMap(({ segments }) => segments).reduce((sum, { stats }) => sum + stats.bytes, 0);
 }
 

@@ -10,7 +10,6 @@ import { counted } from '../common/counted.ts';
 import { errnoOf, isSeglogError } from '../common/errors.ts';
 import { silentLogger } from '../common/logger.ts';
 import type { TopicFile } from '../directory/topic.ts';
-import { DescriptorCache } from '../files/descriptor-cache.ts';
 import type { DirectoryLock, FileSystem } from '../files/file-system.ts';
 import {
   cleanMarkerPath,
@@ -36,8 +35,6 @@ import { ProgressMeter } from './progress-meter.ts';
 import type { SegmentSurvey } from './segment-survey.ts';
 import { settledBytes, surveySettled } from './settled-survey.ts';
 import type { VerifyOptions, VerifyReport } from './verify-report.ts';
-
-const OPEN_FILES = 16;
 
 /**
  * Throws INVALID_REQUEST when it is no data directory, UNSUPPORTED_VERSION when something in it is of a newer version,
@@ -82,7 +79,6 @@ class Verification {
   readonly #options: VerifyOptions;
   readonly #fileSystem: FileSystem;
   readonly #running: boolean;
-  readonly #files: DescriptorCache;
   readonly #findings: Findings;
   readonly #meter: ProgressMeter;
   readonly #counts = { topics: 0, partitions: 0, segments: 0, batches: 0, records: 0, bytes: 0 };
@@ -93,7 +89,6 @@ class Verification {
     this.#options = options;
     this.#fileSystem = fileSystem;
     this.#running = running;
-    this.#files = new DescriptorCache(fileSystem, OPEN_FILES, 'read');
     this.#findings = new Findings(directory);
     this.#meter = new ProgressMeter(directory, onProgress, signal);
   }
@@ -103,11 +98,7 @@ class Verification {
     const survey = await surveyDirectory(this.#fileSystem, directory, { journal: !this.#running });
     this.#addDirectoryFindings(survey);
     for (const topic of survey.topics) this.#meter.expect(await this.#bytesOf(topic));
-    try {
-      for (const topic of survey.topics) await this.#checkTopic(survey, topic);
-    } finally {
-      await this.#files.close();
-    }
+    for (const topic of survey.topics) await this.#checkTopic(survey, topic);
     const { list, omitted, damage } = this.#findings;
     const clean = survey.marker !== undefined && survey.marker !== 'damaged';
     const report: VerifyReport = {
@@ -187,7 +178,6 @@ class Verification {
     const clean = typeof marker === 'object' ? marker.get(topicId, partition) : undefined;
     const request: SurveyRequest = {
       fileSystem: this.#fileSystem,
-      files: this.#files,
       topicId,
       partition,
       directory,

@@ -50,7 +50,7 @@ export function rememberDamage(partition: PartitionLog, range: DamagedRange): Da
 
 /**
  * A read met bytes at `position` that are not the batch that begins with `offset`: looks for where valid data goes on,
- * and remembers the range, unless it has been given up.
+ * and remembers the range, unless it has been given up. Undefined when another segment has taken its place meanwhile.
  */
 export async function noteDamage(
   partition: PartitionLog,
@@ -58,10 +58,11 @@ export async function noteDamage(
   file: FileHandle,
   position: number,
   offset: number,
-): Promise<DamagedRange> {
+): Promise<DamagedRange | undefined> {
   const known = damageAt(partition, offset);
   if (known !== undefined) return known;
   const range = await measureDamage(partition, segment, file, position, offset);
+  if (segment.retired) return undefined;
   const firstOffset = endOfGaps(partition.gaps, offset);
   return firstOffset >= range.endOffset ? range : rememberDamage(partition, { ...range, firstOffset });
 }
@@ -81,7 +82,7 @@ export async function checkSegment(partition: PartitionLog, segment: LogSegment)
   } finally {
     lease.release();
   }
-  if (partition.deleted || segment.identityChecked) return true;
+  if (partition.deleted || segment.retired || segment.identityChecked) return true;
   segment.identityChecked = fault?.kind !== 'misplaced';
   if (fault === null) return true;
   if (fault.kind === 'header') {

@@ -122,6 +122,8 @@ export class PartitionLog implements PartitionFlight {
   directoryDirty = false;
   fenced: string | null;
   deleted = false;
+  /** How often segments were taken away or got other files: a read that missed a file looks whether it has changed. */
+  layout = 0;
   /** What compaction has come to; the file that says so may lag behind. */
   cleaned: Cleaned = NEVER_CLEANED;
   damaged: DamagedRange[];
@@ -179,6 +181,7 @@ export class PartitionLog implements PartitionFlight {
   /** The log begins here from now on. The caller has made that durable. */
   startAt(offset: number): void {
     this.logStartOffset = offset;
+    this.layout++;
     this.damaged = this.damaged.filter(({ endOffset }) => endOffset > offset);
   }
 

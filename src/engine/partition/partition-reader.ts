@@ -40,22 +40,23 @@ export async function readPartition(partition: PartitionLog, options: ReadOption
 
 /**
  * Runs a read for somebody outside. A file that is not there any more is no failure when the topic is being deleted, for
- * then the partition is gone, nor when the log begins further on by now: the read is run again, and may find that its
- * offset is gone. Other errors of the system become KAFKA_STORAGE_ERROR, or THROTTLED where no descriptors are left.
+ * then the partition is gone, nor when the log has other segments by now, or files of other names: the read is run again, and
+ * may find that its offset is gone. Other errors of the system become KAFKA_STORAGE_ERROR, or THROTTLED where no descriptors
+ * are left.
  */
 export async function runRead<T>(partition: PartitionLog, read: () => Promise<T>): Promise<T> {
   for (;;) {
-    const { logStartOffset } = partition;
+    const { layout } = partition;
     try {
       return await read();
     } catch (error) {
       const errno = errnoOf(error);
       if (errno === undefined || isSeglogError(error)) throw error;
       if (errno !== 'ENOENT') throw readFailed(partition, errno, error);
-      // A deletion that is under way holds the partition's mutexes until it has happened or failed.
-      await partition.writing.run(async () => {});
+      // What is under way holds the partition's mutexes until it has happened or failed: a deletion, or a change of names.
+      await partition.syncing.run(() => partition.writing.run(async () => {}));
       if (partition.deleted) throw unknownPartition(partition.topic.name);
-      if (partition.logStartOffset === logStartOffset) throw readFailed(partition, errno, error);
+      if (partition.layout === layout) throw readFailed(partition, errno, error);
     }
   }
 }

@@ -1,7 +1,7 @@
 /**
  * What happens to a partition's files besides appends: sealing a rolled segment (segment-sealer.ts), the checkpoint that
- * bounds how much is read again after a crash, and the deletion of what lies before the log's start. One at a time per
- * engine, behind the appends; only the tasks that seal run beside the rest.
+ * bounds how much is read again after a crash, the deletion of what lies before the log's start, and putting rewritten
+ * segments in the place of others. One at a time per engine, behind the appends; only the tasks that seal run beside the rest.
  *
  * Indexes and summaries are derived, and a checkpoint may lag: a failure is logged, costs time at the next open, and is
  * tried again. But a log start offset is durable in the checkpoint before a record below it is gone.
@@ -9,18 +9,29 @@
 
 import { Mutex } from '../common/mutex.ts';
 import { type FileContent, orStorageFull } from '../files/file-operations.ts';
+import type { RewrittenSegment } from '../rewrite/rewrite-request.ts';
 import { emptyStats, type LogSegment } from '../segment/log-segment.ts';
 import { indexFiles } from '../segment/segment-files.ts';
-import { checkpointFile } from './checkpoint.ts';
+import { checkpointFile, readCheckpoint } from './checkpoint.ts';
 import { logStartFile } from './log-start.ts';
 import { type EngineContext, type PartitionLog, unknownPartition } from './partition-log.ts';
 import { replaceDerived } from './partition-names.ts';
 import { type SyncedState, sync } from './partition-writer.ts';
 import { type Removed, removeSegmentsBelowStart } from './segment-removal.ts';
+import {
+  commitReplacement,
+  discardRewritten,
+  finishReplacement,
+  type Replacement,
+  refusalOf,
+} from './segment-replacement.ts';
 import { SegmentSealer } from './segment-sealer.ts';
 
 const NO_SPACE =
   'the disk is full, and has no room to note where the log begins: free a little; nothing was deleted';
+
+const NO_SPACE_TO_REPLACE =
+  'the disk is full, and has no room for a checkpoint: free a little; no segment was replaced';
 
 interface Checkpointed extends SyncedState {
   logStartOffset: number;
@@ -74,6 +85,56 @@ export class SegmentMaintenance {
     const owner = { topicId: partition.topic.id, partition: partition.partition };
     await this.#write(partition, state, offset, [logStartFile(partition.directory, owner, offset)]);
     partition.startAt(offset);
+  }
+
+  /**
+   * Puts a rewritten segment in the place of neighbours (see segment-replacement.ts): durable once it resolves with
+   * `replaced`. When it resolves otherwise or rejects, the rewritten file is gone, and nothing has changed; only when a sync
+   * failed is that not known, and the partition is fenced.
+   */
+  replaceSegments(
+    partition: PartitionLog,
+    olds: readonly LogSegment[],
+    output: RewrittenSegment,
+  ): Promise<Replacement> {
+    return this.#jobs.run(async () => {
+      const { baseOffset } = olds[0]!;
+      let segment: LogSegment;
+      try {
+        let refusal = this.#stopped ? 'stopped' : refusalOf(partition, olds);
+        if (refusal === undefined) {
+          await this.#prepareReplacement(partition, olds);
+          refusal = refusalOf(partition, olds);
+        }
+        if (refusal !== undefined) {
+          await discardRewritten(partition, baseOffset);
+          return refusal;
+        }
+        segment = await commitReplacement(partition, olds, output);
+      } catch (error) {
+        await discardRewritten(partition, baseOffset);
+        throw error;
+      }
+      await this.#sealer.addReplacement(partition, segment);
+      return 'replaced';
+    });
+  }
+
+  /** No other swap is pending, and no checkpoint tells what one of the old segments held: it is not true of the new one. */
+  async #prepareReplacement(partition: PartitionLog, olds: readonly LogSegment[]): Promise<void> {
+    for (const segment of partition.segments) await finishReplacement(partition, segment);
+    const { context, directory, topic, active } = partition;
+    const owner = { topicId: topic.id, partition: partition.partition };
+    const stored = await readCheckpoint(context.fileSystem, directory, owner);
+    const known = this.#checkpointed.get(partition);
+    const bases = new Set(olds.map(({ baseOffset }) => baseOffset));
+    const isStored = typeof stored === 'object' && bases.has(stored.active.baseOffset);
+    if (!isStored && known !== undefined && !bases.has(known.stats.baseOffset)) return;
+    const offset = known?.offset ?? partition.syncedOffset;
+    const state = { offset, stats: emptyStats(active.baseOffset) };
+    await orStorageFull(NO_SPACE_TO_REPLACE, () =>
+      this.#write(partition, state, partition.logStartOffset, []),
+    );
   }
 
   /** Seals a segment that has been rolled. */

@@ -84,8 +84,8 @@ export async function readSegment(
   const from = await locate(partition, segment, read.offset);
   const lease = await partition.context.files.lease(segment.path);
   try {
-    // The name may belong to another topic by now.
-    if (partition.deleted) return undefined;
+    // The name may belong to another topic by now, or to another segment.
+    if (partition.deleted || segment.retired) return undefined;
     return await readBatches(partition, segment, lease.file, from, read);
   } finally {
     lease.release();
@@ -113,6 +113,8 @@ async function readBatches(
         remember(partition, { offset: walked.expected, segment, position: position + walked.end });
         return { chunk: buffer.subarray(walked.start, walked.end), nextOffset: walked.expected };
       }
+      // Its bytes end here, and what is behind them is for the segment in its place to say.
+      if (segment.retired) return undefined;
       position += walked.end;
       expected = walked.expected;
       want = Math.max(want, walked.needed);
@@ -126,6 +128,7 @@ async function readBatches(
       if (beyond !== 'damaged') return beyond;
     }
     const range = await noteDamage(partition, segment, file, position, expected);
+    if (range === undefined) return undefined;
     if (offset < range.endOffset && endOfGaps(partition.gaps, offset) < range.endOffset)
       throw damageError(partition, range);
     // The damage lies before the batch that is wanted, or was given up.

@@ -15,6 +15,7 @@ import { damageAt, rememberDamage } from './damage.ts';
 import type { EngineContext, PartitionLog } from './partition-log.ts';
 import { replaceDerived, syncNames } from './partition-names.ts';
 import { type SyncedState, sync } from './partition-writer.ts';
+import { finishReplacement } from './segment-replacement.ts';
 
 const FIRST_RETRY_MS = 1_000;
 const MOST_RETRY_MS = 60_000;
@@ -67,6 +68,17 @@ export class SegmentSealer {
       this.#running?.abort.abort();
     }
     this.sealDue();
+  }
+
+  /** Seals a segment that has taken the place of others; to be called under the lock. */
+  async addReplacement(partition: PartitionLog, segment: LogSegment): Promise<void> {
+    const unsealed = { partition, failures: 0, dueAt: Number.NEGATIVE_INFINITY };
+    this.#unsealed.set(segment, unsealed);
+    try {
+      await this.sealNow(partition, segment);
+    } catch (error) {
+      this.#noteFailure(segment, unsealed, error);
+    }
   }
 
   /** Starts to seal what is due, unless that is under way. */
@@ -126,14 +138,18 @@ export class SegmentSealer {
       const outcome = await running.outcome;
       await this.#lock.run(() => this.#end(partition, running, outcome));
     } catch (error) {
-      const wait = Math.min(MOST_RETRY_MS, FIRST_RETRY_MS * 2 ** unsealed.failures);
-      unsealed.dueAt = this.#context.clock.monotonic() + wait;
-      // It was interrupted, which says nothing about it.
-      if (isSeglogError(error, 'TASK_CANCELLED')) return;
-      unsealed.failures++;
-      const fields = { partition: partition.name, segment: segment.baseOffset, err: error };
-      this.#context.logger.warn(fields, 'a segment could not be sealed, to be tried again');
+      this.#noteFailure(segment, unsealed, error);
     }
+  }
+
+  #noteFailure(segment: LogSegment, unsealed: Unsealed, error: unknown): void {
+    const wait = Math.min(MOST_RETRY_MS, FIRST_RETRY_MS * 2 ** unsealed.failures);
+    unsealed.dueAt = this.#context.clock.monotonic() + wait;
+    // It was interrupted, which says nothing about it.
+    if (isSeglogError(error, 'TASK_CANCELLED')) return;
+    unsealed.failures++;
+    const fields = { partition: unsealed.partition.name, segment: segment.baseOffset, err: error };
+    this.#context.logger.warn(fields, 'a segment could not be sealed, to be tried again');
   }
 
   /** A task that was started; undefined when there is nothing to wait for. */
@@ -144,7 +160,9 @@ export class SegmentSealer {
       return undefined;
     }
     const isSmall = segment.stats.bytes < this.#context.tasks.worthwhileBytes;
-    if (segment.sealed || isSmall || this.#inHaste || failures >= MOST_FAILED_TASKS) {
+    // Of one that was rewritten just now, what a task would find out is known.
+    const isKnown = segment.sealed || segment.swap !== undefined;
+    if (isKnown || isSmall || this.#inHaste || failures >= MOST_FAILED_TASKS) {
       await this.sealNow(partition, segment);
       return undefined;
     }
@@ -180,6 +198,7 @@ export class SegmentSealer {
   }
 
   async #sealHere(partition: PartitionLog, segment: LogSegment, synced: SyncedState): Promise<void> {
+    await finishReplacement(partition, segment);
     if (!segment.exists) return;
     const { indexCache } = this.#context;
     const interval = partition.topic.settings['index.interval.bytes'];

@@ -17,11 +17,20 @@ export async function offsetForTimestamp(partition: PartitionLog, timestamp: num
       `a timestamp is a whole number of ms since 1970, not ${timestamp}`,
     );
   }
+  for (;;) {
+    const found = await search(partition, timestamp);
+    if (found !== undefined) return found;
+  }
+}
+
+/** Undefined when a segment was replaced while its indexes were read: they may have been those of another one. */
+async function search(partition: PartitionLog, timestamp: number): Promise<number | undefined> {
   const { segments, logStartOffset, writtenOffset } = partition;
   for (const segment of segments.slice(Math.max(0, findSegment(segments, logStartOffset)))) {
     if (segment.stats.batches === 0 || segment.stats.maxTimestamp < timestamp) continue;
     if (!segment.identityChecked && !(await checkSegment(partition, segment))) continue;
     const indexes = await indexesOf(partition, segment);
+    if (segment.retired) return undefined;
     const from = Math.max(indexes.times.lookup(timestamp), logStartOffset);
     const found = await scanForTimestamp(partition, from, segment.endOffset, timestamp);
     if (found !== undefined) return found;

@@ -1,7 +1,8 @@
 /**
  * Opening a partition, in two steps: finding what there is, which only reads, and settling it, which writes where a crash
  * has left something to be put in order. All partitions are found before any is settled. After a clean stop the marker says
- * what a partition holds, and nothing is scanned; otherwise it is recovered: see recovery-find.ts.
+ * what a partition holds, and nothing is scanned; otherwise it is recovered: see recovery-find.ts. A swap of segments that was
+ * left pending is seen as if it were finished, and is finished as the first thing that settles the partition.
  */
 
 import { isSeglogError } from '../common/errors.ts';
@@ -18,9 +19,11 @@ import {
   type PartitionState,
   type TopicIdentity,
 } from '../partition/partition-log.ts';
+import { finishPendingSwaps } from '../rewrite/segment-swap.ts';
 import { newSegment } from '../segment/segment-files.ts';
 import { checkIdentity } from '../segment/segment-identity.ts';
 import type { JournalReplay } from './journal-recovery.ts';
+import { throughSwaps } from './pending-swaps.ts';
 import { findLog, sealedSegment } from './recovery-find.ts';
 import type { RecoveryRequest } from './recovery-request.ts';
 import { settleLog } from './recovery-settle.ts';
@@ -80,24 +83,29 @@ async function findState(request: OpenRequest): Promise<(inPlace: boolean) => Pr
     return async () => lost;
   }
   const names = await fileSystem.list(directory);
-  const bases = segmentBases(names);
-  const { gaps, damage } = await readGapsOrDamage(request);
-  const clean = damage === undefined ? await openClean(request, bases, gaps) : undefined;
-  const removeUnfinished = async () => {
+  const settle = await throughSwaps(request, names, (view) => findStored(request, view));
+  return async (inPlace) => {
+    await finishPendingSwaps(fileSystem, directory);
     for (const name of names)
       if (isUnfinished(name)) await removeIfExists(fileSystem, `${directory}/${name}`);
+    return settle(inPlace);
   };
-  if (clean !== undefined) {
-    return async () => {
-      await removeUnfinished();
-      return clean;
-    };
-  }
-  const recovery: RecoveryRequest = { ...request, bases, gaps, journal: await request.journal() };
+}
+
+/** Finds what is stored as `view` shows it. */
+async function findStored(
+  request: OpenRequest,
+  view: OpenRequest,
+): Promise<(inPlace: boolean) => Promise<PartitionState>> {
+  const { context } = request;
+  const bases = segmentBases(await view.context.fileSystem.list(view.directory));
+  const { gaps, damage } = await readGapsOrDamage(view);
+  const clean = damage === undefined ? await openClean(view, bases, gaps) : undefined;
+  if (clean !== undefined) return async () => clean;
+  const recovery: RecoveryRequest = { ...view, bases, gaps, journal: await request.journal() };
   const found = await findLog(recovery);
   return async (inPlace) => {
-    await removeUnfinished();
-    const state = await settleLog(recovery, found, inPlace);
+    const state = await settleLog({ ...recovery, context }, found, inPlace);
     state.fenced ??= damage ?? null;
     return state;
   };

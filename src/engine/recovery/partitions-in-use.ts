@@ -14,6 +14,7 @@ import {
   segmentPath,
 } from '../files/log-file-names.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from '../format/segment-header.ts';
+import { withSwapsFinished } from '../rewrite/swap-view.ts';
 import type { JournalReplay } from './journal-recovery.ts';
 
 /** At least what topic.json says. Reads only. */
@@ -60,8 +61,9 @@ export async function segmentHeaders(
   directory: string,
 ): Promise<(SegmentHeader | undefined)[]> {
   const headers: (SegmentHeader | undefined)[] = [];
-  for (const base of segmentBases(await fileSystem.list(directory))) {
-    const file = await fileSystem.open(segmentPath(directory, base), 'read');
+  const view = await withSwapsFinished(fileSystem, directory);
+  for (const base of segmentBases(await view.list(directory))) {
+    const file = await view.open(segmentPath(directory, base), 'read');
     try {
       const header = decodeSegmentHeader(await readFully(file, SEGMENT_HEADER_BYTES, 0));
       headers.push(typeof header === 'object' ? header : undefined);

@@ -43,7 +43,7 @@ export class IndexCache {
     if (pending !== undefined) return pending;
     const loading = this.load(partitionDir, segment, intervalBytes)
       .then((indexes) => {
-        this.#indexes.set(segment, indexes);
+        if (!segment.retired) this.#indexes.set(segment, indexes);
         return indexes;
       })
       .finally(() => this.#loading.delete(segment));
@@ -58,12 +58,18 @@ export class IndexCache {
     this.#logger.warn({ segment: segment.path }, 'index is missing or damaged: rebuilding it from the log');
     const { bytes, baseOffset } = segment.stats;
     const { indexes } = await rebuildSegment(this.#files, segment.path, baseOffset, bytes, intervalBytes);
-    if (segment.sealed) await this.#store(partitionDir, segment, indexes);
+    if (segment.sealed && !segment.retired) await this.#store(partitionDir, segment, indexes);
     return indexes;
   }
 
   forget(segment: LogSegment): void {
     this.#indexes.delete(segment);
+  }
+
+  /** As `forget` for a segment that is retired; no files of its indexes are written any more once it resolves. */
+  async retire(segment: LogSegment): Promise<void> {
+    this.forget(segment);
+    await this.#loading.get(segment)?.catch(() => {});
   }
 
   async #store(partitionDir: string, segment: LogSegment, indexes: SegmentIndexes): Promise<void> {

@@ -8,6 +8,7 @@
  */
 
 import type { SegmentDescription } from '../common/types.ts';
+import type { SegmentSwap } from '../files/log-file-names.ts';
 import type { OffsetIndex } from '../format/offset-index.ts';
 import { SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
 import type { TimeIndex } from '../format/time-index.ts';
@@ -107,7 +108,7 @@ export class IndexWriter {
 
 export class LogSegment {
   readonly stats: SegmentStats;
-  readonly path: string;
+  path: string;
   /** False from the roll until its first bytes are written: then the prepared file takes its name. */
   exists: boolean;
   /** Sealed: indexes and summary are on disk, and the bytes are synced. */
@@ -118,6 +119,10 @@ export class LogSegment {
   identityChecked = false;
   /** In memory from the first append until it is sealed. */
   indexWriter: IndexWriter | undefined;
+  /** Under whose name its file is, until all that it takes the place of is gone. */
+  swap: SegmentSwap | undefined;
+  /** Another segment has taken its place: what its path or its indexes lead to may be of that one. */
+  retired = false;
 
   constructor(path: string, stats: SegmentStats, exists: boolean) {
     this.path = path;

@@ -144,7 +144,8 @@ export interface RebuiltSegment {
 
 /**
  * Walks a segment up to `endPosition`, or to where `limitOffset` begins, and makes its indexes and counters anew.
- * Damaged batches are passed over: what lies behind them is indexed too, and whoever reads the range meets it there.
+ * Damaged batches are passed over: what lies behind them is indexed too, and whoever reads the range meets it there. What lies
+ * behind the batch that ends at `limitOffset` is not of this segment, whatever it is.
  */
 export async function rebuildSegment(
   files: DescriptorCache,
@@ -157,6 +158,7 @@ export async function rebuildSegment(
   const stats = emptyStats(baseOffset);
   const indexes = emptyIndexes(baseOffset);
   const writer = new IndexWriter(indexes, Number.NEGATIVE_INFINITY);
+  let end = SEGMENT_HEADER_BYTES;
   const lease = await files.lease(path);
   try {
     const scanner = new SegmentScanner(lease.file, SEGMENT_HEADER_BYTES, endPosition);
@@ -178,8 +180,9 @@ export async function rebuildSegment(
       addBatch(stats, facts, facts.maxTimestamp);
       writer.note(facts, scanner.position, stats.maxTimestamp, intervalBytes);
       scanner.skip(batch);
+      end = scanner.position;
     }
-    stats.bytes = scanner.position;
+    stats.bytes = stats.endOffset === limitOffset ? end : scanner.position;
   } finally {
     lease.release();
   }
