@@ -101,7 +101,7 @@ t.test('records are deleted on request, for good', async (t) => {
   const log = await SimEngine.open();
   await log.engine.createTopic('a', { config: ROLLING });
   await fill(log, 8);
-  t.same(await log.engine.deleteRecords('a', 0, 4), { logStartOffset: 4, segments: 1, bytes: 3331 });
+  t.match(await log.engine.deleteRecords('a', 0, 4), { logStartOffset: 4, segments: 1, bytes: 3331 });
   await t.rejects(log.engine.read('a', 0, { offset: 3 }), { code: 'OFFSET_OUT_OF_RANGE' });
   t.equal((await log.records('a', 4))[0]!.offset, 4, 'in the middle of a segment');
   t.match(await log.engine.deleteRecords('a', 0, 2), { logStartOffset: 4, segments: 0 }, 'gone already');

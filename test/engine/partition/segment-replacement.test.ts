@@ -107,7 +107,7 @@ t.test('where nothing is left, one batch without records covers it', async (t) =
   t.match(await log.engine.listSegments('a', 0), [{ endOffset: 27, records: 0, batches: 1 }, {}]);
   for (const from of [0, 13, 26, 27]) t.equal((await offsets(log, from))[0], 27);
   t.equal(await log.engine.offsetForTimestamp('a', 0, NOW), 27);
-  t.same(await log.engine.deleteRecords('a', 0, 27), { logStartOffset: 27, segments: 1, bytes: 64 + 80 });
+  t.match(await log.engine.deleteRecords('a', 0, 27), { logStartOffset: 27, segments: 1, bytes: 64 + 80 });
   await log.reopenAfterKill();
   t.equal((await offsets(log, 27))[0], 27);
   await log.engine.close();
