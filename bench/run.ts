@@ -19,6 +19,7 @@ const names = [
   'fetch-http',
   'open',
   'latency',
+  'latency-cleaning',
 ];
 
 const { values, positionals } = parseArgs({
