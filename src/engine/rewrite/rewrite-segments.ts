@@ -117,7 +117,7 @@ class SegmentRewriter {
 
   #treatmentOf(before: BatchTraits, after: BatchTraits): Treatment {
     if (after.records < before.records || !this.#hasItsCodec(after)) return 'encode';
-    return after.horizon > 0 && after.horizon !== before.horizon ? 'stamp' : 'copy';
+    return isStamped(before, after) ? 'stamp' : 'copy';
   }
 
   #hasItsCodec({ codec, records, control }: BatchTraits): boolean {
@@ -126,7 +126,7 @@ class SegmentRewriter {
 
   #isNoChange(bytes: Buffer, before: BatchTraits, after: BatchTraits, treatment: Treatment): boolean {
     const { codec, blockBytes } = this.#request;
-    if (treatment === 'stamp' || after.records < before.records) return false;
+    if (isStamped(before, after) || after.records < before.records) return false;
     if (codec !== 'keep' && this.#last !== undefined && mayShare(this.#last, after, blockBytes, false))
       return false;
     return treatment === 'copy' || this.#isIncompressible(bytes, after);
@@ -169,4 +169,9 @@ class SegmentRewriter {
     this.#merger = new BatchMerger(output, this.#request, this.#last);
     return this.#merger;
   }
+}
+
+/** Whether the batch gets a delete horizon that it does not have. */
+function isStamped(before: BatchTraits, after: BatchTraits): boolean {
+  return after.horizon > 0 && after.horizon !== before.horizon;
 }
