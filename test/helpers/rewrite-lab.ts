@@ -2,7 +2,6 @@
  * Segments on a simulated disk, and the tasks that rewrite them: each output is checked against what rebuildSegment makes of
  * its file, and that its batches are whole and follow on each other.
  */
-import type { Test } from 'tap';
 import type { CompressionType } from '../../src/engine/common/types.ts';
 import { DescriptorCache } from '../../src/engine/files/descriptor-cache.ts';
 import {
@@ -32,6 +31,13 @@ import { walkBatches } from '../../src/engine/rewrite/segment-walk.ts';
 import type { TaskContext } from '../../src/engine/rewrite/task-context.ts';
 import { rebuildSegment } from '../../src/engine/segment/segment-files.ts';
 import { SimFileSystem } from '../crash/sim-file-system.ts';
+
+/** What the lab checks with: a test, or assertions that throw. */
+export interface Checks {
+  ok(value: unknown, ...message: [] | [string]): unknown;
+  equal(found: unknown, wanted: unknown, ...message: [] | [string]): unknown;
+  same(found: unknown, wanted: unknown, ...message: [] | [string]): unknown;
+}
 
 export const IDENTITY = { topicId: '0123456789abcdef'.repeat(2), partition: 3 };
 export const CREATED_AT = 1_763_700_000_000;
@@ -146,7 +152,7 @@ export class RewriteLab {
 
   /** Rewrites, checks what came out, and gives it as input for the next time: the input itself when nothing changed. */
   async rewrite(
-    t: Test,
+    t: Checks,
     segments: SegmentInput[],
     options: Partial<RewriteRequest> = {},
   ): Promise<RewriteResult & { segment: SegmentInput }> {
@@ -155,7 +161,7 @@ export class RewriteLab {
     const first = segments[0]!;
     if (result.output === undefined) {
       t.equal(segments.length, 1, 'neighbours become one segment');
-      t.notOk(this.files.paths().includes(request.outputPath), 'nothing was written');
+      t.ok(!this.files.paths().includes(request.outputPath), 'nothing was written');
       return { ...result, segment: first };
     }
     const { stats, offsetIndex, timeIndex } = result.output;
@@ -184,7 +190,7 @@ export class RewriteLab {
 
   /** Rounds of mapping and rewriting, each segment by itself, until all keys have been mapped. */
   async compact(
-    t: Test,
+    t: Checks,
     segments: SegmentInput[],
     { mapBytes = 65536, deleteRetentionMs = 1000, ...options }: CompactOptions = {},
   ): Promise<{ segments: SegmentInput[]; rounds: number }> {
@@ -245,4 +251,38 @@ export class RewriteLab {
 export interface CompactOptions extends Partial<RewriteRequest> {
   mapBytes?: number;
   deleteRetentionMs?: number;
+}
+
+/** When records of batchOf were made. */
+export const T = 1_763_700_000_000;
+
+export const labRecord = (key: string | null, value: string | null, timestamp = T): LabRecord => ({
+  timestamp,
+  key,
+  value,
+});
+
+/** A batch of records given as "key=value"; "key=" is a tombstone. */
+export function batchOf(...pairs: string[]): LabBatch {
+  return {
+    records: pairs.map((pair) => {
+      const [key, value] = pair.split('=');
+      return labRecord(key!, value === '' ? null : value!);
+    }),
+  };
+}
+
+/** Records as "offset key=value". */
+export async function contents(lab: RewriteLab, ...segments: SegmentInput[]): Promise<string[]> {
+  return (await lab.records(segments)).map(({ offset, key, value }) => `${offset} ${key}=${value ?? ''}`);
+}
+
+/** A filter that knows all keys of these segments. */
+export async function filterOf(
+  lab: RewriteLab,
+  segments: SegmentInput[],
+  deleteRetentionMs = 0,
+): Promise<CompactionFilter> {
+  const { map, endOffset } = await lab.map(segments);
+  return { map, mappedEndOffset: endOffset, now: lab.now, deleteRetentionMs };
 }

@@ -11,7 +11,7 @@
  *
  * Memory: the window that is read through (1 MiB, or the largest batch), twice while the beginning is copied; the records
  * of one batch decompressed, and 24 bytes for each of its records, twice; the block, which is `blockBytes` or the records of
- * the largest batch; two pieces of output (1 MiB each, or the largest batch). Whatever fails, and also when the task is
+ * the largest batch; a piece of output (1 MiB, or the largest batch). Whatever fails, and also when the task is
  * cancelled, the output file is removed.
  */
 import { compress } from '../format/compression.ts';
