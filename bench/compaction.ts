@@ -4,8 +4,7 @@
  *
  * Compaction is both of its tasks, map and rewrite, over uncompressed records in batches of 64 KiB, once with most of the
  * records staying and once with few. The copy syncs as often as compaction does; one that never syncs stands beside it. Files
- * are in the page cache. The size is compared with `zstd -3` of the same
- * log, uncompressed, as one file.
+ * are in the page cache. The size is compared with `zstd -3` of the same log, uncompressed, as one file.
  */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
