@@ -111,7 +111,7 @@ export class KeyMap {
     const words = this.#words;
     const positions = this.#positions;
     let sum = 0;
-    for (let i = 0; i < count; i++) sum ^= words[positions[i]!]!;
+    for (let i = 0; i < count; i++) sum ^= words[positions[i]!]! ^ words[positions[i]! + ENTRY_WORDS - 1]!;
     this.loaded = sum;
   }
 
