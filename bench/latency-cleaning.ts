@@ -31,7 +31,7 @@ async function measure(bench: Bench, how: string, settings: Record<string, numbe
   const engine = await Engine.open({ directory: join(bench.directory(), 'data'), settings });
   const config = { 'segment.bytes': 4 * MIB, 'retention.bytes': 16 * MIB };
   await engine.createTopic('hot', { partitions: PARTITIONS, config });
-  const cleaning = new CleaningLoad(engine, bench.size(192, 24) * MIB);
+  const cleaning = new CleaningLoad(engine, bench.size(256, 48) * MIB);
   await cleaning.prepare();
   const records = values(256, KIB);
   let next = 0;

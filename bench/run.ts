@@ -19,6 +19,7 @@ const names = [
   'fetch-http',
   'open',
   'latency',
+  'compaction',
   'latency-cleaning',
 ];
 

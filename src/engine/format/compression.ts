@@ -24,7 +24,7 @@ export type Codec = Exclude<CompressionType, 'none'>;
 export type CompressionEffort = 'quick' | 'thorough';
 
 const GZIP_LEVELS: Record<CompressionEffort, number> = { quick: 1, thorough: 6 };
-const ZSTD_LEVELS: Record<CompressionEffort, number> = { quick: 1, thorough: 3 };
+const ZSTD_LEVELS: Record<CompressionEffort, number> = { quick: 1, thorough: 6 };
 /** Largest window a zstd frame may ask for: 8 MiB, which every decoder is recommended to grant. */
 const ZSTD_WINDOW_LOG_MAX = 23;
 /** Largest piece of output that is allocated before any of it exists. */

@@ -62,10 +62,6 @@ export class RecordCursor {
       throw this.#corrupt('its header has unsafe integers');
   }
 
-  get offset(): number {
-    return this.baseOffset + this.offsetDelta;
-  }
-
   /** False behind the last record. */
   next(): boolean {
     const cursor = this.#cursor;

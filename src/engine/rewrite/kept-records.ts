@@ -42,20 +42,42 @@ export class KeptRecords {
     this.laterTombstones = 0;
   }
 
-  /** Adds the record that the cursor is at. */
+  /** Adds the record that the cursor is at; `settle` says whether it stays. */
   add(record: RecordCursor): void {
     const i = this.count;
     if (i === this.starts.length) this.#grow();
-    const { start, end, timestamp } = record;
-    this.starts[i] = start;
+    this.starts[i] = record.start;
     this.bodies[i] = record.bodyStart;
-    this.ends[i] = end;
+    this.ends[i] = record.end;
     this.offsetDeltas[i] = record.offsetDelta;
-    this.timestamps[i] = timestamp;
-    if (timestamp < this.minTimestamp) this.minTimestamp = timestamp;
-    if (timestamp > this.maxTimestamp) this.maxTimestamp = timestamp;
-    this.bytes += end - start;
+    this.timestamps[i] = record.timestamp;
     this.count = i + 1;
+  }
+
+  /** Of the records that were added from number `first` on, those stay that have a one in `stays`. */
+  settle(first: number, stays: Uint8Array): void {
+    const { starts, bodies, ends, offsetDeltas, timestamps, count } = this;
+    let { minTimestamp, maxTimestamp, bytes } = this;
+    let to = first;
+    for (let i = first; i < count; i++) {
+      if (stays[i - first] === 0) continue;
+      const start = starts[i]!;
+      const end = ends[i]!;
+      const timestamp = timestamps[i]!;
+      starts[to] = start;
+      bodies[to] = bodies[i]!;
+      ends[to] = end;
+      offsetDeltas[to] = offsetDeltas[i]!;
+      timestamps[to] = timestamp;
+      if (timestamp < minTimestamp) minTimestamp = timestamp;
+      if (timestamp > maxTimestamp) maxTimestamp = timestamp;
+      bytes += end - start;
+      to++;
+    }
+    this.minTimestamp = minTimestamp;
+    this.maxTimestamp = maxTimestamp;
+    this.bytes = bytes;
+    this.count = to;
   }
 
   #grow(): void {

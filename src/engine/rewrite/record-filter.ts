@@ -11,7 +11,7 @@
 import { batchDeleteHorizon } from '../format/record-batch.ts';
 import { RecordCursor } from '../format/record-cursor.ts';
 import type { KeptRecords } from './kept-records.ts';
-import { KeyMap } from './key-map.ts';
+import { KEYS_AT_ONCE, KeyMap } from './key-map.ts';
 import type { CompactionFilter } from './rewrite-request.ts';
 
 /** The horizon of a batch in which none is set. */
@@ -25,6 +25,9 @@ export class RecordFilter {
   readonly #mappedEndOffset: number;
   readonly #now: number;
   readonly #newHorizon: number;
+  /** Of the records that are looked at together: whether they have no value, and whether they stay. */
+  readonly #tombstones = new Uint8Array(KEYS_AT_ONCE);
+  readonly #stays = new Uint8Array(KEYS_AT_ONCE);
 
   constructor(filter: CompactionFilter | undefined, logStartOffset: number) {
     this.#logStartOffset = logStartOffset;
@@ -43,29 +46,64 @@ export class RecordFilter {
   /** Puts the records that stay of the batch at `at` into `kept`. */
   select(chunk: Buffer, at: number, kept: KeptRecords): void {
     const record = new RecordCursor(chunk, at);
-    const { baseOffset } = record;
     const horizon = batchDeleteHorizon(chunk, at);
     const dropsTombstones = horizon !== NO_HORIZON && horizon * 1000 <= this.#now;
+    kept.clear(record);
+    for (;;) {
+      const first = kept.count;
+      const mapped = this.#takeSome(record, kept);
+      if (kept.count === first) return;
+      this.#judge(mapped, kept, first, record.baseOffset, dropsTombstones);
+      kept.settle(first, this.#stays);
+    }
+  }
+
+  /** Adds some records that may stay; returns how many of them, the first ones, are to be looked up in the map. */
+  #takeSome(record: RecordCursor, kept: KeptRecords): number {
+    const map = this.#map;
     const logStartOffset = this.#logStartOffset;
     const mappedEndOffset = this.#mappedEndOffset;
-    const map = this.#map;
-    kept.clear(record);
-    while (record.next()) {
-      const offset = baseOffset + record.offsetDelta;
+    const tombstones = this.#tombstones;
+    let count = 0;
+    let mapped = 0;
+    while (count < KEYS_AT_ONCE && record.next()) {
+      const offset = record.baseOffset + record.offsetDelta;
       if (offset < logStartOffset) continue;
-      const isTombstone = record.valueStart < 0;
       if (map !== undefined && offset < mappedEndOffset) {
         if (record.keyStart < 0) {
           this.recordsWithoutKey++;
           continue;
         }
-        if (map.get(record.buffer, record.keyStart, record.keyEnd) > offset) continue;
-        if (isTombstone && dropsTombstones) continue;
-        if (isTombstone) kept.mappedTombstones++;
-      } else if (isTombstone) {
-        kept.laterTombstones++;
+        map.hash(mapped++, record.buffer, record.keyStart, record.keyEnd);
       }
+      tombstones[count++] = record.valueStart < 0 ? 1 : 0;
       kept.add(record);
+    }
+    return mapped;
+  }
+
+  /** Says of the records from number `first` on which of them stay. */
+  #judge(
+    mapped: number,
+    kept: KeptRecords,
+    first: number,
+    baseOffset: number,
+    dropsTombstones: boolean,
+  ): void {
+    const map = this.#map;
+    const stays = this.#stays;
+    const tombstones = this.#tombstones;
+    const count = kept.count - first;
+    map?.load(mapped);
+    for (let i = 0; i < count; i++) {
+      if (map === undefined || i >= mapped) {
+        stays[i] = 1;
+        kept.laterTombstones += tombstones[i]!;
+        continue;
+      }
+      const isNewest = map.get(i) <= baseOffset + kept.offsetDeltas[first + i]!;
+      stays[i] = isNewest && !(dropsTombstones && tombstones[i] === 1) ? 1 : 0;
+      if (stays[i] === 1) kept.mappedTombstones += tombstones[i]!;
     }
   }
 
@@ -79,7 +117,9 @@ export class RecordFilter {
   }
 }
 
+const all = new RecordFilter(undefined, 0);
+
 /** Puts all records of a whole batch into `kept`. */
 export function selectAll(batch: Buffer, kept: KeptRecords): void {
-  new RecordFilter(undefined, 0).select(batch, 0, kept);
+  all.select(batch, 0, kept);
 }

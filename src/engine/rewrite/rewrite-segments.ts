@@ -11,7 +11,7 @@
  *
  * Memory: the window that is read through (1 MiB, or the largest batch), twice while the beginning is copied; the records
  * of one batch decompressed, and 24 bytes for each of its records, twice; the block, which is `blockBytes` or the records of
- * the largest batch; two pieces of output (1 MiB each, or the largest batch). Whatever fails, and also when the task is
+ * the largest batch; a piece of output (1 MiB, or the largest batch). Whatever fails, and also when the task is
  * cancelled, the output file is removed.
  */
 import { compress } from '../format/compression.ts';
@@ -117,7 +117,7 @@ class SegmentRewriter {
 
   #treatmentOf(before: BatchTraits, after: BatchTraits): Treatment {
     if (after.records < before.records || !this.#hasItsCodec(after)) return 'encode';
-    return after.horizon > 0 && after.horizon !== before.horizon ? 'stamp' : 'copy';
+    return isStamped(before, after) ? 'stamp' : 'copy';
   }
 
   #hasItsCodec({ codec, records, control }: BatchTraits): boolean {
@@ -126,7 +126,7 @@ class SegmentRewriter {
 
   #isNoChange(bytes: Buffer, before: BatchTraits, after: BatchTraits, treatment: Treatment): boolean {
     const { codec, blockBytes } = this.#request;
-    if (treatment === 'stamp' || after.records < before.records) return false;
+    if (isStamped(before, after) || after.records < before.records) return false;
     if (codec !== 'keep' && this.#last !== undefined && mayShare(this.#last, after, blockBytes, false))
       return false;
     return treatment === 'copy' || this.#isIncompressible(bytes, after);
@@ -169,4 +169,9 @@ class SegmentRewriter {
     this.#merger = new BatchMerger(output, this.#request, this.#last);
     return this.#merger;
   }
+}
+
+/** Whether the batch gets a delete horizon that it does not have. */
+function isStamped(before: BatchTraits, after: BatchTraits): boolean {
+  return after.horizon > 0 && after.horizon !== before.horizon;
 }

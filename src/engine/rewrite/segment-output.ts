@@ -3,9 +3,9 @@
  * indexes with them, as rebuildSegment would make them of the file.
  *
  * The last batch stays in memory until the next one comes: it may still be made to cover more offsets, or be taken back.
- * Everything goes to the file in writes of up to 1 MiB, each of them paced, and is synced every few MiB: so the last sync
- * is short, and the system never has a flood of this file's pages to write while others wait for a commit. One write is under
- * way while the next one is filled: the memory is two pieces of 1 MiB, or of the largest batch.
+ * Everything goes to the file in writes of up to 1 MiB, each of them paced, and is synced every few MiB while the next ones
+ * are made: so the last sync is short, and the system never has a flood of this file's pages to write while others wait for
+ * a commit. The memory is one piece of 1 MiB, or of the largest batch.
  */
 
 import { removeIfExists, writeFully } from '../files/file-operations.ts';
@@ -30,14 +30,13 @@ export class SegmentOutput {
   readonly #indexWriter: IndexWriter;
   /** Filled up to `#filled`; the last batch begins at `#tailAt`, which is `#filled` when there is none. */
   #piece: Buffer = Buffer.allocUnsafeSlow(PIECE_BYTES);
-  #otherPiece: Buffer = Buffer.allocUnsafeSlow(PIECE_BYTES);
   #filled = 0;
   #tailAt = 0;
-  /** Of the file: what was handed to it. */
+  /** Of the file: what was written to it. */
   #position = 0;
   #unsynced = 0;
-  /** The write that is under way. */
-  #writing: Promise<void> = Promise.resolve();
+  /** The sync that is under way. */
+  #syncing: Promise<void> = Promise.resolve();
 
   static async create(context: TaskContext, request: RewriteRequest): Promise<SegmentOutput> {
     await removeIfExists(context.fileSystem, request.outputPath);
@@ -102,39 +101,34 @@ export class SegmentOutput {
     this.#tailAt = this.#filled;
   }
 
-  /** Hands all bytes so far to the file, and has room for `needed` bytes then. */
+  /** Writes all bytes so far, and has room for `needed` bytes then. */
   async #flush(needed: number): Promise<void> {
-    const filled = this.#piece.subarray(0, this.#filled);
-    for (let at = 0; at < filled.length; at += PIECE_BYTES) {
-      const bytes = filled.subarray(at, at + PIECE_BYTES);
-      await this.#context.pace(bytes.length);
-      await this.#writing;
-      this.#writing = this.#write(bytes);
-      // Whoever waits for it next is told.
-      this.#writing.catch(() => {});
-    }
-    // A piece of which nothing was written stays: the other one may still be on its way.
-    if (filled.length > 0) [this.#piece, this.#otherPiece] = [this.#otherPiece, this.#piece];
+    for (let at = 0; at < this.#filled; at += PIECE_BYTES)
+      await this.#write(this.#piece.subarray(at, Math.min(at + PIECE_BYTES, this.#filled)));
     if (this.#piece.length < needed) this.#piece = Buffer.allocUnsafeSlow(needed);
     this.#filled = 0;
     this.#tailAt = 0;
   }
 
   async #write(bytes: Buffer): Promise<void> {
-    const position = this.#position;
+    await this.#context.pace(bytes.length);
+    // As if a sync followed: that is a copy to the page cache, and nobody else waits for this thread.
+    await writeFully(this.#file, [bytes], this.#position, true);
     this.#position += bytes.length;
     this.#unsynced += bytes.length;
-    await writeFully(this.#file, [bytes], position);
     if (this.#unsynced < BYTES_BETWEEN_SYNCS) return;
+    await this.#syncing;
     this.#unsynced = 0;
-    await this.#file.sync();
+    this.#syncing = this.#file.sync();
+    // Whoever waits for it next is told.
+    this.#syncing.catch(() => {});
   }
 
   /** Writes what is left and syncs the file, which is closed then. */
   async finish(): Promise<RewrittenSegment> {
     this.#settleTail();
     await this.#flush(0);
-    await this.#writing;
+    await this.#syncing;
     await this.#file.sync();
     await this.#file.close();
     const { endOffset, bytes } = this.#stats;
@@ -148,7 +142,7 @@ export class SegmentOutput {
 
   /** Removes the file after a failure; what it holds counts for nothing. */
   async discard(): Promise<void> {
-    await this.#writing.catch(() => {});
+    await this.#syncing.catch(() => {});
     await this.#file.close().catch(() => {});
     await removeIfExists(this.#context.fileSystem, this.#request.outputPath).catch(() => {});
   }
