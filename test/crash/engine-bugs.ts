@@ -333,7 +333,8 @@ const IN_THE_SOURCE: Row[] = [
       '',
     ),
     directScenario,
-    sweepKills,
+    // One kill in thirty leaves a tail whose new names no other sync takes along.
+    (scenario, options) => sweepKills(scenario, { ...options, budget: 2000 }),
   ],
 ];
 
