@@ -134,7 +134,7 @@ export const TOPIC_SETTINGS = {
     description: 'Codec of segments that are rewritten because of their age.',
   },
   'recompress.block.bytes': integer(
-    256 * KIB,
+    MIB,
     4 * KIB,
     16 * MIB,
     'Records that are compressed together then: more is smaller on disk, and slower to read one record of.',
