@@ -9,24 +9,13 @@ import {
   planCompaction,
 } from '../../../src/engine/partition/compaction.ts';
 import { emptyStats, type SegmentStats } from '../../../src/engine/segment/log-segment.ts';
+import { segmentsAt } from '../../helpers/segment-stats.ts';
 
 const NOW = 1_000_000_000;
 const DAY_MS = 86_400_000;
 const settingsWith = (given: Record<string, unknown> = {}) => resolveSettings(TOPIC_SETTINGS, given);
 
-/** Segments of ten records and 100 bytes each, the last of which is active. */
-function segments(...given: Partial<SegmentStats>[]): SegmentStats[] {
-  return given.map((stats, i) => ({
-    ...emptyStats(i * 10),
-    endOffset: (i + 1) * 10,
-    bytes: 100,
-    records: 10,
-    batches: 1,
-    maxTimestamp: NOW,
-    firstAppendAt: NOW,
-    ...stats,
-  }));
-}
+const segments = (...given: Partial<SegmentStats>[]) => segmentsAt(NOW, ...given);
 
 const four = segments({}, {}, {}, {});
 

@@ -7,24 +7,13 @@ import {
   newestTime,
   nextDeletion,
 } from '../../../src/engine/partition/retention.ts';
-import { emptyStats, type SegmentStats } from '../../../src/engine/segment/log-segment.ts';
+import type { SegmentStats } from '../../../src/engine/segment/log-segment.ts';
+import { segmentsAt } from '../../helpers/segment-stats.ts';
 
 const NOW = 1_000_000;
 const OFF = { 'retention.ms': -1, 'retention.bytes': -1, 'cleanup.policy': 'delete' } as const;
 
-/** Segments of ten records each, the last of which is active. */
-function segments(...given: Partial<SegmentStats>[]): SegmentStats[] {
-  return given.map((stats, i) => ({
-    ...emptyStats(i * 10),
-    endOffset: (i + 1) * 10,
-    bytes: 100,
-    records: 10,
-    batches: 1,
-    maxTimestamp: NOW,
-    firstAppendAt: NOW,
-    ...stats,
-  }));
-}
+const segments = (...given: Partial<SegmentStats>[]) => segmentsAt(NOW, ...given);
 
 const aged = (...ages: number[]) => segments(...ages.map((age) => ({ maxTimestamp: NOW - age })));
 
