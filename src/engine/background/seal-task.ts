@@ -12,6 +12,7 @@ import type { ReadableFile } from '../files/file-system.ts';
 import { SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
 import type { GapRange, SegmentInput } from '../rewrite/rewrite-request.ts';
 import { endOfGaps, pacedReads } from '../rewrite/segment-walk.ts';
+import type { TaskContext } from '../rewrite/task-context.ts';
 import {
   addBatch,
   type BatchFacts,
@@ -22,7 +23,6 @@ import {
 import { emptyIndexes, indexFiles, type RebuiltSegment, summaryFile } from '../segment/segment-files.ts';
 import { checkIdentity, damagedHeader, type PartitionIdentity } from '../segment/segment-identity.ts';
 import { batchFacts, type ScanFault, type ScannedBatch, SegmentScanner } from '../segment/segment-scanner.ts';
-import type { TaskContext } from './task.ts';
 
 /** Of one segment; whoever reads it meets the others. */
 const MOST_RANGES = 100;

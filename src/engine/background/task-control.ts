@@ -4,8 +4,8 @@
  */
 import { SeglogError } from '../common/errors.ts';
 import type { FileSystem } from '../files/file-system.ts';
+import type { TaskContext } from '../rewrite/task-context.ts';
 import type { IoRate } from './io-rate.ts';
-import type { TaskContext } from './task.ts';
 
 const STATE = 0;
 const BYTES = 1;
