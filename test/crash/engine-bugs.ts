@@ -36,6 +36,7 @@ import {
   withoutSyncOf,
 } from './planted-bugs.ts';
 import type { Operation } from './sim/kernel.ts';
+import { SWAP_BUGS } from './swap-bugs.ts';
 
 export interface EngineBug {
   readonly bug: PlantedBug;
@@ -378,7 +379,7 @@ const AT_REST: Row[] = [
   ],
 ];
 
-export const ENGINE_BUGS: EngineBug[] = [...AT_THE_SEAM, ...IN_THE_SOURCE, ...AT_REST].map(
+export const ENGINE_BUGS: EngineBug[] = [...AT_THE_SEAM, ...IN_THE_SOURCE, ...AT_REST, ...SWAP_BUGS].map(
   ([bug, scenario, sweep]) => ({
     bug,
     scenario,

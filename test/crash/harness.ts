@@ -92,6 +92,8 @@ export interface SweepOptions {
   readonly bug?: PlantedBug;
   /** The losses that a sweep of crashes tries, or one of kills when the power goes. Default: all. */
   readonly variants?: readonly CrashVariant[];
+  /** Only before these operations are crashes tried, in a sweep of crashes. Default: before all that change the disk. */
+  readonly before?: (operation: Operation) => boolean;
   /** Which calls fail, in a sweep of errors. Default: all. */
   readonly fails?: (operation: Operation) => boolean;
   /** After which operations a process is killed, in a sweep of kills. Default: changes of names. */
@@ -194,8 +196,10 @@ const messageOf = (error: unknown) =>
 export async function sweepCrashes(scenario: Scenario, options: SweepOptions = {}): Promise<SweepReport> {
   const sweep = new Sweep(scenario, 'crashes', options);
   const first = await sweep.begin();
-  const { variants = CRASH_VARIANTS } = options;
-  const places = crashPoints(first.disk).flatMap((at) => variants.map((variant) => ({ at, variant })));
+  const { variants = CRASH_VARIANTS, before = () => true } = options;
+  const { operations } = first.disk;
+  const points = crashPoints(first.disk).filter((at) => at === operations.length || before(operations[at]!));
+  const places = points.flatMap((at) => variants.map((variant) => ({ at, variant })));
   for (const place of sample(places, sweep.budget, sweep.seed)) {
     if (sweep.stopped) break;
     await sweep.nextLife(first, { ...place, seed: combineSeeds(sweep.seed, place.at, place.variant) });

@@ -7,6 +7,7 @@ import type { LogRecord } from '../../../src/engine/index.ts';
 import { verifyDirectory } from '../../../src/engine/inspection/verify.ts';
 import type { FaultRule } from '../../crash/sim/faults.ts';
 import { SimFileSystem } from '../../crash/sim-file-system.ts';
+import { overlay } from '../../helpers/overlay.ts';
 import { replaceSealed, rewriteSegments, sealedOf, watchedPartition } from '../../helpers/rewriting.ts';
 import { SimEngine } from '../../helpers/sim-engine.ts';
 
@@ -197,6 +198,39 @@ t.test('a read that has an old segment open finishes with it, and others look ag
     t.equal(log.disk.openHandles, 0);
   }
 });
+
+t.test(
+  'a read that found an old segment, and opens its file when that is another one, looks again',
+  async (t) => {
+    const held = Promise.withResolvers<void>();
+    const disk = new SimFileSystem();
+    const slow = overlay(disk, {
+      open: async (path, mode) => {
+        if (/0{20}\.index$/.test(path)) await held.promise;
+        return disk.open(path, mode);
+      },
+    });
+    const log = await filled(slow);
+    const reads = [1, 4, 7].map((offset) => log.engine.read('a', 0, { offset, maxBytes: 1 }));
+    const times = [1, 7].map((second) => log.engine.offsetForTimestamp('a', 0, NOW + second * 1000));
+    await log.settle();
+    const { partition, maintenance } = (await watchedPartition(log.engine, 'a'))!;
+    const olds = sealedOf(partition);
+    const output = await rewriteSegments(partition, olds, { keep: every6th, batchRecords: 2 });
+    const replaced = maintenance.replaceSegments(partition, olds, output);
+    // The swap waits for those who are making indexes, and is under way when they are done.
+    await log.settle();
+    held.resolve();
+    t.equal(await replaced, 'replaced');
+    for (const [i, { chunks }] of (await Promise.all(reads)).entries()) {
+      const from = [1, 4, 7][i]!;
+      const [first] = decodeRecords(chunks, from);
+      t.equal(first!.offset, from === 7 ? 11 : 5, `from ${from}`);
+    }
+    t.same(await Promise.all(times), [5, 11]);
+    t.match(log.engine.health(), { ready: true, damagedPartitions: [] });
+  },
+);
 
 t.test('an index that is made anew for an old segment is not stored beside the new one', async (t) => {
   const log = await filled(new SimFileSystem({ delays: 6, seed: 3 }));
