@@ -113,8 +113,6 @@ async function readBatches(
         remember(partition, { offset: walked.expected, segment, position: position + walked.end });
         return { chunk: buffer.subarray(walked.start, walked.end), nextOffset: walked.expected };
       }
-      // Its bytes end here, and what is behind them is for the segment in its place to say.
-      if (segment.retired) return undefined;
       position += walked.end;
       expected = walked.expected;
       want = Math.max(want, walked.needed);
