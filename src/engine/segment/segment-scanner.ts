@@ -17,15 +17,13 @@ import {
   batchRecordCount,
   batchSize,
   checkBatch,
-  MAX_BATCH_BYTES,
-  MIN_RECORD_BYTES,
+  MAX_LAST_OFFSET_DELTA,
 } from '../format/record-batch.ts';
 import type { BatchFacts } from './log-segment.ts';
 
 const MAGIC_POSITION = 4;
-/** Compressed, many records take few bytes: a batch bounds them by its size once decompressed. */
-const MIN_BATCH_BYTES = BATCH_HEADER_BYTES + 1;
-const MAX_BATCH_RECORDS = Math.floor(MAX_BATCH_BYTES / MIN_RECORD_BYTES);
+/** After compaction a batch covers more offsets than it has records, and may have none. */
+const MAX_BATCH_OFFSETS = MAX_LAST_OFFSET_DELTA + 1;
 
 /** A batch in the scanner's window: valid until the next call. */
 export interface ScannedBatch {
@@ -64,7 +62,7 @@ export class SegmentScanner {
 
   /**
    * The position of the next valid batch after `position`, or -1. Its base offset lies above `expectedOffset`, and no
-   * further than the records that fit between. The end of the batch at `position`, as its header has it, is tried first:
+   * further than the batches that fit between can cover. The end of the batch at `position`, as its header has it, is tried first:
    * when only its content is damaged, a batch of some log that is stored inside a record is not taken for one of this.
    * Batches that reach past `limitOffset` do not count: there the next segment begins.
    */
@@ -97,8 +95,8 @@ export class SegmentScanner {
     if (batch === null || batch.fault !== null) return false;
     if (batchNextOffset(batch.buffer, batch.at) > limitOffset) return false;
     const offset = batchBaseOffset(batch.buffer, batch.at);
-    const batchesBetween = Math.max(1, Math.floor((candidate - this.position) / MIN_BATCH_BYTES));
-    return offset > expectedOffset && offset - expectedOffset <= batchesBetween * MAX_BATCH_RECORDS;
+    const batchesBetween = Math.max(1, Math.floor((candidate - this.position) / BATCH_HEADER_BYTES));
+    return offset > expectedOffset && offset - expectedOffset <= batchesBetween * MAX_BATCH_OFFSETS;
   }
 
   async #declaredEnd(): Promise<number | undefined> {
