@@ -1,7 +1,7 @@
 /** Mistakes in putting a rewritten segment in the place of others, each of which the crash tests must notice. */
 import { inPlaces, inSource, type Row, sweepCrashesOf } from './bug-rows.ts';
 import { regroupScenario, swapScenario } from './engine-scenarios.ts';
-import { sweepCrashes, sweepKills } from './harness.ts';
+import { sweepCrashes } from './harness.ts';
 
 const SWAP = 'rewrite/segment-swap.ts';
 const REPLACEMENT = 'partition/segment-replacement.ts';
@@ -105,6 +105,6 @@ export const SWAP_BUGS: Row[] = [
       'if (partition !== undefined) return;',
     ),
     swapScenario,
-    sweepKills,
+    sweepCrashesOf('kill'),
   ],
 ];

@@ -109,6 +109,8 @@ export class SegmentSealer {
 
   /** Seals a segment from what is in memory, unless it is sealed; under the lock. */
   async sealNow(partition: PartitionLog, segment: LogSegment): Promise<void> {
+    // Takes no space, which the rest may lack.
+    await finishReplacement(partition, segment);
     if (!segment.sealed) await this.#sealHere(partition, segment, await sync(partition));
     this.#unsealed.delete(segment);
   }
@@ -198,7 +200,6 @@ export class SegmentSealer {
   }
 
   async #sealHere(partition: PartitionLog, segment: LogSegment, synced: SyncedState): Promise<void> {
-    await finishReplacement(partition, segment);
     if (!segment.exists) return;
     const { indexCache } = this.#context;
     const interval = partition.topic.settings['index.interval.bytes'];

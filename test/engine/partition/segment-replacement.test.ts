@@ -481,6 +481,27 @@ t.test('of a swap that was taken back nothing is left when another one is commit
   }
 });
 
+t.test('on a full disk a swap is finished, and its segment is sealed once there is space', async (t) => {
+  const log = await filled(new SimFileSystem(), { 'journal.files': 2, 'log.dir.reserve.bytes': 0 });
+  const { partition, maintenance } = (await watchedPartition(log.engine, 'a'))!;
+  const olds = sealedOf(partition).slice(0, 2);
+  const output = await rewriteSegments(partition, olds, { keep: every6th });
+  await log.append('a', 'only the journal has this');
+  t.ok(log.engine.stats().journaledBytes > 0);
+  log.disk.capacityBytes = log.disk.usedBytes;
+  t.equal(await maintenance.replaceSegments(partition, olds, output), 'replaced');
+  t.notOk(
+    files(log).some((name) => /swap|log~/.test(name)),
+    files(log).join(),
+  );
+  log.disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+  for (let second = 0; second < 10; second++) await log.clock.advance(1000);
+  await log.settle(200);
+  t.match(await log.engine.listSegments('a', 0), [{ endOffset: 18, sealed: true }, { sealed: true }, {}]);
+  await log.engine.close();
+  await verified(t, log.disk);
+});
+
 t.test('a pending swap is finished on a full disk', async (t) => {
   const log = await filled();
   log.disk.failAt({ kind: 'rename', path: /18\.log$/, forever: true, fault: { error: 'EIO' } });
