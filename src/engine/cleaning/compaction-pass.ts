@@ -93,10 +93,11 @@ class Compaction {
     );
   }
 
+  /** The active one, which may be empty, begins where they end. */
   #segments(): SegmentStats[] {
     return this.#partition.segments
       .map(({ stats }) => stats)
-      .filter(({ endOffset }) => endOffset <= this.#limitOffset);
+      .filter(({ baseOffset }) => baseOffset < this.#limitOffset);
   }
 
   /** The newest offset of each key from `from` on, as far as the map holds them. */
