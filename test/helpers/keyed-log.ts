@@ -8,7 +8,7 @@ import type {
 import { HookedRunner } from './hooked-runner.ts';
 import { SimEngine } from './sim-engine.ts';
 
-export const SECOND = 1000;
+const SECOND = 1000;
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
 
@@ -59,8 +59,17 @@ export class KeyedLog extends SimEngine {
 
   /** Compacts and waits for the end. */
   compact(topic = 'a'): Promise<JobDescription> {
-    const { id } = this.engine.background.compact(topic);
-    return this.engine.background.waitFor(id, DAY);
+    return this.end(this.engine.background.compact(topic).id);
+  }
+
+  /** A job as it has ended; time passes while it waits to be tried again. */
+  async end(id: string): Promise<JobDescription> {
+    for (;;) {
+      await this.settle();
+      const job = this.engine.background.job(id);
+      if (job.endedAt !== null) return job;
+      if (job.state === 'queued') await this.clock.advance(SECOND);
+    }
   }
 
   /** What compacting comes to, which must not fail. */
