@@ -20,7 +20,7 @@ import { deletionEnd } from '../partition/partition-reader.ts';
 import { compactPartition } from './compaction-pass.ts';
 import { dueForRecompression, recompressPartition } from './recompression-pass.ts';
 import type { RetentionPass } from './retention-pass.ts';
-import type { PassControl, RewriteTools } from './segment-rewriting.ts';
+import { checkCompacted, type PassControl, type RewriteTools } from './segment-rewriting.ts';
 
 /** How long a partition is left alone after a pass over it has failed for good: somebody must do something first. */
 const FAILED_WAIT_MS = 300_000;
@@ -66,7 +66,7 @@ export class BackgroundWork {
   /** Compacts all partitions of a topic now. Throws POLICY_VIOLATION where `cleanup.policy` is `delete`. */
   compact(topic: string): JobDescription {
     const { partitions } = this.#topic(topic);
-    if (!isCompacted(partitions[0]!.topic.settings)) throw notCompacted(topic);
+    checkCompacted(partitions[0]!);
     return this.#submit('compact', topic, async (control) => {
       const results: SegmentsRewritten[] = [];
       const before = { done: 0, total: 0 };
@@ -238,14 +238,6 @@ function unknownJob(id: string): never {
   throw new SeglogError(
     'UNKNOWN_JOB',
     `there is no job "${id.slice(0, 100)}": jobs that ended are forgotten after a while`,
-  );
-}
-
-function notCompacted(topic: string): SeglogError {
-  return new SeglogError(
-    'POLICY_VIOLATION',
-    `topic "${topic}" is not compacted: its cleanup.policy is delete; set cleanup.policy=compact or compact,delete first`,
-    { topic },
   );
 }
 

@@ -17,11 +17,14 @@ import { createKeyMap, keyMapBytes } from '../rewrite/key-map.ts';
 import type { CompactionFilter } from '../rewrite/rewrite-request.ts';
 import type { SegmentStats } from '../segment/log-segment.ts';
 import {
+  checkCompacted,
   gapRanges,
-  orNoteDamage,
+  orNoteChange,
+  overRemaining,
   type PassControl,
   planAgain,
   type RewriteTools,
+  remaining,
   rewriteGroup,
   segmentInputs,
   startTotals,
@@ -65,6 +68,8 @@ class Compaction {
 
   async run(): Promise<SegmentsRewritten> {
     const partition = this.#partition;
+    checkCompacted(partition);
+    if (partition.fenced !== null) throw partition.fencedError();
     this.#refuseDamage();
     let from = Math.max(partition.cleaned.firstDirtyOffset, partition.logStartOffset);
     while (this.#limitOffset > 0) {
@@ -93,10 +98,10 @@ class Compaction {
     );
   }
 
+  /** The active one, which may be empty, begins where they end. */
   #segments(): SegmentStats[] {
-    return this.#partition.segments
-      .map(({ stats }) => stats)
-      .filter(({ endOffset }) => endOffset <= this.#limitOffset);
+    const stats = this.#partition.segments.map((segment) => segment.stats);
+    return remaining(this.#partition, stats).filter(({ baseOffset }) => baseOffset < this.#limitOffset);
   }
 
   /** The newest offset of each key from `from` on, as far as the map holds them. */
@@ -112,19 +117,21 @@ class Compaction {
       now: this.#now,
       deleteRetentionMs: partition.topic.settings['delete.retention.ms'],
     };
-    if (dirty.length === 0) return { ...filter, mappedEndOffset: Math.max(from, this.#limitOffset) };
-    const request = {
-      identity: { topicId: partition.topic.id, partition: partition.partition },
-      segments: segmentInputs(partition, dirty),
-      gaps: gapRanges(partition),
-      fromOffset: from,
-      map,
-    };
-    const { endOffset, bytesRead } = await orNoteDamage(partition, () =>
-      context.tasks.run('map', request, { signal: this.#control.signal }),
-    );
-    this.#advance(bytesRead);
-    return { ...filter, mappedEndOffset: endOffset };
+    const result = await overRemaining(partition, dirty, (left) => {
+      const request = {
+        identity: { topicId: partition.topic.id, partition: partition.partition },
+        segments: segmentInputs(partition, left),
+        gaps: gapRanges(partition),
+        fromOffset: from,
+        map,
+      };
+      return orNoteChange(partition, request.segments, () =>
+        context.tasks.run('map', request, { signal: this.#control.signal }),
+      );
+    });
+    if (result === undefined) return { ...filter, mappedEndOffset: Math.max(from, this.#limitOffset) };
+    this.#advance(result.bytesRead);
+    return { ...filter, mappedEndOffset: result.endOffset };
   }
 
   /** Resolves with when the first of the deletions that are kept may go. */
@@ -142,12 +149,13 @@ class Compaction {
         this.#totals,
         this.#control,
       );
+      this.#advance(sumBytes(group));
+      if (result === undefined) continue;
       const horizon = result.firstDeleteHorizon;
       if (horizon >= 0 && (firstDeleteHorizon < 0 || horizon < firstDeleteHorizon))
         firstDeleteHorizon = horizon;
       this.#totals.recordsWithoutKey += result.recordsWithoutKey;
       this.#totals.tombstones += result.tombstones;
-      this.#advance(sumBytes(group));
     }
     return firstDeleteHorizon;
   }

@@ -10,10 +10,13 @@ import type { PartitionLog } from '../partition/partition-log.ts';
 import { newestTime, UNLIMITED } from '../partition/retention.ts';
 import type { LogSegment } from '../segment/log-segment.ts';
 import {
+  orNoteChange,
+  overRemaining,
   type PassControl,
   planAgain,
   type RewriteTools,
   rewriteGroup,
+  segmentInputs,
   startTotals,
   sumBytes,
 } from './segment-rewriting.ts';
@@ -58,10 +61,14 @@ async function recompress(
   const totalBytes = sumBytes(stats);
   let doneBytes = 0;
   for (const segment of due) {
-    if (!(await isRecompressed(partition, segment, codec, blockBytes))) {
+    await overRemaining(partition, [segment.stats], async ([left]) => {
+      const isDone = await orNoteChange(partition, segmentInputs(partition, [left!]), () =>
+        isRecompressed(partition, segment, codec, blockBytes),
+      );
+      if (isDone) return;
       const options = { codec, blockBytes, filter: undefined };
-      await rewriteGroup(tools, partition, [segment.stats], options, totals, control);
-    }
+      await rewriteGroup(tools, partition, [left!], options, totals, control);
+    });
     // Where it was replaced, this is the one in its place.
     const now = partition.segments.find(({ baseOffset }) => baseOffset === segment.baseOffset);
     if (now !== undefined) asTheyShouldBe.set(now, codec);

@@ -5,7 +5,9 @@
 import type { SpaceMonitor } from '../commit/space-monitor.ts';
 import { isSeglogError, SeglogError } from '../common/errors.ts';
 import type { SegmentsRewritten } from '../common/types.ts';
+import { orStorageFull } from '../files/file-operations.ts';
 import { rewrittenPath } from '../files/log-file-names.ts';
+import { isCompacted } from '../partition/cleanup-policy.ts';
 import { type EngineContext, type PartitionLog, unknownPartition } from '../partition/partition-log.ts';
 import { readPartition, runRead } from '../partition/partition-reader.ts';
 import type { SegmentMaintenance } from '../partition/segment-maintenance.ts';
@@ -35,8 +37,36 @@ export interface PassControl {
 /** The log changed under a pass: what it had planned does not fit any more. */
 export class SegmentsChanged extends Error {}
 
-/** How often a pass is planned anew, when deletions come in between. */
+/** How often a pass is planned anew. */
 const MAX_PLANS = 5;
+
+/** Those of some neighbours that are still there, and not deleted: deletions take the first ones away, at any time. */
+export function remaining(partition: PartitionLog, stats: readonly SegmentStats[]): SegmentStats[] {
+  const { segments, logStartOffset } = partition;
+  const there = new Set(segments.map((segment) => segment.stats));
+  return stats.filter((each) => there.has(each) && each.endOffset > logStartOffset);
+}
+
+/**
+ * Runs work over what is there of some neighbours, again over the rest when some of them are deleted under it; undefined
+ * when none is left. Throws SegmentsChanged when they changed in another way.
+ */
+export async function overRemaining<T>(
+  partition: PartitionLog,
+  stats: readonly SegmentStats[],
+  work: (left: SegmentStats[]) => Promise<T>,
+): Promise<T | undefined> {
+  for (;;) {
+    const left = remaining(partition, stats);
+    if (left.length === 0) return undefined;
+    try {
+      return await work(left);
+    } catch (error) {
+      const isLess = remaining(partition, left).length < left.length;
+      if (!(error instanceof SegmentsChanged) || !isLess) throw error;
+    }
+  }
+}
 
 /** Runs a pass, again where the log changed under it. */
 export async function planAgain<T>(partition: PartitionLog, pass: () => Promise<T>): Promise<T> {
@@ -94,10 +124,27 @@ function segmentsOf(partition: PartitionLog, stats: readonly SegmentStats[]): Lo
 export type RewriteOptions = Pick<RewriteRequest, 'blockBytes' | 'codec' | 'filter'>;
 
 /**
- * Rewrites neighbours, and lets the result take their place; counts both in `totals`. Throws SegmentsChanged, STORAGE_FULL,
- * CORRUPT_MESSAGE (the damage is known to readers and health then), TASK_CANCELLED, TASK_FAILED.
+ * Rewrites neighbours, and lets the result take their place; counts both in `totals`. Undefined when all of them were deleted
+ * meanwhile. Throws SegmentsChanged, STORAGE_FULL, CORRUPT_MESSAGE (the damage is known to readers and health then),
+ * KAFKA_STORAGE_ERROR, POLICY_VIOLATION, TASK_CANCELLED, TASK_FAILED.
  */
-export async function rewriteGroup(
+export function rewriteGroup(
+  tools: RewriteTools,
+  partition: PartitionLog,
+  group: readonly SegmentStats[],
+  options: RewriteOptions,
+  totals: SegmentsRewritten,
+  control: PassControl,
+): Promise<RewriteResult | undefined> {
+  return overRemaining(partition, group, (left) =>
+    orStorageFull(noSpaceLeft(partition), () => rewrite(tools, partition, left, options, totals, control)),
+  );
+}
+
+const noSpaceLeft = ({ name }: PartitionLog) =>
+  `the disk got full while segments of ${name} were rewritten: they stay as they were; free some space, or make segment.bytes smaller`;
+
+async function rewrite(
   tools: RewriteTools,
   partition: PartitionLog,
   group: readonly SegmentStats[],
@@ -106,6 +153,8 @@ export async function rewriteGroup(
   control: PassControl,
 ): Promise<RewriteResult> {
   const { context, maintenance } = tools;
+  const check = () => checkWanted(partition, options);
+  check();
   const olds = segmentsOf(partition, group);
   await checkSpace(tools, partition, group);
   const request: RewriteRequest = {
@@ -118,12 +167,12 @@ export async function rewriteGroup(
     indexIntervalBytes: partition.topic.settings['index.interval.bytes'],
     logStartOffset: partition.logStartOffset,
   };
-  const result = await orNoteDamage(partition, () =>
+  const result = await orNoteChange(partition, request.segments, () =>
     context.tasks.run('rewrite', request, { signal: control.signal }),
   );
   const { output } = result;
   if (output !== undefined) {
-    await replace(maintenance, partition, olds, output);
+    await replace(maintenance, partition, olds, output, check);
     totals.segmentsAfter -= group.length - 1;
     totals.bytesAfter += output.stats.bytes - sumBytes(group);
     totals.recordsAfter += output.stats.records - group.reduce((sum, { records }) => sum + records, 0);
@@ -131,13 +180,30 @@ export async function rewriteGroup(
   return result;
 }
 
+/** The topic may have got another policy since the pass began. */
+function checkWanted(partition: PartitionLog, { filter }: RewriteOptions): void {
+  if (filter !== undefined) checkCompacted(partition);
+  if (partition.fenced !== null) throw partition.fencedError();
+}
+
+/** Throws POLICY_VIOLATION where `cleanup.policy` is `delete`: all records stay then until they are old. */
+export function checkCompacted({ topic: { name, settings } }: PartitionLog): void {
+  if (isCompacted(settings)) return;
+  throw new SeglogError(
+    'POLICY_VIOLATION',
+    `topic "${name}" is not compacted: its cleanup.policy is delete; set cleanup.policy=compact or compact,delete first`,
+    { topic: name },
+  );
+}
+
 async function replace(
   maintenance: SegmentMaintenance,
   partition: PartitionLog,
   olds: readonly LogSegment[],
   output: RewrittenSegment,
+  check: () => void,
 ): Promise<void> {
-  const outcome = await maintenance.replaceSegments(partition, olds, output);
+  const outcome = await maintenance.replaceSegments(partition, olds, output, check);
   if (outcome === 'replaced') return;
   if (outcome === 'deleted') throw unknownPartition(partition.topic.name);
   if (outcome === 'fenced') throw partition.fencedError();
@@ -146,19 +212,37 @@ async function replace(
   throw new SegmentsChanged();
 }
 
-/** Damage that a task met is met again by a read, which finds out its range and tells. */
-export async function orNoteDamage<T>(partition: PartitionLog, task: () => Promise<T>): Promise<T> {
+/**
+ * A task over these segments. When it fails and they are not there any more as they were, that is why: SegmentsChanged. Damage
+ * that it met is met again by a read, which finds out its range and tells.
+ */
+export async function orNoteChange<T>(
+  partition: PartitionLog,
+  inputs: readonly SegmentInput[],
+  task: () => Promise<T>,
+): Promise<T> {
   try {
     return await task();
   } catch (error) {
+    if (isSeglogError(error, 'TASK_CANCELLED')) throw error;
     if (isSeglogError(error, 'CORRUPT_MESSAGE') && typeof error.details.firstOffset === 'number') {
       const { firstOffset: offset } = error.details;
       await runRead(partition, () => readPartition(partition, { offset })).catch(() => {});
     }
-    // Files of a topic that was deleted are not there any more.
+    // Names that are being changed hold the mutex until the list tells of it.
+    await partition.syncing.run(async () => {});
     if (partition.deleted) throw unknownPartition(partition.topic.name);
+    if (!inputs.every((input) => isStill(partition, input))) throw new SegmentsChanged();
     throw error;
   }
+}
+
+function isStill(
+  { segments, logStartOffset }: PartitionLog,
+  { path, baseOffset, endOffset }: SegmentInput,
+): boolean {
+  const segment = segments.find((each) => each.baseOffset === baseOffset);
+  return segment?.path === path && endOffset > logStartOffset;
 }
 
 /**

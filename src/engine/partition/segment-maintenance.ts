@@ -90,12 +90,13 @@ export class SegmentMaintenance {
   /**
    * Puts a rewritten segment in the place of neighbours (see segment-replacement.ts): durable once it resolves with
    * `replaced`. When it resolves otherwise or rejects, the rewritten file is gone, and nothing has changed; only when a sync
-   * failed is that not known, and the partition is fenced.
+   * failed is that not known, and the partition is fenced. Last of all before it counts, `check` may throw.
    */
   replaceSegments(
     partition: PartitionLog,
     olds: readonly LogSegment[],
     output: RewrittenSegment,
+    check = () => {},
   ): Promise<Replacement> {
     return this.#jobs.run(async () => {
       const { baseOffset } = olds[0]!;
@@ -110,6 +111,7 @@ export class SegmentMaintenance {
           await discardRewritten(partition, baseOffset);
           return refusal;
         }
+        check();
         segment = await commitReplacement(partition, olds, output);
       } catch (error) {
         await discardRewritten(partition, baseOffset);

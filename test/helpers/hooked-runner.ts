@@ -1,0 +1,33 @@
+/** Tasks on the spot over a simulated disk; a test may do something before each, and when it has ended. */
+import { InlineTaskRunner } from '../../src/engine/background/inline-runner.ts';
+import type { TaskName, TaskOptions, TaskRunner, Tasks } from '../../src/engine/background/task.ts';
+import type { SimEngine } from './sim-engine.ts';
+
+export class HookedRunner implements TaskRunner {
+  readonly worthwhileBytes = 0;
+  before: (name: TaskName) => Promise<void> | void = () => {};
+  after: (name: TaskName) => Promise<void> | void = () => {};
+  /** How often tasks were asked for, by name. */
+  readonly asked = { map: 0, rewrite: 0, seal: 0 };
+  readonly #inner: InlineTaskRunner;
+
+  constructor({ disk, clock }: Pick<SimEngine, 'disk' | 'clock'>) {
+    this.#inner = new InlineTaskRunner({ fileSystem: disk, clock, bytesPerSecond: -1 });
+  }
+
+  async run<K extends TaskName>(
+    name: K,
+    request: Tasks[K]['request'],
+    options: TaskOptions = {},
+  ): Promise<Tasks[K]['result']> {
+    this.asked[name]++;
+    await this.before(name);
+    const result = await this.#inner.run(name, request, options);
+    await this.after(name);
+    return result;
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close();
+  }
+}
