@@ -5,6 +5,7 @@ import { rewrittenPath } from '../../../src/engine/files/log-file-names.ts';
 import { decodeRecords } from '../../../src/engine/format/record-batch-reader.ts';
 import type { LogRecord } from '../../../src/engine/index.ts';
 import { verifyDirectory } from '../../../src/engine/inspection/verify.ts';
+import { rewriteSegments as recompress } from '../../../src/engine/rewrite/rewrite-segments.ts';
 import type { FaultRule } from '../../crash/sim/faults.ts';
 import { SimFileSystem } from '../../crash/sim-file-system.ts';
 import { overlay } from '../../helpers/overlay.ts';
@@ -121,6 +122,34 @@ t.test('a rewritten segment can be rewritten, alone and with its neighbours', as
   t.equal(await replaceSealed(log.engine, 'a', { keep: ({ offset }) => offset % 3 === 2 }, 0, 1), 'replaced');
   t.equal(await replaceSealed(log.engine, 'a', { keep: every6th }), 'replaced');
   t.same(await offsets(log), keptOf(27));
+  await log.engine.close();
+  await verified(t, log.disk);
+});
+
+t.test('segments that a task has recompressed take the place of the old ones', async (t) => {
+  const log = await filled();
+  const { partition, maintenance } = (await watchedPartition(log.engine, 'a'))!;
+  const before = await log.records('a');
+  const olds = sealedOf(partition);
+  const { output } = await recompress(
+    { fileSystem: log.disk, pace: async () => {} },
+    {
+      identity: { topicId: partition.topic.id, partition: 0 },
+      segments: olds.map(({ path, stats }) => ({ path, ...stats })),
+      gaps: [],
+      outputPath: rewrittenPath(DIRECTORY, 0),
+      createdAt: log.clock.now(),
+      indexIntervalBytes: 256,
+      blockBytes: 3000,
+      codec: 'zstd',
+      logStartOffset: 0,
+      filter: undefined,
+    },
+  );
+  t.equal(await maintenance.replaceSegments(partition, olds, output!), 'replaced');
+  t.same(await log.records('a'), before);
+  await log.reopenAfterKill();
+  t.same(await log.records('a'), before);
   await log.engine.close();
   await verified(t, log.disk);
 });
