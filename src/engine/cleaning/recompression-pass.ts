@@ -24,7 +24,7 @@ import {
 /** Segments that were looked at, and are as they should be for this codec. */
 const asTheyShouldBe = new WeakMap<LogSegment, string>();
 
-/** Segments that are old enough, and not known to be recompressed. */
+/** Segments that are old enough, and known neither to be recompressed nor to be damaged. */
 export function dueForRecompression(partition: PartitionLog): LogSegment[] {
   const { settings } = partition.topic;
   const afterMs = settings['recompress.after.ms'];
@@ -36,8 +36,17 @@ export function dueForRecompression(partition: PartitionLog): LogSegment[] {
     .filter(
       (segment, i) =>
         now - newestTime(stats, i, now) > afterMs &&
-        asTheyShouldBe.get(segment) !== settings['recompress.type'],
+        asTheyShouldBe.get(segment) !== settings['recompress.type'] &&
+        !isDamaged(partition, segment),
     );
+}
+
+/** One that is damaged stays as it is, and is no reason to leave the others. */
+function isDamaged({ damaged }: PartitionLog, { baseOffset, stats: { endOffset } }: LogSegment): boolean {
+  return damaged.some(
+    (range) =>
+      range.segment === baseOffset || (range.firstOffset < endOffset && baseOffset < range.endOffset),
+  );
 }
 
 /** Throws what rewriteGroup throws. */
