@@ -136,6 +136,7 @@ export class BackgroundWork {
     const { promise: givenUp, resolve } = Promise.withResolvers<void>();
     const cancelTimer = this.#tools.context.clock.after(timeoutMs, resolve);
     const giveUp = () => resolve();
+    if (signal?.aborted) giveUp();
     signal?.addEventListener('abort', giveUp, { once: true });
     try {
       await Promise.race([ended, givenUp]);
@@ -194,9 +195,9 @@ export class BackgroundWork {
     if (this.#scheduled.has(partition)) return;
     const { topic, partition: number } = partition;
     const pass = kind === 'compact' ? compactPartition : recompressPartition;
-    const { ended } = this.#jobs.submit(kind, { topic: topic.name, partition: number }, (control) =>
-      pass(this.#tools, partition, control as PassControl),
-    );
+    const { ended } = this.#jobs.submit(kind, { topic: topic.name, partition: number }, async (control) => [
+      await pass(this.#tools, partition, control as PassControl),
+    ]);
     this.#scheduled.add(partition);
     void ended.then(({ state, error }) => {
       this.#scheduled.delete(partition);

@@ -302,7 +302,7 @@ export interface JobDescription {
   progress: { done: number; total: number; unit: 'bytes' };
   /** How often it was tried. */
   attempts: number;
-  /** What it came to, plain JSON; null unless it is done. */
+  /** What it came to, plain JSON (SegmentsRewritten of each partition, …); null unless it is done. */
   result: unknown;
   /** Of the last try; the code is a SeglogError's, or the system's (`EIO`). */
   error: { code: string; message: string } | null;
