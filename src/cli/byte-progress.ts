@@ -6,7 +6,7 @@ import { humanBytes, humanDuration } from './text.ts';
 export interface ByteProgress {
   /** `total` is undefined where the end is not known. */
   update(done: number, total: number | undefined): void;
-  /** Takes the bar away, to make place for words. */
+  /** Takes the bar away, to make place for words; the next update draws it again. */
   stop(): void;
 }
 
@@ -37,9 +37,13 @@ export async function createProgress(output: Output | undefined): Promise<BytePr
         });
         bar.start(Math.max(1, total ?? 1), 0, figures);
       }
+      if (total !== undefined) bar.setTotal(Math.max(1, total));
       bar.update(total === undefined ? 0 : Math.min(done, total), figures);
     },
-    stop: () => bar?.stop(),
+    stop() {
+      bar?.stop();
+      bar = undefined;
+    },
   };
 }
 

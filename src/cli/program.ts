@@ -1,11 +1,13 @@
 /** The tree of commands. Each command lives in a file of its own and loads what it needs when it runs. */
 import { Command, CommanderError, Option } from 'commander';
+import { compactCommand } from './commands/compact.ts';
 import { completeCommand, completionCommand } from './commands/completion.ts';
 import { consumeCommand } from './commands/consume.ts';
 import { dumpCommand } from './commands/dump.ts';
 import { healthCommand } from './commands/health.ts';
 import { produceCommand } from './commands/produce.ts';
 import { repairCommand } from './commands/repair.ts';
+import { retainCommand } from './commands/retain.ts';
 import { serveCommand } from './commands/serve.ts';
 import { topicsCommand } from './commands/topics.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -22,6 +24,8 @@ export function buildProgram(io: Io): Command {
     .addCommand(topicsCommand(io))
     .addCommand(produceCommand(io))
     .addCommand(consumeCommand(io))
+    .addCommand(compactCommand(io))
+    .addCommand(retainCommand(io))
     .addCommand(healthCommand(io))
     .addCommand(dumpCommand(io))
     .addCommand(verifyCommand(io))

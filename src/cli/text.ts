@@ -29,7 +29,7 @@ export function bytesFor(output: Output, bytes: number): string {
   return output.isTTY ? humanBytes(bytes) : String(bytes);
 }
 
-/** "40 ms", "1.4 s", "12 s", "3 min 20 s", "2 h 5 min". */
+/** "40 ms", "1.4 s", "12 s", "3 min 20 s", "2 h 5 min", "3 d 4 h". */
 export function humanDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   const seconds = ms / 1000;
@@ -37,7 +37,9 @@ export function humanDuration(ms: number): string {
   if (seconds < 60) return `${Math.round(seconds)} s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return `${hours} h ${minutes % 60} min`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
 /** Columns padded to their widest cell; those whose cells are all numbers stand to the right. */

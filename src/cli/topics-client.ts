@@ -1,7 +1,17 @@
 /** What the daemon says of topics, and the paths of its HTTP interface that lead there. */
-import type { ConfigEntry, DamagedRange, OffsetGap, TopicListing } from '../engine/index.ts';
+import type {
+  CompactionState,
+  ConfigEntry,
+  DamagedRange,
+  NextDeletion,
+  OffsetGap,
+  TopicListing,
+} from '../engine/index.ts';
 import { ServerError, UsageError } from './errors.ts';
 import type { HttpClient, RequestOptions } from './http-client.ts';
+
+/** As the engine's NextDeletion, with its time in ISO 8601. */
+export type DeletionInfo = Omit<NextDeletion, 'at'> & { at: string | null };
 
 /** As the engine's PartitionDescription, with times in ISO 8601. */
 export interface PartitionInfo {
@@ -16,6 +26,8 @@ export interface PartitionInfo {
   fenced: string | null;
   damaged: DamagedRange[];
   gaps: OffsetGap[];
+  compaction: CompactionState | null;
+  nextDeletion: DeletionInfo | null;
 }
 
 export interface TopicInfo {

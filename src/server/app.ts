@@ -16,6 +16,7 @@ import { unsupportedMediaType } from './produce-body.ts';
 import { compileParameters, type ParametersSchema } from './query-parameters.ts';
 import { registerDeletionRoute } from './routes/deletion.ts';
 import { registerFetchRoute } from './routes/fetch.ts';
+import { registerJobRoutes } from './routes/jobs.ts';
 import { registerMergedFetchRoute } from './routes/merged-fetch.ts';
 import { registerOperationRoutes } from './routes/operations.ts';
 import { registerProduceRoute } from './routes/produce.ts';
@@ -75,6 +76,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     engine: () => lifecycle.engine,
     connections: () => new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count))),
     bodyBytes: () => bodyLimits.budget.used,
+    maxTopics: settings['metrics.max.topics'],
     maxPartitions: settings['metrics.max.partitions'],
     version,
   });
@@ -83,6 +85,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     acceptJsonBodies(admin, context);
     registerTopicRoutes(admin, context);
     registerDeletionRoute(admin, context);
+    registerJobRoutes(admin, context);
   });
   await app.register(async (records) => {
     // The route reads its body itself, once the request is known to be worth it.

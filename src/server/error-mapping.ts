@@ -179,7 +179,7 @@ function withNextOffset(details: ErrorDetails): ProblemDetails {
 }
 
 /** The engine's messages are for its operator and may name files; who asks over HTTP sees none of them. */
-function hidePaths(message: string): string {
+export function hidePaths(message: string): string {
   return message.replace(/(?:\/[\w.~-]+){2,}\/?/g, '(a file)');
 }
 

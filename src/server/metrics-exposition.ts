@@ -1,55 +1,21 @@
 /** The figures of a server as Prometheus metrics, named by Prometheus' rules, in prom-client's registry. */
 import { type Metric, Registry } from 'prom-client';
 import type { Engine, EngineStats } from '../engine/index.ts';
+import { addBackground } from './background-exposition.ts';
 import type { Histogram, Sample } from './histogram.ts';
 import type { ServerMetrics, TopicFigures } from './metrics.ts';
-
-export interface MetricSources {
-  metrics: ServerMetrics;
-  engine: () => Engine;
-  connections: () => Promise<number>;
-  bodyBytes: () => number;
-  /** Partitions with figures of their own. */
-  maxPartitions: number;
-  version: string;
-}
-
-type Collect = () => Sample[] | Promise<Sample[]>;
-
-/** A metric whose values are made when they are asked for; the part of prom-client's metrics that a registry uses. */
-class PulledMetric {
-  readonly name: string;
-  readonly help: string;
-  readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly aggregator = 'sum';
-  readonly #collect: Collect;
-
-  constructor(type: PulledMetric['type'], name: string, help: string, collect: Collect) {
-    this.type = type;
-    this.name = name;
-    this.help = help;
-    this.#collect = collect;
-  }
-
-  async get() {
-    const { name, help, type, aggregator } = this;
-    return { name, help, type, aggregator, values: await this.#collect() };
-  }
-}
-
-const one = (value: number): Sample[] => [{ value, labels: {} }];
+import { type Add, type MetricSources, one, PulledMetric } from './pulled-metric.ts';
 
 export function metricsRegistry(sources: MetricSources): Registry {
   const registry = new Registry();
-  const add = (type: PulledMetric['type'], name: string, help: string, collect: Collect) =>
+  const add: Add = (type, name, help, collect) =>
     registry.registerMetric(new PulledMetric(type, name, help, collect) as unknown as Metric);
   addTraffic(add, sources.metrics);
   addStorage(add, sources);
+  addBackground(add, sources);
   addServer(add, sources);
   return registry;
 }
-
-type Add = (type: PulledMetric['type'], name: string, help: string, collect: Collect) => void;
 
 function addTraffic(add: Add, metrics: ServerMetrics): void {
   const byTopic = (field: keyof TopicFigures) => () =>

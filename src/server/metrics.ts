@@ -7,6 +7,7 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { CommitReport, EngineObserver } from '../engine/index.ts';
+import { BackgroundFigures } from './background-figures.ts';
 import type { ProblemCode } from './error-mapping.ts';
 import { Histogram } from './histogram.ts';
 
@@ -38,6 +39,7 @@ export class ServerMetrics {
   readonly commitBytes = new Histogram(BYTES);
   readonly problems = new Map<ProblemCode, number>();
   readonly failures = { write: 0, sync: 0, storage_full: 0, corruption: 0 };
+  readonly background = new BackgroundFigures();
   journaledBatches = 0;
   rolls = 0;
   removedSegments = 0;
@@ -54,6 +56,7 @@ export class ServerMetrics {
 
   /** What the engine reports to. */
   readonly observer: EngineObserver = {
+    ...this.background.observer,
     appended: (topic, records, bytes) => {
       const figures = this.#figures(topic);
       figures.producedRecords += records;
@@ -84,6 +87,11 @@ export class ServerMetrics {
   fetched(topic: string, records: number, durationMs: number): void {
     this.#figures(topic).fetchedRecords += records;
     this.fetchSeconds.observe(durationMs / 1000);
+  }
+
+  /** Bytes freed, by what freed them; `delete` is retention and deletion on request. */
+  get reclaimedBytes(): Record<'compact' | 'recompress' | 'delete', number> {
+    return { ...this.background.rewrittenBytes, delete: this.removedBytes };
   }
 
   problem(code: ProblemCode): void {

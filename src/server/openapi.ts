@@ -19,6 +19,10 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
       tags: [
         { name: 'topics', description: 'Topics and their partitions' },
         { name: 'records', description: 'Appending and reading records' },
+        {
+          name: 'jobs',
+          description: 'Compaction, retention, recompression: asked for, looked at, cancelled',
+        },
         { name: 'operating', description: 'State and figures' },
       ],
     },

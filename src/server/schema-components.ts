@@ -1,9 +1,12 @@
 /** The named schemas of what travels: records, results, descriptions, problems. */
 import { PROBLEMS } from './error-mapping.ts';
+import { JOB_KINDS, JOB_STATES } from './job-view.ts';
 
 const integer = { type: 'integer' } as const;
 const text = { type: 'string' } as const;
 const nullableText = { type: ['string', 'null'] } as const;
+const nullableInteger = { type: ['integer', 'null'] } as const;
+const flag = { type: 'boolean' } as const;
 const time = { type: 'string', format: 'date-time' } as const;
 const nullableTime = { type: ['string', 'null'], format: 'date-time' } as const;
 export const object = (properties: Record<string, object>, required = Object.keys(properties)) => ({
@@ -62,6 +65,7 @@ export const COMPONENTS = [
       logStartOffset: { ...integer, description: 'The first offset that is left, or will come.' },
       segments: { ...integer, description: 'Segments that held nothing else and are removed.' },
       bytes: { ...integer, description: 'Bytes of these segments.' },
+      jobId: { ...text, description: 'The job that did it.' },
     }),
   },
   { $id: 'MergedPage', ...object({ records: array(ref('Record')), nextCursor: nullableText }) },
@@ -131,6 +135,36 @@ export const COMPONENTS = [
       fenced: nullableText,
       damaged: array(ref('DamagedRange')),
       gaps: array({ type: 'object' }),
+      compaction: { oneOf: [ref('Compaction'), { type: 'null' }] },
+      nextDeletion: { oneOf: [ref('NextDeletion'), { type: 'null' }] },
+    }),
+  },
+  {
+    $id: 'Compaction',
+    description: 'How far a partition is compacted; null where cleanup.policy is delete.',
+    ...object({
+      firstDirtyOffset: { ...integer, description: 'Below, each key occurs once.' },
+      cleanBytes: { ...integer, description: 'Bytes of sealed segments below that.' },
+      dirtyBytes: { ...integer, description: 'Bytes of segments behind that may be compacted.' },
+      dirtyRatio: { type: 'number', description: 'dirtyBytes of both.' },
+      due: { ...flag, description: 'Whether it is to be compacted now.' },
+    }),
+  },
+  {
+    $id: 'NextDeletion',
+    description: 'The segment that retention deletes next; null when none ever goes by age or size.',
+    ...object({
+      baseOffset: integer,
+      endOffset: integer,
+      bytes: integer,
+      at: {
+        ...nullableTime,
+        description: 'When its newest record is too old; null without retention.ms.',
+      },
+      afterBytes: {
+        ...nullableInteger,
+        description: 'After how many more bytes the others are enough; null without retention.bytes.',
+      },
     }),
   },
   {
@@ -158,7 +192,69 @@ export const COMPONENTS = [
       batches: integer,
       minTimestamp: nullableTime,
       maxTimestamp: nullableTime,
-      sealed: { type: 'boolean' },
+      sealed: flag,
+    }),
+  },
+  {
+    $id: 'Job',
+    description: 'Long work on a topic: that somebody asked for, or that fell due.',
+    ...object({
+      id: text,
+      kind: { type: 'string', enum: JOB_KINDS },
+      topic: text,
+      partition: { ...nullableInteger, description: 'Null: all of the topic.' },
+      state: { type: 'string', enum: JOB_STATES, description: 'One that is to be tried again is queued.' },
+      createdAt: time,
+      startedAt: { ...nullableTime, description: 'When it was first tried.' },
+      endedAt: nullableTime,
+      progress: {
+        description: 'A total of 0 is not known yet.',
+        ...object({ done: integer, total: integer, unit: { const: 'bytes' } }),
+      },
+      attempts: integer,
+      result: {
+        description: 'Null unless it is done.',
+        anyOf: [
+          ref('RewriteResult'),
+          ref('RetentionResult'),
+          object({ logStartOffset: integer, segments: integer, bytes: integer }),
+          { type: 'null' },
+        ],
+      },
+      error: {
+        description: 'Of the last try; the code is an engine’s (docs/errors.md) or the system’s (EIO).',
+        oneOf: [object({ code: text, message: text }), { type: 'null' }],
+      },
+    }),
+  },
+  {
+    $id: 'RewriteResult',
+    description: 'Of compact and recompress: what became of the segments that may be touched.',
+    ...object({
+      partitions: array(
+        object({
+          partition: integer,
+          segmentsBefore: integer,
+          segmentsAfter: integer,
+          bytesBefore: integer,
+          bytesAfter: integer,
+          recordsBefore: integer,
+          recordsAfter: integer,
+          recordsWithoutKey: { ...integer, description: 'Removed because they have no key.' },
+          tombstones: { ...integer, description: 'Deletions of keys that are kept for now.' },
+          rounds: { ...integer, description: 'How often the log was gone through.' },
+        }),
+      ),
+    }),
+  },
+  {
+    $id: 'RetentionResult',
+    description: 'Of retain: the partitions of which something went, or would go.',
+    ...object({
+      dryRun: flag,
+      partitions: array(
+        object({ partition: integer, logStartOffset: integer, segments: integer, bytes: integer }),
+      ),
     }),
   },
 ] as const;

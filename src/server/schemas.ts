@@ -3,6 +3,7 @@
  * two cannot differ.
  */
 import { PROBLEMS, type ProblemCode } from './error-mapping.ts';
+import { JOB_KINDS, JOB_STATES } from './job-view.ts';
 import type { ParameterSchema, ParametersSchema } from './query-parameters.ts';
 import { ref } from './schema-components.ts';
 
@@ -99,6 +100,34 @@ export const FETCH_PARAMETERS = parameters({
 export const DELETION_PARAMETERS = parameters({
   before_offset: offset('The first offset that stays; at most the high watermark. Required.'),
 });
+
+export const RETAIN_PARAMETERS = parameters({
+  dry_run: {
+    type: 'string',
+    enum: ['true', 'false'],
+    description: 'With true nothing is deleted: the result tells what would be.',
+  },
+});
+
+export const JOBS_PARAMETERS = parameters({
+  topic: { ...topic, description: `Jobs of this topic: ${topic.description}` },
+  kind: { type: 'string', enum: JOB_KINDS, description: 'Jobs of this kind.' },
+  state: { type: 'string', enum: JOB_STATES, description: 'Jobs in this state.' },
+});
+
+export const JOB_PATH = parameters({ id: { type: 'string', description: 'The id of the job.' } });
+
+export const JOB_PARAMETERS = parameters({
+  wait_ms: count('Long poll: how long to wait for the job to end.', 0),
+});
+
+/** For a route whose request says all in its path and query: what else is sent was meant to change something. */
+export const NO_BODY = {
+  type: ['object', 'null'],
+  additionalProperties: false,
+  properties: {},
+  description: 'None.',
+} as const;
 
 export const MERGED_PARAMETERS = parameters({
   from: timestamp(

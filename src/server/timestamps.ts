@@ -74,6 +74,9 @@ export function formatTimestamp(ms: number): string {
   return lastText;
 }
 
+/** As formatTimestamp; null stays null. */
+export const isoTime = (ms: number | null): string | null => (ms === null ? null : formatTimestamp(ms));
+
 /** Bytes of what {@link writeTimestamp} writes for times of the years 0 to 9999. */
 export const TIMESTAMP_BYTES = 24;
 const FIRST_FOUR_DIGIT_YEAR_MS = -62_167_219_200_000;

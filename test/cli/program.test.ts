@@ -42,7 +42,7 @@ t.test('a command that talks to a daemon takes --server', async (t) => {
   const topics = program.commands.find((each) => each.name() === 'topics')!;
   const talking = [
     ...topics.commands,
-    ...program.commands.filter((each) => /^(produce|consume|health)$/.test(each.name())),
+    ...program.commands.filter((each) => /^(produce|consume|compact|retain|health)$/.test(each.name())),
   ];
   for (const command of talking.filter((each) => each.name() !== 'help')) {
     t.ok(

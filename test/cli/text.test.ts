@@ -13,12 +13,13 @@ t.test('sizes and durations for people', async (t) => {
     '10.0 MiB',
     '1.5 TiB',
   ]);
-  t.same([40, 1400, 59_400, 200_000, 7_500_000].map(humanDuration), [
+  t.same([40, 1400, 59_400, 200_000, 7_500_000, 273_600_000].map(humanDuration), [
     '40 ms',
     '1.4 s',
     '59 s',
     '3 min 20 s',
     '2 h 5 min',
+    '3 d 4 h',
   ]);
 });
 

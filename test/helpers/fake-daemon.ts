@@ -138,6 +138,8 @@ export class FakeDaemon {
       segments: 1,
       minTimestamp: log[0]?.timestamp ?? null,
       maxTimestamp: log.at(-1)?.timestamp ?? null,
+      compaction: null,
+      nextDeletion: null,
       fenced: null,
       damaged: [],
       gaps: [],

@@ -37,6 +37,7 @@ export async function openApp(
   settings: Partial<ServerSettings> = {},
   topicDefaults: Record<string, string | number> = {},
   logger: Logger = silentLogger,
+  engineSettings: Record<string, string | number> = {},
 ): Promise<TestApp> {
   // The first handler runs first: all is closed before the directory is removed.
   let close = async () => {};
@@ -49,7 +50,7 @@ export async function openApp(
     observer: metrics.observer,
     topicDefaults,
     // Small, so that a test does not wait for 64 MiB to be preallocated.
-    settings: { 'journal.file.bytes': 256 * 1024, 'log.dir.reserve.bytes': 0 },
+    settings: { 'journal.file.bytes': 256 * 1024, 'log.dir.reserve.bytes': 0, ...engineSettings },
   });
   lifecycle.opened(engine);
   const app = await buildApp({

@@ -7,6 +7,7 @@ import type { TaskRunner } from '../../src/engine/background/task.ts';
 import type { SettingValue } from '../../src/engine/common/settings.ts';
 import type {
   AppendOptions,
+  EngineObserver,
   LogRecord,
   PartitionAppend,
   ProduceRecord,
@@ -35,6 +36,7 @@ export class SimEngine {
   readonly syncs = new SyncGate();
   /** For engines that are opened from now on; each takes one over. */
   taskRunner: ((log: SimEngine) => TaskRunner) | undefined;
+  readonly observer: EngineObserver = {};
   readonly #settings: Record<string, SettingValue>;
   engine!: Engine;
 
@@ -84,6 +86,7 @@ export class SimEngine {
       directory: DIRECTORY,
       fileSystem: this.syncs.wrap(this.disk),
       clock: this.clock,
+      observer: this.observer,
       settings: this.#settings,
       taskRunner: this.taskRunner?.(this),
     });

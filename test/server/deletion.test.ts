@@ -15,7 +15,7 @@ t.test('records before an offset are deleted', async (t) => {
 
   const deleted = await deletion('?before_offset=4');
   t.equal(deleted.statusCode, 200);
-  t.match(deleted.json(), { partition: 0, logStartOffset: 4, segments: 1, bytes: 3331 });
+  t.match(deleted.json(), { partition: 0, logStartOffset: 4, segments: 1, bytes: 3331, jobId: String });
   t.match(await ask({ url: `${RECORDS}?offset=3` }), {
     statusCode: 416,
     problem: { code: 'offset_out_of_range', logStartOffset: 4, highWatermark: 8 },

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import { SeglogError } from '../../src/engine/index.ts';
 import { Lifecycle } from '../../src/server/lifecycle.ts';
-import { listen, openApp } from '../helpers/http-app.ts';
+import { listen, openApp, until } from '../helpers/http-app.ts';
 
 const PATHS = [
   '/livez',
@@ -128,6 +128,57 @@ t.test('the metrics count what went in and out', async (t) => {
   });
 });
 
+t.test('the metrics count what work in the background came to', async (t) => {
+  const settings = { 'housekeeping.interval.ms': 10, 'journal.files': 0 };
+  const { ask, engine } = await openApp(t, {}, {}, undefined, settings);
+  const config = { 'segment.bytes': '4KiB', 'cleanup.policy': 'compact', 'min.compaction.lag.ms': '1h' };
+  await engine.createTopic('a', { config });
+  for (let i = 0; i < 5; i++) await engine.append('a', [{ key: 'k', value: 'x'.repeat(3000) }]);
+  const value = async (series: string) => {
+    const line = (await ask({ url: '/metrics' })).body
+      .split('\n')
+      .find((each) => each.startsWith(`${series} `));
+    return line === undefined ? undefined : Number(line.split(' ')[1]);
+  };
+  t.equal(await value('seglog_job_last_success_timestamp_seconds{kind="compact"}'), 0);
+  t.equal(await value('seglog_topic_dirty_ratio{topic="a"}'), 0);
+  t.equal(await value('seglog_jobs{kind="compact",state="running"}'), 0);
+  await engine.alterTopic('a', { config: { 'min.compaction.lag.ms': null } });
+  // Segments are sealed one after the other: it may take several passes until one record is left of four.
+  await until(
+    async () =>
+      (await value('seglog_reclaimed_bytes_total{kind="compact"}'))! > 3 * 3000 &&
+      (await value('seglog_jobs{kind="compact",state="running"}')) === 0,
+  );
+  t.ok((await value('seglog_jobs_ended_total{kind="compact",state="done"}'))! > 0);
+  t.equal(await value('seglog_compaction_dirty_bytes'), 0);
+  t.equal(await value('seglog_reclaimed_bytes_total{kind="recompress"}'), 0);
+  t.equal(await value('seglog_reclaimed_bytes_total{kind="delete"}'), 0);
+  t.ok((await value('seglog_job_duration_seconds_count{kind="compact"}'))! > 0);
+  t.equal(await value('seglog_jobs_ended_total{kind="compact",state="failed"}'), 0);
+  t.ok((await value('seglog_background_tasks_total{task="rewrite",outcome="done"}'))! > 0);
+  t.ok((await value('seglog_background_bytes_total{task="rewrite"}'))! > 3 * 3000);
+  t.ok((await value('seglog_background_seconds_total{task="rewrite"}'))! > 0);
+  t.type(await value('seglog_background_throttled_seconds_total{task="rewrite"}'), 'number');
+  t.equal(await value('seglog_compaction_due_partitions'), 0);
+  t.equal(await value('seglog_recompression_due_segments'), 0);
+  t.equal(await value('seglog_retention_failures_total'), 0);
+  for (const kind of ['compact', 'retain']) {
+    const at = await value(`seglog_job_last_success_timestamp_seconds{kind="${kind}"}`);
+    t.ok(Math.abs(at! - Date.now() / 1000) < 600, kind);
+  }
+  t.match((await ask({ url: '/api/metrics/summary' })).json(), {
+    background: {
+      jobs: { queued: 0, running: 0, failed: 0, cancelled: 0 },
+      backlog: { compactions: 0, dirtyBytes: 0, recompressions: 0 },
+      reclaimedBytes: { compact: Number, recompress: 0, delete: 0 },
+      retentionFailures: 0,
+      throttledSeconds: Number,
+      lastSuccess: { compact: /Z$/, retain: /Z$/, recompress: null, 'delete-records': null },
+    },
+  });
+});
+
 t.test('topics and partitions beyond the limit share their labels', async (t) => {
   const { ask, fill } = await openApp(t, { 'metrics.max.topics': 2, 'metrics.max.partitions': 3 });
   for (const topic of ['a', 'b', 'c', 'd']) await fill(topic, ['v'], 2);
@@ -147,6 +198,9 @@ t.test(
   async (t) => {
     const opened = await openApp(t);
     await opened.fill('t', ['a']);
+    await opened.engine.createTopic('c', { config: { 'cleanup.policy': 'compact' } });
+    const { background } = opened.engine;
+    await background.waitFor(background.compact('c').id, 30_000);
     const { url } = await listen(opened);
     const metrics = await (await fetch(`${url}/metrics`)).text();
     const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: metrics });

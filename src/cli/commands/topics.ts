@@ -4,7 +4,8 @@ import { ServerError, UsageError } from '../errors.ts';
 import { HttpClient } from '../http-client.ts';
 import type { Io } from '../io.ts';
 import { collectPairs, jsonOption, parsePositiveNumber, type ServerFlag, serverOption } from '../options.ts';
-import { bytesFor, count, jsonText, range, table } from '../text.ts';
+import { bytesFor, count, jsonText, table } from '../text.ts';
+import { descriptionText, segmentTable } from '../topic-tables.ts';
 import {
   describeTopic,
   explainUnknownTopic,
@@ -64,7 +65,14 @@ Examples:
     "show a topic's partitions and settings",
     'seglog topics describe access',
     'seglog topics describe access --segments',
+    'seglog topics describe access --json | jq .partitions[].nextDeletion',
   )
+    .addHelpText(
+      'after',
+      `
+DIRTY is the share of bytes that came since the last compaction, "due" where it is compacted next. NEXT-DELETION shows the offsets of
+the segment that goes first by retention.ms or retention.bytes, and when.`,
+    )
     .argument('<topic>')
     .option('--segments', 'also the segments of each partition')
     .action((topic: string, flags: OutputFlags & { segments?: boolean }) => describe(topic, flags, io));
@@ -133,65 +141,8 @@ async function describe(topic: string, flags: OutputFlags & { segments?: boolean
     io.stdout.write(jsonText(io.stdout, flags.segments ? { ...info, segments } : info));
     return;
   }
-  io.stdout.write(`topic ${info.name} (${info.id})\n\n${partitionTable(info, io)}`);
-  io.stdout.write(troubleOf(info));
-  io.stdout.write(`\n${configTable(info)}`);
-  if (flags.segments) io.stdout.write(`\n${segmentTable(segments, io)}`);
-}
-
-function partitionTable(info: TopicInfo, io: Io): string {
-  const rows = info.partitions.map((each) => [
-    String(each.partition),
-    String(each.logStartOffset),
-    String(each.highWatermark),
-    String(each.logEndOffset),
-    bytesFor(io.stdout, each.bytes),
-    String(each.segments),
-    each.minTimestamp ?? '-',
-    each.maxTimestamp ?? '-',
-  ]);
-  const head = ['PARTITION', 'LOG-START', 'HIGH-WATERMARK', 'LOG-END', 'BYTES', 'SEGMENTS', 'FROM', 'TO'];
-  return table(head, rows);
-}
-
-/** A line for everything that is wrong or was repaired; nothing when all is well. */
-function troubleOf(info: TopicInfo): string {
-  let text = '';
-  for (const each of info.partitions) {
-    if (each.fenced !== null) text += `partition ${each.partition} takes no records: ${each.fenced}\n`;
-    for (const { firstOffset, endOffset, reason } of each.damaged) {
-      text += `partition ${each.partition} is damaged at offsets ${range(firstOffset, endOffset)}: ${reason}\n`;
-    }
-    for (const gap of each.gaps) {
-      text += `partition ${each.partition} lost offsets ${range(gap.firstOffset, gap.endOffset)} to a repair on ${gap.repairedAt}: ${gap.reason}\n`;
-    }
-  }
-  return text === '' ? '' : `\n${text}`;
-}
-
-function configTable(info: TopicInfo): string {
-  const rows = Object.entries(info.config).map(([name, entry]) => [name, String(entry.value), entry.source]);
-  return table(['SETTING', 'VALUE', 'FROM'], rows);
-}
-
-function segmentTable(
-  partitions: { partition: number; segments: Awaited<ReturnType<typeof listSegments>> }[],
-  io: Io,
-): string {
-  const rows = partitions.flatMap(({ partition, segments }) =>
-    segments.map((each) => [
-      String(partition),
-      String(each.baseOffset),
-      String(each.endOffset),
-      String(each.records),
-      String(each.batches),
-      bytesFor(io.stdout, each.bytes),
-      each.sealed ? 'sealed' : 'active',
-      each.minTimestamp ?? '-',
-      each.maxTimestamp ?? '-',
-    ]),
-  );
-  return table(['PARTITION', 'BASE', 'END', 'RECORDS', 'BATCHES', 'BYTES', 'STATE', 'FROM', 'TO'], rows);
+  io.stdout.write(descriptionText(info, io.stdout, Date.now()));
+  if (flags.segments) io.stdout.write(`\n${segmentTable(segments, io.stdout)}`);
 }
 
 async function alter(topic: string, flags: SpecFlags & { unset?: string[] }, io: Io): Promise<void> {

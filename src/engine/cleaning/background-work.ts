@@ -17,7 +17,7 @@ import { isCompacted, isDeleted } from '../partition/cleanup-policy.ts';
 import { compactionPlan } from '../partition/partition-description.ts';
 import { type PartitionLog, unknownPartition } from '../partition/partition-log.ts';
 import { deletionEnd } from '../partition/partition-reader.ts';
-import { compactPartition } from './compaction-pass.ts';
+import { bytesToCompact, compactPartition } from './compaction-pass.ts';
 import { dueForRecompression, recompressPartition } from './recompression-pass.ts';
 import type { RetentionPass } from './retention-pass.ts';
 import { checkCompacted, type PassControl, type RewriteTools } from './segment-rewriting.ts';
@@ -69,17 +69,14 @@ export class BackgroundWork {
     checkCompacted(partitions[0]!);
     return this.#submit('compact', topic, async (control) => {
       const results: SegmentsRewritten[] = [];
-      const before = { done: 0, total: 0 };
-      for (const partition of partitions) {
-        const last = { done: 0, total: 0 };
-        const progress = (done: number, total: number) => {
-          last.done = done;
-          last.total = total;
-          control.progress(before.done + done, before.total + total);
-        };
+      const totals = partitions.map(bytesToCompact);
+      const total = totals.reduce((sum, bytes) => sum + bytes, 0);
+      let before = 0;
+      for (const [i, partition] of partitions.entries()) {
+        // What has grown since then does not count.
+        const progress = (done: number) => control.progress(before + Math.min(done, totals[i]!), total);
         results.push(await compactPartition(this.#tools, partition, { signal: control.signal, progress }));
-        before.done += last.total;
-        before.total += last.total;
+        before += totals[i]!;
       }
       return results;
     });
@@ -139,6 +136,7 @@ export class BackgroundWork {
     const { promise: givenUp, resolve } = Promise.withResolvers<void>();
     const cancelTimer = this.#tools.context.clock.after(timeoutMs, resolve);
     const giveUp = () => resolve();
+    if (signal?.aborted) giveUp();
     signal?.addEventListener('abort', giveUp, { once: true });
     try {
       await Promise.race([ended, givenUp]);
@@ -158,10 +156,17 @@ export class BackgroundWork {
 
   /** What is to be done, whether or not a job does it already. */
   backlog(): CleaningBacklog {
-    const backlog: CleaningBacklog = { compactions: 0, dirtyBytes: 0, recompressions: 0 };
+    const backlog: CleaningBacklog = {
+      compactions: 0,
+      dirtyBytes: 0,
+      recompressions: 0,
+      dirtyRatios: new Map(),
+    };
     for (const partition of this.#partitions()) {
       if (isCompacted(partition.topic.settings)) {
-        const { due, dirtyBytes } = compactionPlan(partition);
+        const { due, dirtyBytes, dirtyRatio } = compactionPlan(partition);
+        const { name } = partition.topic;
+        backlog.dirtyRatios.set(name, Math.max(backlog.dirtyRatios.get(name) ?? 0, dirtyRatio));
         backlog.dirtyBytes += dirtyBytes;
         if (due) backlog.compactions++;
       }
@@ -190,9 +195,9 @@ export class BackgroundWork {
     if (this.#scheduled.has(partition)) return;
     const { topic, partition: number } = partition;
     const pass = kind === 'compact' ? compactPartition : recompressPartition;
-    const { ended } = this.#jobs.submit(kind, { topic: topic.name, partition: number }, (control) =>
-      pass(this.#tools, partition, control as PassControl),
-    );
+    const { ended } = this.#jobs.submit(kind, { topic: topic.name, partition: number }, async (control) => [
+      await pass(this.#tools, partition, control as PassControl),
+    ]);
     this.#scheduled.add(partition);
     void ended.then(({ state, error }) => {
       this.#scheduled.delete(partition);

@@ -22,6 +22,7 @@ import {
   orNoteChange,
   overRemaining,
   type PassControl,
+  PassMeter,
   planAgain,
   type RewriteTools,
   remaining,
@@ -43,26 +44,29 @@ export function compactPartition(
   return planAgain(partition, () => new Compaction(tools, partition, control).run());
 }
 
+/** How many bytes of segments a pass goes through: what is dirty twice, to note its keys and to rewrite it. */
+export function bytesToCompact(partition: PartitionLog): number {
+  const { cleanBytes, dirtyBytes } = compactionPlan(partition);
+  return cleanBytes + 2 * dirtyBytes;
+}
+
 class Compaction {
   readonly #tools: RewriteTools;
   readonly #partition: PartitionLog;
-  readonly #control: PassControl;
+  readonly #meter: PassMeter;
   /** Segments that begin at or behind this one's end are left alone. */
   readonly #limitOffset: number;
   readonly #totals: SegmentsRewritten;
-  readonly #totalBytes: number;
   readonly #now: number;
-  #doneBytes = 0;
 
   constructor(tools: RewriteTools, partition: PartitionLog, control: PassControl) {
-    const { cleanable, cleanBytes, dirtyBytes } = compactionPlan(partition);
+    const { cleanable } = compactionPlan(partition);
     const segments = partition.segments.slice(0, cleanable).map(({ stats }) => stats);
     this.#tools = tools;
     this.#partition = partition;
-    this.#control = control;
+    this.#meter = new PassMeter(control, bytesToCompact(partition));
     this.#limitOffset = segments.at(-1)?.endOffset ?? 0;
     this.#totals = startTotals(partition, segments);
-    this.#totalBytes = cleanBytes + 2 * dirtyBytes;
     this.#now = tools.context.clock.now();
   }
 
@@ -80,6 +84,7 @@ class Compaction {
       this.#totals.rounds++;
       if (from >= this.#limitOffset) break;
     }
+    this.#meter.complete();
     return this.#totals;
   }
 
@@ -126,11 +131,11 @@ class Compaction {
         map,
       };
       return orNoteChange(partition, request.segments, () =>
-        context.tasks.run('map', request, { signal: this.#control.signal }),
+        context.tasks.run('map', request, this.#meter.taskOptions(sumBytes(left), 1)),
       );
     });
     if (result === undefined) return { ...filter, mappedEndOffset: Math.max(from, this.#limitOffset) };
-    this.#advance(result.bytesRead);
+    this.#meter.finish(result.bytesRead);
     return { ...filter, mappedEndOffset: result.endOffset };
   }
 
@@ -147,9 +152,9 @@ class Compaction {
         group,
         options,
         this.#totals,
-        this.#control,
+        this.#meter,
       );
-      this.#advance(sumBytes(group));
+      this.#meter.finish(sumBytes(group));
       if (result === undefined) continue;
       const horizon = result.firstDeleteHorizon;
       if (horizon >= 0 && (firstDeleteHorizon < 0 || horizon < firstDeleteHorizon))
@@ -158,11 +163,6 @@ class Compaction {
       this.#totals.tombstones += result.tombstones;
     }
     return firstDeleteHorizon;
-  }
-
-  #advance(bytes: number): void {
-    this.#doneBytes = Math.min(this.#totalBytes, this.#doneBytes + bytes);
-    this.#control.progress(this.#doneBytes, this.#totalBytes);
   }
 
   /** Without the file the next pass would look at all of it again, and find nothing. */

@@ -13,6 +13,7 @@ import {
   orNoteChange,
   overRemaining,
   type PassControl,
+  PassMeter,
   planAgain,
   type RewriteTools,
   rewriteGroup,
@@ -67,8 +68,7 @@ async function recompress(
   const { 'recompress.type': codec, 'recompress.block.bytes': blockBytes } = partition.topic.settings;
   const stats = due.map((segment) => segment.stats);
   const totals = startTotals(partition, stats);
-  const totalBytes = sumBytes(stats);
-  let doneBytes = 0;
+  const meter = new PassMeter(control, sumBytes(stats));
   for (const segment of due) {
     await overRemaining(partition, [segment.stats], async ([left]) => {
       const isDone = await orNoteChange(partition, segmentInputs(partition, [left!]), () =>
@@ -76,13 +76,12 @@ async function recompress(
       );
       if (isDone) return;
       const options = { codec, blockBytes, filter: undefined };
-      await rewriteGroup(tools, partition, [left!], options, totals, control);
+      await rewriteGroup(tools, partition, [left!], options, totals, meter);
     });
     // Where it was replaced, this is the one in its place.
     const now = partition.segments.find(({ baseOffset }) => baseOffset === segment.baseOffset);
     if (now !== undefined) asTheyShouldBe.set(now, codec);
-    doneBytes += segment.stats.bytes;
-    control.progress(doneBytes, totalBytes);
+    meter.finish(segment.stats.bytes);
   }
   totals.rounds = 1;
   return totals;

@@ -50,15 +50,18 @@ export class RetentionPass {
   async run(): Promise<void> {
     const partitions = this.#partitions();
     await this.#rollExpired(partitions);
+    let failures = 0;
     for (const start of this.#newStarts(partitions)) {
       const { topic, partition } = start.partition;
       try {
         await this.#maintenance.deleteBefore(start.partition, start.logStartOffset);
       } catch (error) {
+        failures++;
         const fields = { topic: topic.name, partition, err: error };
         this.#context.logger.warn(fields, 'deleting segments failed, to be tried again');
       }
     }
+    this.#context.observer.retained?.(failures);
   }
 
   /** One topic, now: what goes, or with `dryRun` what would. The share of other topics in the directory's budget counts too. */

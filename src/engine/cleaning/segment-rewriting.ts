@@ -2,6 +2,7 @@
  * What compaction and recompression share: neighbouring sealed segments are rewritten by a task, and what it wrote takes their
  * place. Whatever comes in between (a deletion, damage, a full disk, the end of the process) leaves the log as it was.
  */
+import type { TaskOptions } from '../background/task.ts';
 import type { SpaceMonitor } from '../commit/space-monitor.ts';
 import { isSeglogError, SeglogError } from '../common/errors.ts';
 import type { SegmentsRewritten } from '../common/types.ts';
@@ -32,6 +33,41 @@ export interface PassControl {
   readonly signal: AbortSignal;
   /** Bytes of segments that were gone through, and of all that are to be. */
   progress(done: number, total: number): void;
+}
+
+/** How far a pass is, also in the middle of a task. */
+export class PassMeter {
+  readonly #control: PassControl;
+  readonly #totalBytes: number;
+  #doneBytes = 0;
+
+  constructor(control: PassControl, totalBytes: number) {
+    this.#control = control;
+    this.#totalBytes = totalBytes;
+    this.#tell(0);
+  }
+
+  /** For a task over so many bytes of segments; per byte it reads and writes up to `ioPerByte`. */
+  taskOptions(bytes: number, ioPerByte: number): TaskOptions {
+    const { signal } = this.#control;
+    return { signal, progress: (ioBytes) => this.#tell(Math.min(bytes, ioBytes / ioPerByte)) };
+  }
+
+  /** So many bytes of segments were gone through. */
+  finish(bytes: number): void {
+    this.#doneBytes += bytes;
+    this.#tell(0);
+  }
+
+  /** All is done, also what turned out to be less than expected. */
+  complete(): void {
+    this.finish(this.#totalBytes);
+  }
+
+  #tell(moreBytes: number): void {
+    const done = Math.min(this.#totalBytes, this.#doneBytes + Math.floor(moreBytes));
+    this.#control.progress(done, this.#totalBytes);
+  }
 }
 
 /** The log changed under a pass: what it had planned does not fit any more. */
@@ -134,10 +170,10 @@ export function rewriteGroup(
   group: readonly SegmentStats[],
   options: RewriteOptions,
   totals: SegmentsRewritten,
-  control: PassControl,
+  meter: PassMeter,
 ): Promise<RewriteResult | undefined> {
   return overRemaining(partition, group, (left) =>
-    orStorageFull(noSpaceLeft(partition), () => rewrite(tools, partition, left, options, totals, control)),
+    orStorageFull(noSpaceLeft(partition), () => rewrite(tools, partition, left, options, totals, meter)),
   );
 }
 
@@ -150,11 +186,12 @@ async function rewrite(
   group: readonly SegmentStats[],
   options: RewriteOptions,
   totals: SegmentsRewritten,
-  control: PassControl,
+  meter: PassMeter,
 ): Promise<RewriteResult> {
   const { context, maintenance } = tools;
   const check = () => checkWanted(partition, options);
   check();
+  const bytes = sumBytes(group);
   const olds = segmentsOf(partition, group);
   await checkSpace(tools, partition, group);
   const request: RewriteRequest = {
@@ -168,13 +205,15 @@ async function rewrite(
     logStartOffset: partition.logStartOffset,
   };
   const result = await orNoteChange(partition, request.segments, () =>
-    context.tasks.run('rewrite', request, { signal: control.signal }),
+    context.tasks.run('rewrite', request, meter.taskOptions(bytes, 2)),
   );
   const { output } = result;
   if (output !== undefined) {
     await replace(maintenance, partition, olds, output, check);
+    const kind = options.filter === undefined ? 'recompress' : 'compact';
+    context.observer.rewritten?.(kind, bytes, output.stats.bytes);
     totals.segmentsAfter -= group.length - 1;
-    totals.bytesAfter += output.stats.bytes - sumBytes(group);
+    totals.bytesAfter += output.stats.bytes - bytes;
     totals.recordsAfter += output.stats.records - group.reduce((sum, { records }) => sum + records, 0);
   }
   return result;

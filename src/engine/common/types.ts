@@ -302,7 +302,7 @@ export interface JobDescription {
   progress: { done: number; total: number; unit: 'bytes' };
   /** How often it was tried. */
   attempts: number;
-  /** What it came to, plain JSON; null unless it is done. */
+  /** What it came to, plain JSON (SegmentsRewritten of each partition, …); null unless it is done. */
   result: unknown;
   /** Of the last try; the code is a SeglogError's, or the system's (`EIO`). */
   error: { code: string; message: string } | null;
@@ -316,6 +316,8 @@ export interface CleaningBacklog {
   dirtyBytes: number;
   /** Segments that are due to be recompressed. */
   recompressions: number;
+  /** By topic that is compacted: the dirty ratio of its dirtiest partition. */
+  dirtyRatios: Map<string, number>;
 }
 
 /** One task that ran in the background, as it went. */
@@ -342,6 +344,10 @@ export interface EngineObserver {
   removed?(topic: string, partition: number, segments: number, bytes: number): void;
   /** A write or sync that failed, a partition that was fenced, damage that was found. */
   failed?(kind: 'write' | 'sync' | 'storage_full' | 'corruption'): void;
+  /** Segments gave way to what compaction or recompression made of them. */
+  rewritten?(kind: 'compact' | 'recompress', bytesBefore: number, bytesAfter: number): void;
+  /** Retention has looked at all topics; in so many partitions something could not be deleted. */
+  retained?(failures: number): void;
   /** A job ended: done, failed for good or cancelled. */
   jobEnded?(job: JobDescription): void;
   /** A task ended that had begun. */

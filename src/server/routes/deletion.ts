@@ -1,4 +1,4 @@
-/** Deleting the records of a partition before an offset. */
+/** Deleting the records of a partition before an offset: a job, of which the answer waits for the end. */
 import type { FastifyInstance } from 'fastify';
 import type { AppContext } from '../app-context.ts';
 import { HttpProblem } from '../error-mapping.ts';
@@ -27,6 +27,7 @@ export function registerDeletionRoute(app: FastifyInstance, { lifecycle }: AppCo
           'unknown_topic',
           'unknown_partition',
           'offset_out_of_range',
+          'policy_violation',
           'storage_full',
           'storage_failed',
         ),

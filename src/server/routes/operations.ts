@@ -1,10 +1,12 @@
 /** What an operator asks: is it alive, is it ready, how is it, and its figures. */
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
+import type { JobState } from '../../engine/index.ts';
 import type { AppContext } from '../app-context.ts';
 import { HttpProblem } from '../error-mapping.ts';
 import type { Histogram } from '../histogram.ts';
 import { json, NO_PARAMETERS, responses } from '../schemas.ts';
+import { formatTimestamp } from '../timestamps.ts';
 
 const tags = ['operating'];
 const anything = { type: 'object', additionalProperties: true };
@@ -96,7 +98,8 @@ export function registerOperationRoutes(app: FastifyInstance, context: AppContex
   );
 }
 
-function summary({ lifecycle, metrics }: AppContext) {
+function summary(context: AppContext) {
+  const { lifecycle, metrics } = context;
   const { engine } = lifecycle;
   const sum = { producedRecords: 0, producedBytes: 0, fetchedRecords: 0, fetchedBytes: 0 };
   for (const figures of metrics.topics.values()) {
@@ -118,9 +121,39 @@ function summary({ lifecycle, metrics }: AppContext) {
       ...latency(metrics.fetchSeconds),
     },
     commit: { groups: metrics.commitBatches.count, ...latency(metrics.commitSeconds) },
+    background: backgroundSummary(context),
     problems: Object.fromEntries(metrics.problems),
     storage: engine.stats(),
     process: { residentBytes: rss, heapUsedBytes: heapUsed, cpuSeconds: process.cpuUsage().user / 1e6 },
+  };
+}
+
+function backgroundSummary({ lifecycle, metrics }: AppContext) {
+  const { background } = lifecycle.engine;
+  const { kinds, tasks, retentionFailures } = metrics.background;
+  const jobs = background.jobs();
+  const open = (state: JobState) => jobs.filter((job) => job.state === state).length;
+  const ended = (state: 'done' | 'failed' | 'cancelled') =>
+    Object.values(kinds).reduce((sum, figures) => sum + figures.ended[state], 0);
+  const { compactions, dirtyBytes, recompressions } = background.backlog();
+  return {
+    jobs: {
+      queued: open('queued'),
+      running: open('running'),
+      done: ended('done'),
+      failed: ended('failed'),
+      cancelled: ended('cancelled'),
+    },
+    backlog: { compactions, dirtyBytes, recompressions },
+    reclaimedBytes: metrics.reclaimedBytes,
+    retentionFailures,
+    throttledSeconds: [...tasks.values()].reduce((sum, { throttledSeconds }) => sum + throttledSeconds, 0),
+    lastSuccess: Object.fromEntries(
+      Object.entries(kinds).map(([kind, { lastSuccessSeconds }]) => [
+        kind,
+        lastSuccessSeconds === 0 ? null : formatTimestamp(Math.round(lastSuccessSeconds * 1000)),
+      ]),
+    ),
   };
 }
 

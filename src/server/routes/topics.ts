@@ -13,7 +13,7 @@ import {
   responses,
   TOPIC_PATH,
 } from '../schemas.ts';
-import { formatTimestamp } from '../timestamps.ts';
+import { isoTime } from '../timestamps.ts';
 
 interface TopicPath {
   Params: { topic: string };
@@ -158,15 +158,19 @@ export function registerTopicRoutes(app: FastifyInstance, { lifecycle }: AppCont
 function describe(topic: TopicDescription) {
   return {
     ...topic,
-    partitions: topic.partitions.map((partition: PartitionDescription) => withIsoTimes(partition)),
+    partitions: topic.partitions.map(describePartition),
   };
 }
 
+function describePartition(partition: PartitionDescription) {
+  const { nextDeletion: next } = partition;
+  return { ...withIsoTimes(partition), nextDeletion: next && { ...next, at: isoTime(next.at) } };
+}
+
 function withIsoTimes<T extends { minTimestamp: number | null; maxTimestamp: number | null }>(described: T) {
-  const iso = (ms: number | null) => (ms === null ? null : formatTimestamp(ms));
   return {
     ...described,
-    minTimestamp: iso(described.minTimestamp),
-    maxTimestamp: iso(described.maxTimestamp),
+    minTimestamp: isoTime(described.minTimestamp),
+    maxTimestamp: isoTime(described.maxTimestamp),
   };
 }

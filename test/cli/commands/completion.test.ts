@@ -30,6 +30,8 @@ t.test('commands, and the commands of commands', async (t) => {
     'topics',
     'produce',
     'consume',
+    'compact',
+    'retain',
     'dump',
     'verify',
     'repair',
@@ -46,6 +48,7 @@ t.test('commands, and the commands of commands', async (t) => {
 
 t.test('flags and their values', async (t) => {
   t.same(await complete('consume', 'access', '--exit'), ['--exit-at-end']);
+  t.same(await complete('retain', 'access', '--dry'), ['--dry-run']);
   t.same(await complete('produce', 'access', '--acks', ''), ['all', '1', '0']);
   t.same(await complete('consume', 'access', '-o', 'b'), ['beginning']);
   t.same(await complete('serve', '--data', ''), [':directories']);
@@ -61,6 +64,8 @@ t.test('topics, asked from the daemon', async (t) => {
     'flags before it do not count',
   );
   t.same(await complete('topics', 'describe', 'o'), ['other']);
+  t.same(await complete('compact', 'o'), ['other']);
+  t.same(await complete('retain', '--dry-run', 'o'), ['other']);
   t.same(await complete('produce', 'access', ''), [':files'], 'after the topic come files');
   t.same(await complete('consume', 'access', ''), [], 'and after that of consume nothing');
   t.same(
@@ -113,6 +118,8 @@ for (const [shell, ask] of Object.entries(ASK)) {
       return lines.map((line) => line.split(/[\t:]/)[0]!.replaceAll('\\', '')).sort();
     };
     t.same(offered('con'), ['consume']);
+    t.same(offered('comp'), ['compact', 'completion']);
+    t.same(offered('retain', '--dry'), ['--dry-run']);
     t.same(offered('topics', 'de'), ['delete', 'describe']);
     const files = offered('dump', 'fi').filter((each) => each.startsWith('file'));
     t.same(files, ['file one', 'file two']);

@@ -41,6 +41,7 @@ t.test('describe shows partitions, and settings with where they come from', asyn
   const { code, stdout } = await topics('describe', 'a');
   t.equal(code, 0);
   t.match(stdout.toString(), /PARTITION +LOG-START +HIGH-WATERMARK/);
+  t.match(stdout.toString(), /PARTITION +FROM +TO +NEXT-DELETION/);
   t.match(stdout.toString(), /segment\.bytes +268435456 +default/);
   t.match(stdout.toString(), /flush +os +topic/);
   const withSegments = JSON.parse((await topics('describe', 'a', '--segments', '--json')).stdout.toString());
@@ -66,6 +67,8 @@ t.test('describe tells of fenced, damaged and repaired partitions', async (t) =>
           ...partition,
           minTimestamp: null,
           maxTimestamp: null,
+          compaction: null,
+          nextDeletion: null,
           fenced: 'a sync failed',
           damaged: [{ firstOffset: 3, endOffset: 5, reason: 'checksum' }],
           gaps: [
