@@ -15,7 +15,7 @@ import {
 import type { OpenedDirectory } from './engine-open.ts';
 import { orStorageFull } from './files/file-operations.ts';
 import { partitionDirectory, topicDirectory } from './files/log-file-names.ts';
-import { describePartition } from './partition/partition-description.ts';
+import { countRecords, describePartition } from './partition/partition-description.ts';
 import { type EngineContext, unknownPartition } from './partition/partition-log.ts';
 import type { SegmentMaintenance } from './partition/segment-maintenance.ts';
 import { newPartition } from './recovery/partition-open.ts';
@@ -136,10 +136,7 @@ export class TopicAdmin {
       name: file.name,
       id: file.id,
       partitions: partitions.length,
-      records: partitions.reduce(
-        (sum, { highWatermark, logStartOffset }) => sum + highWatermark - logStartOffset,
-        0,
-      ),
+      records: partitions.reduce((sum, partition) => sum + countRecords(partition), 0),
       bytes: partitions.reduce((sum, { bytes }) => sum + bytes, 0),
     }));
     return listings.sort((a, b) => (a.name < b.name ? -1 : 1));

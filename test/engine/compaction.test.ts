@@ -16,6 +16,7 @@ t.test("Kafka's example: the latest value of each key stays, with its offset, in
   const left = ['3 K1 V4', '4 K3 V5', '6 K4 V7', '8 K5 V9', '9 K2 V10', '10 K6 V11', '11 active segment'];
   t.same(await log.content(), left);
   t.same([recordsBefore, recordsAfter, segmentsAfter], [11, 6, 11]);
+  t.equal(log.engine.listTopics()[0]!.records, 7);
   const after = await log.records('a');
   t.same(
     after,

@@ -224,7 +224,7 @@ export interface TopicListing {
   name: string;
   id: string;
   partitions: number;
-  /** Sum over partitions of high watermark − log start offset. */
+  /** Those that can be read, over all partitions. */
   records: number;
   bytes: number;
 }

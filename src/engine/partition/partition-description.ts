@@ -32,6 +32,16 @@ export function describePartition(partition: PartitionLog): PartitionDescription
   };
 }
 
+/** Records that can be read. A compacted segment that the log's start lies in may have a few fewer. */
+export function countRecords(partition: PartitionLog): number {
+  const { logStartOffset, logEndOffset, highWatermark } = partition;
+  return allStats(partition).reduce(
+    (sum, { records, baseOffset, endOffset }) =>
+      sum + Math.max(0, Math.min(records, endOffset - Math.max(baseOffset, logStartOffset))),
+    highWatermark - logEndOffset,
+  );
+}
+
 export function describeSegments(partition: PartitionLog): SegmentDescription[] {
   const stats = allStats(partition);
   return partition.segments.map((segment, i) => segment.describe(stats[i]!));
