@@ -63,12 +63,16 @@ export class BackgroundWork {
     for (const { partition, kind } of due.slice(0, free)) this.#start(kind, partition);
   }
 
-  /** Compacts all partitions of a topic now. Throws POLICY_VIOLATION where `cleanup.policy` is `delete`. */
+  /**
+   * Compacts all partitions of a topic now. One that fails is no reason to leave the others, but the job has failed then.
+   * Throws POLICY_VIOLATION where `cleanup.policy` is `delete`.
+   */
   compact(topic: string): JobDescription {
     const { partitions } = this.#topic(topic);
     checkCompacted(partitions[0]!);
     return this.#submit('compact', topic, async (control) => {
       const results: SegmentsRewritten[] = [];
+      const failures: unknown[] = [];
       const before = { done: 0, total: 0 };
       for (const partition of partitions) {
         const last = { done: 0, total: 0 };
@@ -77,10 +81,16 @@ export class BackgroundWork {
           last.total = total;
           control.progress(before.done + done, before.total + total);
         };
-        results.push(await compactPartition(this.#tools, partition, { signal: control.signal, progress }));
+        try {
+          results.push(await compactPartition(this.#tools, partition, { signal: control.signal, progress }));
+        } catch (error) {
+          if (control.signal.aborted) throw error;
+          failures.push(error);
+        }
         before.done += last.total;
         before.total += last.total;
       }
+      if (failures.length > 0) throw failures[0];
       return results;
     });
   }
