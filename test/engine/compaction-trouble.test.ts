@@ -1,6 +1,7 @@
 /** What comes between a compaction and its end: damage, a full disk, deletions, changes of the topic, a stop; nothing is lost. */
 import t from 'tap';
-import { type Keyed, KeyedLog } from '../helpers/keyed-log.ts';
+import { silentLogger } from '../../src/engine/common/logger.ts';
+import { HOUR, type Keyed, KeyedLog } from '../helpers/keyed-log.ts';
 import { until } from '../helpers/until.ts';
 
 const ACTIVE: Keyed = ['active', 'segment'];
@@ -188,6 +189,27 @@ t.test('a log is closed while a pass runs: soon, and with nothing half done', as
     await log.finish();
   }
 });
+
+t.test(
+  'a log is closed while housekeeping comes round: nothing is begun, and nothing has failed',
+  async (t) => {
+    const { log } = await filled();
+    const said: string[] = [];
+    log.logger = { ...silentLogger, warn: (_, message) => void said.push(String(message)) };
+    await log.reopen();
+    await log.each([...TEN, ACTIVE]);
+    const { space } = log.disk;
+    let closed: Promise<void> | undefined;
+    log.disk.space = (path) => {
+      closed ??= log.engine.close();
+      return space.call(log.disk, path);
+    };
+    await log.clock.advance(HOUR);
+    await closed;
+    t.equal(log.runner.asked.map, 0);
+    t.same(said, []);
+  },
+);
 
 t.test('a topic is deleted while a pass runs', async (t) => {
   for (const [name, nth] of [

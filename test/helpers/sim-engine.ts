@@ -4,6 +4,7 @@
  */
 import t from 'tap';
 import type { TaskRunner } from '../../src/engine/background/task.ts';
+import type { Logger } from '../../src/engine/common/logger.ts';
 import type { SettingValue } from '../../src/engine/common/settings.ts';
 import type {
   AppendOptions,
@@ -35,6 +36,7 @@ export class SimEngine {
   readonly syncs = new SyncGate();
   /** For engines that are opened from now on; each takes one over. */
   taskRunner: ((log: SimEngine) => TaskRunner) | undefined;
+  logger: Logger | undefined;
   readonly #settings: Record<string, SettingValue>;
   engine!: Engine;
 
@@ -86,6 +88,7 @@ export class SimEngine {
       clock: this.clock,
       settings: this.#settings,
       taskRunner: this.taskRunner?.(this),
+      logger: this.logger,
     });
   }
 

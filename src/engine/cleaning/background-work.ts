@@ -36,6 +36,7 @@ export class BackgroundWork {
   readonly #scheduled = new Set<PartitionLog>();
   /** By the monotonic clock. */
   readonly #notBefore = new WeakMap<PartitionLog, number>();
+  #stopped = false;
 
   constructor(tools: RewriteTools, topics: ReadonlyMap<string, OpenTopic>, retention: RetentionPass) {
     const { clock, settings, observer } = tools.context;
@@ -49,8 +50,9 @@ export class BackgroundWork {
     });
   }
 
-  /** Starts what is due, as far as threads are free. */
+  /** Starts what is due, as far as threads are free; nothing once it was stopped. */
   schedule(): void {
+    if (this.#stopped) return;
     const free = this.#tools.context.settings['background.threads'] - this.#scheduled.size;
     if (free <= 0) return;
     const candidates = this.#partitions().filter((partition) => this.#mayStart(partition));
@@ -182,6 +184,7 @@ export class BackgroundWork {
 
   /** Ends all jobs at once; resolves when none runs. */
   stop(): Promise<void> {
+    this.#stopped = true;
     return this.#jobs.stop();
   }
 
