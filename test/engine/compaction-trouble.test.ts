@@ -1,6 +1,7 @@
 /** What comes between a compaction and its end: damage, a full disk, deletions, changes of the topic, a stop; nothing is lost. */
 import t from 'tap';
-import { type Keyed, KeyedLog } from '../helpers/keyed-log.ts';
+import { silentLogger } from '../../src/engine/common/logger.ts';
+import { HOUR, type Keyed, KeyedLog } from '../helpers/keyed-log.ts';
 import { until } from '../helpers/until.ts';
 
 const ACTIVE: Keyed = ['active', 'segment'];
@@ -189,6 +190,27 @@ t.test('a log is closed while a pass runs: soon, and with nothing half done', as
   }
 });
 
+t.test(
+  'a log is closed while housekeeping comes round: nothing is begun, and nothing has failed',
+  async (t) => {
+    const { log } = await filled();
+    const said: string[] = [];
+    log.logger = { ...silentLogger, warn: (_, message) => void said.push(String(message)) };
+    await log.reopen();
+    await log.each([...TEN, ACTIVE]);
+    const { space } = log.disk;
+    let closed: Promise<void> | undefined;
+    log.disk.space = (path) => {
+      closed ??= log.engine.close();
+      return space.call(log.disk, path);
+    };
+    await log.clock.advance(HOUR);
+    await closed;
+    t.equal(log.runner.asked.map, 0);
+    t.same(said, []);
+  },
+);
+
 t.test('a topic is deleted while a pass runs', async (t) => {
   for (const [name, nth] of [
     ['map', 1],
@@ -306,12 +328,13 @@ t.test('a partition that takes no appends is not compacted, and the others are',
   heal();
   const { fencedPartitions } = log.engine.health();
   t.equal(fencedPartitions.length, 1);
-  await log.hour();
-  t.same(log.ended, ['compact a-1 done']);
-  t.same((await log.content(0)).slice(0, 11), all);
-  const { rewrite } = log.runner.asked;
   t.match(await log.compact(), { state: 'failed', attempts: 1, error: { code: 'KAFKA_STORAGE_ERROR' } });
-  t.equal(log.runner.asked.rewrite, rewrite, 'nothing is written for nothing');
+  t.same(await log.content(0, 'a', 1), LEFT, 'one that fails is no reason to leave the others');
+  t.equal(log.runner.asked.map, 1, 'nothing is done for nothing');
+  await log.each([...TEN, ACTIVE], { partition: 1 });
+  await log.hour();
+  t.same(log.ended, ['compact a-all failed', 'compact a-1 done']);
+  t.same((await log.content(0)).slice(0, 11), all);
 });
 
 t.test('a partition is fenced while a pass runs over it', async (t) => {

@@ -392,6 +392,7 @@ t.test('a key map ten times too small leaves the same, in several rounds', async
     }
     await log.settle();
     rounds.push((await log.compacted()).rounds);
+    t.equal(log.runner.maps.size, 1, 'one map for all rounds');
     left.push(await log.content());
     await log.clock.advance(2000);
     await log.compacted();

@@ -4,6 +4,7 @@
  */
 import t from 'tap';
 import type { TaskRunner } from '../../src/engine/background/task.ts';
+import type { Logger } from '../../src/engine/common/logger.ts';
 import type { SettingValue } from '../../src/engine/common/settings.ts';
 import type {
   AppendOptions,
@@ -37,6 +38,7 @@ export class SimEngine {
   /** For engines that are opened from now on; each takes one over. */
   taskRunner: ((log: SimEngine) => TaskRunner) | undefined;
   readonly observer: EngineObserver = {};
+  logger: Logger | undefined;
   readonly #settings: Record<string, SettingValue>;
   engine!: Engine;
 
@@ -89,6 +91,7 @@ export class SimEngine {
       observer: this.observer,
       settings: this.#settings,
       taskRunner: this.taskRunner?.(this),
+      logger: this.logger,
     });
   }
 

@@ -36,6 +36,7 @@ export class BackgroundWork {
   readonly #scheduled = new Set<PartitionLog>();
   /** By the monotonic clock. */
   readonly #notBefore = new WeakMap<PartitionLog, number>();
+  #stopped = false;
 
   constructor(tools: RewriteTools, topics: ReadonlyMap<string, OpenTopic>, retention: RetentionPass) {
     const { clock, settings, observer } = tools.context;
@@ -49,8 +50,9 @@ export class BackgroundWork {
     });
   }
 
-  /** Starts what is due, as far as threads are free. */
+  /** Starts what is due, as far as threads are free; nothing once it was stopped. */
   schedule(): void {
+    if (this.#stopped) return;
     const free = this.#tools.context.settings['background.threads'] - this.#scheduled.size;
     if (free <= 0) return;
     const candidates = this.#partitions().filter((partition) => this.#mayStart(partition));
@@ -63,21 +65,31 @@ export class BackgroundWork {
     for (const { partition, kind } of due.slice(0, free)) this.#start(kind, partition);
   }
 
-  /** Compacts all partitions of a topic now. Throws POLICY_VIOLATION where `cleanup.policy` is `delete`. */
+  /**
+   * Compacts all partitions of a topic now. One that fails is no reason to leave the others, but the job has failed then.
+   * Throws POLICY_VIOLATION where `cleanup.policy` is `delete`.
+   */
   compact(topic: string): JobDescription {
     const { partitions } = this.#topic(topic);
     checkCompacted(partitions[0]!);
     return this.#submit('compact', topic, async (control) => {
       const results: SegmentsRewritten[] = [];
+      const failures: unknown[] = [];
       const totals = partitions.map(bytesToCompact);
       const total = totals.reduce((sum, bytes) => sum + bytes, 0);
       let before = 0;
       for (const [i, partition] of partitions.entries()) {
         // What has grown since then does not count.
         const progress = (done: number) => control.progress(before + Math.min(done, totals[i]!), total);
-        results.push(await compactPartition(this.#tools, partition, { signal: control.signal, progress }));
+        try {
+          results.push(await compactPartition(this.#tools, partition, { signal: control.signal, progress }));
+        } catch (error) {
+          if (control.signal.aborted) throw error;
+          failures.push(error);
+        }
         before += totals[i]!;
       }
+      if (failures.length > 0) throw failures[0];
       return results;
     });
   }
@@ -177,6 +189,7 @@ export class BackgroundWork {
 
   /** Ends all jobs at once; resolves when none runs. */
   stop(): Promise<void> {
+    this.#stopped = true;
     return this.#jobs.stop();
   }
 

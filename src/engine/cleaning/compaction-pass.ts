@@ -58,6 +58,8 @@ class Compaction {
   readonly #limitOffset: number;
   readonly #totals: SegmentsRewritten;
   readonly #now: number;
+  /** Made for the first round, which has the most keys to note, and used again for the others. */
+  #map: SharedArrayBuffer | undefined;
 
   constructor(tools: RewriteTools, partition: PartitionLog, control: PassControl) {
     const { cleanable } = compactionPlan(partition);
@@ -114,9 +116,8 @@ class Compaction {
     const partition = this.#partition;
     const { context } = this.#tools;
     const dirty = this.#segments().filter(({ endOffset }) => endOffset > from);
-    const records = dirty.reduce((sum, segment) => sum + segment.records, 0);
-    const mostBytes = context.settings['log.cleaner.dedupe.buffer.size'];
-    const map = createKeyMap(Math.min(mostBytes, keyMapBytes(records)));
+    this.#map ??= this.#createMap(dirty);
+    const map = this.#map;
     const filter = {
       map,
       now: this.#now,
@@ -137,6 +138,12 @@ class Compaction {
     if (result === undefined) return { ...filter, mappedEndOffset: Math.max(from, this.#limitOffset) };
     this.#meter.finish(result.bytesRead);
     return { ...filter, mappedEndOffset: result.endOffset };
+  }
+
+  #createMap(dirty: readonly SegmentStats[]): SharedArrayBuffer {
+    const records = dirty.reduce((sum, segment) => sum + segment.records, 0);
+    const mostBytes = this.#tools.context.settings['log.cleaner.dedupe.buffer.size'];
+    return createKeyMap(Math.min(mostBytes, keyMapBytes(records)));
   }
 
   /** Resolves with when the first of the deletions that are kept may go. */

@@ -46,11 +46,17 @@ export function keyMapBytes(keys: number): number {
 export function createKeyMap(maxBytes: number): SharedArrayBuffer {
   assert(maxBytes >= MIN_KEY_MAP_BYTES, 'a map has room for a key');
   const memory = new SharedArrayBuffer(maxBytes - (maxBytes % WORD_BYTES));
-  new KeyMap(memory).clear();
+  // It is zero as it comes: to go over all of it would hold up the thread that appends.
+  setSecret(memory);
   return memory;
 }
 
+function setSecret(memory: SharedArrayBuffer): void {
+  new Uint8Array(memory).set(randomBytes(SECRET_WORDS * WORD_BYTES), SECRET_AT * WORD_BYTES);
+}
+
 export class KeyMap {
+  readonly #memory: SharedArrayBuffer;
   readonly #words: Int32Array;
   readonly #places: number;
   readonly #maxEntries: number;
@@ -64,6 +70,7 @@ export class KeyMap {
 
   /** Of memory that createKeyMap made. */
   constructor(memory: SharedArrayBuffer) {
+    this.#memory = memory;
     this.#words = new Int32Array(memory);
     this.#places = Math.floor((this.#words.length - HEADER_WORDS) / ENTRY_WORDS);
     this.#endOfPlaces = HEADER_WORDS + this.#places * ENTRY_WORDS;
@@ -83,7 +90,7 @@ export class KeyMap {
   /** Forgets all keys and takes a new secret. */
   clear(): void {
     this.#words.fill(0);
-    new Uint8Array(this.#words.buffer).set(randomBytes(SECRET_WORDS * WORD_BYTES), SECRET_AT * WORD_BYTES);
+    setSecret(this.#memory);
     this.#hasher = this.#makeHasher();
   }
 
