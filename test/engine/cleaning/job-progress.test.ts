@@ -51,6 +51,24 @@ t.test('a job tells how far it is all the while, over all partitions', async (t)
   t.ok(told.filter((done) => done > 0 && done < dirty[0]!).length > 2, 'also while one task runs');
 });
 
+t.test('a partition that cannot be compacted does not keep the others from it', async (t) => {
+  const log = await filled(3);
+  const { background } = log.engine;
+  const path = '/data/topics/a/1/00000000000000000000.log';
+  const bytes = log.disk.contents(path);
+  bytes[1000]! ^= 1;
+  log.disk.plant(path, bytes);
+  log.leaveDamaged();
+  const { id } = background.compact('a');
+  await Promise.all([background.waitFor(id, HOUR / 4), log.clock.advance(HOUR / 4)]);
+  t.match(background.job(id), { state: 'failed', result: null, error: { code: 'CORRUPT_MESSAGE' } });
+  const { partitions } = await log.engine.describeTopic('a');
+  t.same(
+    partitions.map(({ compaction }) => compaction!.dirtyBytes > 0),
+    [false, true, false],
+  );
+});
+
 t.test('what was rewritten is told to who measures, and the backlog goes down', async (t) => {
   const log = await filled(1);
   const rewritten: [kind: string, before: number, after: number][] = [];
