@@ -180,7 +180,7 @@ function withNextOffset(details: ErrorDetails): ProblemDetails {
 
 /** The engine's messages are for its operator and may name files; who asks over HTTP sees none of them. */
 export function hidePaths(message: string): string {
-  return message.replace(/(?:\/[\w.~-]+){2,}\/?/g, '(a file)');
+  return message.replace(/[\w.~-]*(?:\/[\w.~-]+){2,}\/?/g, '(a file)');
 }
 
 /** What clients do wrong, and what passes by itself, is told to them alone. */

@@ -61,6 +61,19 @@ t.test('a partition that is missing is told apart from a topic that is', async (
   });
 });
 
+t.test('no file of the server is named, wherever its data are', async (t) => {
+  for (const path of [
+    '/var/lib/seglog/topics/a/0/1.log',
+    'data/topics/a/0/1.log',
+    './data/topics/a/0/1.log',
+  ]) {
+    const { problem } = problemOf(
+      new SeglogError('CORRUPT_MESSAGE', `offsets 1 to 2 of ${path} are damaged`),
+    );
+    t.equal(problem.detail, 'offsets 1 to 2 of (a file) are damaged', path);
+  }
+});
+
 t.test('whatever else is thrown is an internal error that tells nothing', async (t) => {
   for (const thrown of [new Error('secret'), 'secret', null, undefined, { code: 'FST_ERR_X' }]) {
     const { problem } = problemOf(thrown);
