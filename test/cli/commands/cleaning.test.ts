@@ -9,12 +9,18 @@ import { until } from '../../helpers/http-app.ts';
 
 const EVENTS = fileURLToPath(new URL('../../../../shared/data/events/hdfs.ndjson', import.meta.url));
 /** Nothing is done in the background but what a test asks for. */
-const IDLE = ['--housekeeping.interval.ms', '1h', '--journal.files', '0'];
+const IDLE = '1h';
 
-async function start(t: Test, ...flags: string[]) {
+async function start(t: Test, { housekeeping = IDLE, bytesPerSecond = -1 } = {}) {
   let daemon: Daemon | undefined;
   t.teardown(() => daemon?.stop());
-  const started = await Daemon.start(t.testdir(), [...IDLE, ...flags]);
+  const settings = {
+    'journal.files': 0,
+    'housekeeping.interval.ms': housekeeping,
+    'background.io.bytes.per.second': bytesPerSecond,
+  };
+  const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
+  const started = await Daemon.start(t.testdir(), flags);
   daemon = started;
   const env = { SEGLOG_SERVER: started.url };
   const cli = (args: string[], input: string | Uint8Array = '') => runCli(args, { input, env });
@@ -107,7 +113,7 @@ t.test('retain tells what would go, and lets it go', async (t) => {
 });
 
 t.test('Ctrl-C cancels the job and says how far it came', async (t) => {
-  const { fill, get, env } = await start(t, '--background.io.bytes.per.second', '2000');
+  const { fill, get, env } = await start(t, { bytesPerSecond: 2000 });
   await fill('a', 7, 'cleanup.policy=compact');
   const command = startCli(['compact', 'a'], env);
   const end = ended(command);
@@ -125,7 +131,7 @@ t.test('Ctrl-C cancels the job and says how far it came', async (t) => {
 
 const script = spawnSync('script', ['--version']).status === 0;
 t.test('a terminal sees how far it is', { skip: script ? false : 'there is no script(1)' }, async (t) => {
-  const { fill, env } = await start(t, '--background.io.bytes.per.second', '20000');
+  const { fill, env } = await start(t, { bytesPerSecond: 20_000 });
   await fill('a', 7, 'cleanup.policy=compact');
   const line = [process.execPath, MAIN, 'compact', 'a'].map((word) => `'${word}'`).join(' ');
   const terminal = spawn('script', ['-qec', line, '/dev/null'], {
@@ -141,7 +147,7 @@ t.test('a terminal sees how far it is', { skip: script ? false : 'there is no sc
 
 const real = existsSync(EVENTS) ? false : 'there is no ../shared/data beside this checkout';
 t.test('of real events the last of each source is left', { skip: real }, async (t) => {
-  const { cli, get } = await start(t);
+  const { cli, get } = await start(t, { housekeeping: '50ms' });
   const events = readFileSync(EVENTS, 'utf8').trim().split('\n');
   const keyOf = (event: string) => JSON.parse(event).metadata?.component ?? JSON.parse(event).source;
   await cli(['topics', 'create', 'e', '-c', 'segment.bytes=64KiB', '-c', 'cleanup.policy=compact']);
