@@ -118,6 +118,24 @@ t.test('a disk that gets full while it is written leaves the log as it was', asy
   t.same(await log.content(), LEFT);
 });
 
+t.test('a pass whose end cannot be noted is done all the same, and nothing is owed but a look', async (t) => {
+  const { log } = await filled();
+  const heal = log.disk.failAt({ path: /cleaned/, fault: { error: 'ENOSPC' }, kind: 'write', forever: true });
+  t.match(await log.compact(), { state: 'done', attempts: 1 });
+  t.match((await log.engine.describeTopic('a')).partitions[0]!.compaction, {
+    firstDirtyOffset: 10,
+    due: false,
+  });
+  heal();
+  await log.reopen();
+  t.match((await log.engine.describeTopic('a')).partitions[0]!.compaction, {
+    firstDirtyOffset: 0,
+    due: true,
+  });
+  await log.compacted();
+  t.same(await log.content(), LEFT);
+});
+
 t.test('retention goes first: what it frees, compaction need not write', async (t) => {
   const { log } = await filled(
     { 'cleanup.policy': 'compact,delete', 'retention.bytes': 1 },

@@ -172,13 +172,21 @@ class Compaction {
     return firstDeleteHorizon;
   }
 
-  /** Without the file the next pass would look at all of it again, and find nothing. */
+  /** Without the file the next start would have all of it looked at again: no reason to take the pass for a failure. */
   async #note(cleaned: Cleaned): Promise<void> {
-    const { directory, topic, partition } = this.#partition;
+    const { directory, topic, partition, name, context } = this.#partition;
     this.#partition.cleaned = cleaned;
     const file = cleanedFile(directory, { topicId: topic.id, partition }, cleaned);
-    await this.#tools.maintenance.exclusive(async () => {
-      if (!this.#partition.deleted) await replaceDerived(this.#partition, [file]);
-    });
+    try {
+      await this.#tools.maintenance.exclusive(async () => {
+        if (!this.#partition.deleted) await replaceDerived(this.#partition, [file]);
+      });
+    } catch (error) {
+      if (this.#partition.fenced !== null) throw error;
+      context.logger.warn(
+        { partition: name, err: error },
+        'it could not be noted how far a log was compacted',
+      );
+    }
   }
 }
