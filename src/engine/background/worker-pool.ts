@@ -175,6 +175,8 @@ export class WorkerPool implements TaskRunner {
       idleTimeout: IDLE_MS,
       resourceLimits: HEAP_LIMITS,
       recordTiming: false,
+      // Flags of the main thread (such as those of node --eval) are not for this script.
+      execArgv: [],
     });
     // What that means for tasks is looked at when the thread is gone.
     pool.on('error', (error) => {
