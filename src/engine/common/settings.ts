@@ -223,7 +223,7 @@ export const ENGINE_SETTINGS = {
   ),
   'log.cleaner.dedupe.buffer.size': integer(
     128 * MIB,
-    64 * KIB,
+    KIB,
     64 * GIB,
     'Memory for the keys of a partition while it is compacted, 24 bytes each; a log with more takes several rounds.',
   ),
