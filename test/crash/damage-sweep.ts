@@ -4,7 +4,8 @@
  */
 import { isSeglogError, SeglogError } from '../../src/engine/common/errors.ts';
 import { DAMAGE_KINDS, type Damage, inflict } from './damage.ts';
-import { decodeObserved, EngineDriver } from './engine-driver.ts';
+import { decodeObserved } from './driver-records.ts';
+import { EngineDriver } from './engine-driver.ts';
 import {
   type Attempt,
   type Lived,
@@ -14,6 +15,7 @@ import {
   type SweepReport,
   type World,
 } from './harness.ts';
+import { KeyedContent } from './keyed-content.ts';
 import { Violation } from './oracle.ts';
 import { isSame, logName, type ObservedRecord } from './oracle-check.ts';
 import { Random } from './sim/random.ts';
@@ -89,6 +91,7 @@ type Range = readonly [firstOffset: number, endOffset: number];
 
 interface Around {
   readonly logStartOffset: number;
+  readonly highWatermark: number;
   readonly records: ReadonlyMap<number, ObservedRecord>;
   readonly damaged: readonly Range[];
 }
@@ -117,11 +120,14 @@ async function readAround({ engine }: EngineDriver, topic: string, partition: nu
       offset = endOffset;
     }
   }
-  return { logStartOffset, records, damaged };
+  return { logStartOffset, highWatermark, records, damaged };
 }
 
 /** Each record that was acknowledged is there as it was, or lies in a range that was named, or may have been deleted. */
-function checkAccounted({ oracle }: World, log: string, { logStartOffset, records, damaged }: Around): void {
+function checkAccounted({ oracle }: World, log: string, around: Around): void {
+  const { logStartOffset, records, damaged } = around;
+  const found = { ...around, records: [...records.values()], removed: new Set<number>() };
+  const keyed = KeyedContent.of(oracle, log, found);
   const { asked } = oracle.startOf(log);
   if (logStartOffset > asked)
     throw new Violation(`${log}: the log starts at ${logStartOffset}, not at ${asked}`);
@@ -132,7 +138,8 @@ function checkAccounted({ oracle }: World, log: string, { logStartOffset, record
       if (offset < logStartOffset) continue;
       const found = records.get(offset);
       if (found === undefined && damaged.some(([first, end]) => first <= offset && offset < end)) continue;
-      if (found === undefined && oracle.mayBeRemoved(log, offset)) continue;
+      const mayBeGone = oracle.mayBeRemoved(log, offset) || keyed?.mayBeGone(offset);
+      if (found === undefined && mayBeGone) continue;
       if (!found || !isSame(found, expected))
         throw new Violation(
           `${log}: offset ${offset} of batch ${batch.number} is ${found ? 'another record' : 'lost in silence'}`,

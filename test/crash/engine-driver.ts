@@ -7,12 +7,12 @@
  */
 
 import { type ErrorCode, errnoOf, isSeglogError, SeglogError } from '../../src/engine/common/errors.ts';
-import type { Acks, TopicChange } from '../../src/engine/common/types.ts';
+import type { TopicChange } from '../../src/engine/common/types.ts';
 import { Engine } from '../../src/engine/engine.ts';
-import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
 import { rewriteSegments, sealedOf, watchedPartition, watchMaintenance } from '../helpers/rewriting.ts';
+import { type AppendShape, decodeObserved, makeRecords, toProduce } from './driver-records.ts';
 import type { World } from './harness.ts';
-import { type OracleRecord, type TopicState, Violation } from './oracle.ts';
+import { type TopicState, Violation } from './oracle.ts';
 import {
   checkObserved,
   checkPartition,
@@ -24,20 +24,13 @@ import {
   type ObservedTopic,
 } from './oracle-check.ts';
 import { loadPatchedEngine, loadPatchedModule } from './patched-engine.ts';
+import { watchedRunner } from './watched-runner.ts';
 
 const DATA = '/data';
+const HOUR_MS = 3_600_000;
 
 type MaintenanceModule = typeof import('../../src/engine/partition/segment-maintenance.ts');
 const MAINTENANCE = 'partition/segment-maintenance.ts';
-
-export interface AppendShape {
-  readonly records?: number;
-  /** Bytes of each value, about. */
-  readonly bytes?: number;
-  readonly acks?: Acks;
-  /** Event time; default: now. */
-  readonly timestamp?: number;
-}
 
 /** Errors that promise that nothing of the call was stored. */
 const NOTHING_STORED: ReadonlySet<ErrorCode> = new Set([
@@ -67,7 +60,13 @@ export class EngineDriver {
     }
     return new EngineDriver(
       world,
-      await engine.open({ directory: DATA, settings, fileSystem: files, clock }),
+      await engine.open({
+        directory: DATA,
+        settings,
+        fileSystem: files,
+        clock,
+        taskRunner: await watchedRunner(world),
+      }),
     );
   }
 
@@ -123,7 +122,7 @@ export class EngineDriver {
       .map(({ baseOffset }) => baseOffset!);
     const offset = Math.max(0, ...bases.filter((base) => base <= aim));
     oracle.deleting(log, offset);
-    await this.#excused(async () => {
+    await this.excused(async () => {
       const { logStartOffset: start } = await this.engine.deleteRecords(topic, partition, offset);
       if (start < offset) throw new Violation(`${log}: deleted up to ${offset}, and it starts at ${start}`);
       oracle.deleted(log, offset);
@@ -145,7 +144,7 @@ export class EngineDriver {
       removed.add(offset);
       return false;
     };
-    await this.#excused(async () => {
+    await this.excused(async () => {
       const watched = await watchedPartition(this.engine, topic, partition);
       const sealed = watched === undefined ? [] : sealedOf(watched.partition);
       if (sealed.length === 0) return;
@@ -173,7 +172,7 @@ export class EngineDriver {
     // After a failed operation nobody knows how the topic stands, and this oracle takes one doubt at a time.
     if (oracle.topic(name).pending) return;
     oracle.topicChanging(name, state);
-    await this.#excused(async () => {
+    await this.excused(async () => {
       await change();
       oracle.topicSettled(name, state);
     });
@@ -186,7 +185,7 @@ export class EngineDriver {
     if (settled === undefined || pending) return;
     const { acks = 'all' } = shape;
     const number = oracle.nextBatch;
-    const records = this.#records(number, shape);
+    const records = makeRecords(this.#world, number, shape);
     oracle.appending({
       number,
       log: logName(topic, settled, partition),
@@ -195,7 +194,7 @@ export class EngineDriver {
       synchronous: isSynchronous(settled),
     });
     try {
-      const [answer] = await this.engine.append(topic, records, { acks, partition });
+      const [answer] = await this.engine.append(topic, records.map(toProduce), { acks, partition });
       if (answer?.partition !== partition || answer.count !== records.length) {
         throw new Violation(`append to ${topic}-${partition} answered ${JSON.stringify(answer)}`);
       }
@@ -217,19 +216,17 @@ export class EngineDriver {
     else if (code !== 'OUTCOME_UNKNOWN') throw new Violation(`append failed with ${(error as Error).stack}`);
   }
 
-  #records(number: number, shape: AppendShape): OracleRecord[] {
-    const { random, clock } = this.#world;
-    const { records = 1 + random.below(3), bytes = 60, timestamp = clock.now() } = shape;
-    return Array.from({ length: records }, (_, index) => ({
-      timestamp: timestamp + index,
-      key: random.chance(0.5) ? `key ${random.below(5)}` : null,
-      value: `${number}/${index}/${'.'.repeat(random.below(2 * bytes))}`,
-    }));
+  /** Resolves when no job is open: nothing is replaced then while it is read. */
+  async idle(): Promise<void> {
+    const { background } = this.engine;
+    for (const { id, endedAt } of background.jobs())
+      if (endedAt === null) await background.waitFor(id, HOUR_MS);
   }
 
   /** Compares everything that can be read now with what is owed. */
   async check(): Promise<void> {
     const { oracle } = this.#world;
+    await this.idle();
     const observed = new Map<string, ObservedTopic>();
     for (const { name } of this.engine.listTopics()) observed.set(name, await this.#observe(name));
     checkObserved(oracle, observed);
@@ -238,13 +235,14 @@ export class EngineDriver {
   async #observe(name: string): Promise<ObservedTopic> {
     const { partitions, config } = await this.engine.describeTopic(name);
     const found: ObservedPartition[] = [];
-    for (const { partition, fenced, damaged } of partitions) {
+    for (const { partition, fenced, damaged, compaction } of partitions) {
       if (fenced !== null || damaged.length > 0) {
         throw new Violation(
           `${name}-${partition} is fenced (${fenced}) or damaged ${JSON.stringify(damaged)}`,
         );
       }
-      found.push(await this.#read(name, partition, (read) => read));
+      const read = await this.#read(name, partition, (read) => read);
+      found.push({ ...read, firstDirtyOffset: compaction?.firstDirtyOffset });
     }
     const values = Object.entries(config).map(([setting, { value }]) => [setting, value]);
     return { partitions: found, config: Object.fromEntries(values) };
@@ -367,25 +365,18 @@ export class EngineDriver {
 
   async close(): Promise<void> {
     const { disk } = this.#world;
-    await this.#excused(() => this.engine.close());
+    await this.excused(() => this.engine.close());
     if (!this.#world.faulty && disk.openHandles > 0) {
       throw new Violation(`${disk.openHandles} file handles are open after close`);
     }
   }
 
   /** With a fault, a call may fail. */
-  async #excused(call: () => Promise<void>): Promise<void> {
+  async excused(call: () => Promise<void>): Promise<void> {
     try {
       await call();
     } catch (error) {
       if (!this.#world.faulty || error instanceof Violation) throw error;
     }
   }
-}
-
-/** Records as the oracle compares them. */
-export function decodeObserved(chunks: readonly Buffer[], offset: number): ObservedRecord[] {
-  return decodeRecords(chunks, offset).map(({ timestamp, key, value, ...record }) => {
-    return { offset: record.offset, timestamp, key: key?.toString() ?? null, value: String(value) };
-  });
 }

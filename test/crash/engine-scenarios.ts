@@ -1,12 +1,13 @@
 /** What the engine is put through in the crash tests: short runs, each rich in one kind of work. */
 import { verifyDirectory } from '../../src/engine/inspection/verify.ts';
-import { type AppendShape, EngineDriver } from './engine-driver.ts';
+import type { AppendShape } from './driver-records.ts';
+import { EngineDriver } from './engine-driver.ts';
 import type { Scenario, World } from './harness.ts';
 import { Violation } from './oracle.ts';
 
 type Settings = Record<string, string | number>;
 
-const SMALL: Settings = {
+export const SMALL: Settings = {
   'journal.file.bytes': 65_536,
   'checkpoint.bytes': 65_536,
   'log.dir.reserve.bytes': 0,
@@ -16,7 +17,11 @@ const SMALL: Settings = {
 const DIRECT: Settings = { ...SMALL, 'journal.files': 0 };
 
 /** Segments of a few batches each, so that they roll all the time. */
-const ROLLING: Settings = { 'segment.bytes': 4096, 'index.interval.bytes': 512, 'max.message.bytes': 65_536 };
+export const ROLLING: Settings = {
+  'segment.bytes': 4096,
+  'index.interval.bytes': 512,
+  'max.message.bytes': 65_536,
+};
 
 interface Work {
   readonly name: string;
@@ -28,7 +33,7 @@ interface Work {
   readonly recover?: typeof recoverAndGoOn;
 }
 
-function scenario({ name, timing, settings, run, recover = recoverAndGoOn }: Work): Scenario {
+export function scenario({ name, timing, settings, run, recover = recoverAndGoOn }: Work): Scenario {
   return {
     name,
     timing,
@@ -89,7 +94,11 @@ async function recoverWithoutSpace(world: World, open: () => Promise<EngineDrive
 }
 
 /** A batch to each partition of each topic, all at once. */
-async function appendToAll({ oracle }: World, driver: EngineDriver, shape?: AppendShape): Promise<void> {
+export async function appendToAll(
+  { oracle }: World,
+  driver: EngineDriver,
+  shape?: AppendShape,
+): Promise<void> {
   const appends: Promise<void>[] = [];
   for (const [topic, { settled }] of oracle.state.topics) {
     for (let partition = 0; partition < (settled?.partitions ?? 0); partition++) {
@@ -332,7 +341,7 @@ async function recoverAndReplace(world: World, open: () => Promise<EngineDriver>
   if (!world.faulty) await verify(world);
 }
 
-async function verify({ disk }: World): Promise<void> {
+export async function verify({ disk }: World): Promise<void> {
   if (!disk.paths().includes('/data/meta.json')) return;
   const { ok, findings } = await verifyDirectory({ directory: '/data', fileSystem: disk });
   if (!ok) throw new Violation(`verify tells of ${JSON.stringify(findings)}`);

@@ -1,4 +1,5 @@
 /** Compares what a log gives back with what the oracle says it owes. */
+import { KeyedContent } from './keyed-content.ts';
 import { type LogOracle, type OracleBatch, type OracleRecord, type TopicState, Violation } from './oracle.ts';
 
 export interface ObservedRecord extends OracleRecord {
@@ -11,6 +12,8 @@ export interface ObservedPartition {
   readonly records: readonly ObservedRecord[];
   /** Offsets that were gone when reading began: they must not be there. */
   readonly removed: ReadonlySet<number>;
+  /** Of a compacted log at rest: below, each key is said to occur once. */
+  readonly firstDirtyOffset?: number | undefined;
 }
 
 export interface ObservedTopic {
@@ -72,7 +75,8 @@ export function checkPartition(
   found: ObservedPartition,
   { synchronous, running }: { synchronous: boolean; running: boolean },
 ): void {
-  const present = readBatches(oracle, log, found);
+  const keyed = KeyedContent.of(oracle, log, found);
+  const present = readBatches(oracle, log, found, keyed);
   let previous: OracleBatch | undefined;
   for (const { batch, baseOffset } of present) {
     checkBatch(log, batch, baseOffset);
@@ -86,8 +90,9 @@ export function checkPartition(
   for (const batch of oracle.state.batches.values()) {
     if (batch.log !== log || batch.state !== 'stored' || numbers.has(batch.number)) continue;
     const offsets = batch.records.map((_, index) => batch.baseOffset! + index);
-    if (offsets.every((offset) => offset < found.logStartOffset || oracle.mayBeRemoved(log, offset)))
-      continue;
+    const mayBeGone = (offset: number) =>
+      offset < found.logStartOffset || oracle.mayBeRemoved(log, offset) || keyed?.mayBeGone(offset) === true;
+    if (offsets.every(mayBeGone)) continue;
     if (batch.durable || !running) throw lost(log, batch, found);
   }
   checkBounds(oracle, log, found);
@@ -95,13 +100,14 @@ export function checkPartition(
   for (const { batch, baseOffset } of present) {
     if (batch.state === 'open' || (synchronous && !batch.durable)) oracle.seen(batch.number, baseOffset);
   }
+  keyed?.settle(running);
   oracle.highWatermarkSeen(log, found.highWatermark, synchronous);
   oracle.deleted(log, found.logStartOffset);
 }
 
 /** A reader that goes along got these records, which end at the high watermark: they must not change any more. */
 export function noteRead(oracle: LogOracle, log: string, found: ObservedPartition): void {
-  for (const { batch, baseOffset } of readBatches(oracle, log, found)) {
+  for (const { batch, baseOffset } of readBatches(oracle, log, found, KeyedContent.of(oracle, log, found))) {
     checkBatch(log, batch, baseOffset);
     if (batch.state === 'open' || !batch.durable) oracle.seen(batch.number, baseOffset);
   }
@@ -113,7 +119,12 @@ interface Present {
 }
 
 /** Takes the records apart into batches; each must be whole, as it was appended, and there once. */
-function readBatches(oracle: LogOracle, log: string, found: ObservedPartition): Present[] {
+function readBatches(
+  oracle: LogOracle,
+  log: string,
+  found: ObservedPartition,
+  keyed: KeyedContent | undefined,
+): Present[] {
   const present: Present[] = [];
   const { records, logStartOffset, removed } = found;
   for (let at = 0; at < records.length; ) {
@@ -135,7 +146,9 @@ function readBatches(oracle: LogOracle, log: string, found: ObservedPartition): 
       }
       // It was taken out, or deleted with what lies before it.
       const isThere = record?.offset === due;
-      if (!isThere && (due < logStartOffset || oracle.mayBeRemoved(log, due))) continue;
+      const mayBeGone =
+        due < logStartOffset || oracle.mayBeRemoved(log, due) || keyed?.mayBeGone(due, expected);
+      if (!isThere && mayBeGone) continue;
       const got = record ? `offset ${record.offset} "${record.value.slice(0, 40)}"` : 'nothing';
       const owed = removed.has(due) ? ', but was removed' : '';
       throw new Violation(
@@ -148,7 +161,7 @@ function readBatches(oracle: LogOracle, log: string, found: ObservedPartition): 
     present.push({ batch, baseOffset });
   }
   let end = (records.at(-1)?.offset ?? found.highWatermark - 1) + 1;
-  while (end < found.highWatermark && oracle.mayBeRemoved(log, end)) end++;
+  while (end < found.highWatermark && (oracle.mayBeRemoved(log, end) || keyed?.mayBeGone(end))) end++;
   if (end !== found.highWatermark)
     throw new Violation(`${log}: read to ${end}, high watermark ${found.highWatermark}`);
   return present;
@@ -178,7 +191,10 @@ function settleRemovals(
 
 export function isSame(record: OracleRecord, expected: OracleRecord): boolean {
   return (
-    record.value === expected.value && record.key === expected.key && record.timestamp === expected.timestamp
+    record.value === expected.value &&
+    record.tombstone === expected.tombstone &&
+    record.key === expected.key &&
+    record.timestamp === expected.timestamp
   );
 }
 

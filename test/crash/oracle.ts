@@ -15,6 +15,8 @@ export interface OracleRecord {
   readonly timestamp: number;
   readonly key: string | null;
   readonly value: string;
+  /** Its value is null; what `value` says is in a header. */
+  readonly tombstone?: boolean;
 }
 
 export interface TopicState {
@@ -62,6 +64,19 @@ export interface Removal {
   readonly state: 'asked' | 'done' | 'withdrawn';
 }
 
+/** A rewriting of segments by a pass that compacts: it may take out what a newer record of the same key makes old. */
+export interface Compaction {
+  readonly log: string;
+  /** The offsets that it goes through. */
+  readonly from: number;
+  readonly end: number;
+  /** Below, it knows the newest record of each key. */
+  readonly mappedEnd: number;
+  /** ms since 1970. */
+  readonly now: number;
+  readonly deleteRetentionMs: number;
+}
+
 interface Snapshot {
   readonly topics: Map<string, TopicEntry>;
   readonly batches: Map<number, OracleBatch>;
@@ -71,6 +86,8 @@ interface Snapshot {
   readonly starts: Map<string, LogStart>;
   /** In the order in which they were asked for. */
   readonly removals: Removal[];
+  /** Also in that order. */
+  readonly compactions: Compaction[];
 }
 
 const FROM_ZERO: LogStart = { gone: 0, asked: 0 };
@@ -198,7 +215,17 @@ export class LogOracle {
     });
   }
 
-  /** Whether a record may be gone. */
+  /** These records are seen to be gone: they do not come back. */
+  removed(log: string, offsets: ReadonlySet<number>): void {
+    this.#note((snapshot) => void snapshot.removals.push({ log, offsets, state: 'done' }));
+  }
+
+  /** Compaction begins to rewrite some segments. */
+  compacting(compaction: Compaction): void {
+    this.#note((snapshot) => void snapshot.compactions.push(compaction));
+  }
+
+  /** Whether a record may be taken out by a swap that was asked for. */
   mayBeRemoved(log: string, offset: number): boolean {
     return this.state.removals.some(
       (removal) => removal.log === log && removal.state !== 'withdrawn' && removal.offsets.has(offset),
@@ -224,16 +251,19 @@ function emptySnapshot(): Snapshot {
     highWatermarks: new Map(),
     starts: new Map(),
     removals: [],
+    compactions: [],
   };
 }
 
-function copySnapshot({ topics, batches, highWatermarks, starts, removals }: Snapshot): Snapshot {
+function copySnapshot(snapshot: Snapshot): Snapshot {
+  const { topics, batches, highWatermarks, starts, removals, compactions } = snapshot;
   return {
     topics: new Map([...topics].map(([name, entry]) => [name, { ...entry }])),
     batches: new Map([...batches].map(([number, batch]) => [number, { ...batch }])),
     highWatermarks: new Map(highWatermarks),
     starts: new Map(starts),
     removals: [...removals],
+    compactions: [...compactions],
   };
 }
 
