@@ -11,6 +11,7 @@ import {
   sweepErrorsOf,
   sweepKillsOf,
 } from './bug-rows.ts';
+import { CLEANING_BUGS } from './cleaning-bugs.ts';
 import { sweepDamage } from './damage-sweep.ts';
 import {
   directScenario,
@@ -379,10 +380,14 @@ const AT_REST: Row[] = [
   ],
 ];
 
-export const ENGINE_BUGS: EngineBug[] = [...AT_THE_SEAM, ...IN_THE_SOURCE, ...AT_REST, ...SWAP_BUGS].map(
-  ([bug, scenario, sweep]) => ({
-    bug,
-    scenario,
-    sweep,
-  }),
-);
+export const ENGINE_BUGS: EngineBug[] = [
+  ...AT_THE_SEAM,
+  ...IN_THE_SOURCE,
+  ...AT_REST,
+  ...SWAP_BUGS,
+  ...CLEANING_BUGS,
+].map(([bug, scenario, sweep]) => ({
+  bug,
+  scenario,
+  sweep,
+}));

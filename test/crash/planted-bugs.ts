@@ -3,6 +3,7 @@
  * that durability rests on; a harness that does not notice it proves nothing.
  */
 import { errnoOf } from '../../src/engine/common/errors.ts';
+import type { FileHandle, FileSystem } from '../../src/engine/files/file-system.ts';
 import { overlay, withHandles } from '../helpers/overlay.ts';
 import type { PlantedBug } from './harness.ts';
 import { settled } from './sim-clock.ts';
@@ -109,4 +110,27 @@ export function withoutRemovalOf(name: string, path: RegExp): PlantedBug {
     wrap: (files) =>
       overlay(files, { remove: async (target) => (path.test(target) ? undefined : files.remove(target)) }),
   };
+}
+
+/** As systems do it: who goes on with a file that was closed meets the one that was opened next. No mistake by itself. */
+export function reusingDescriptors(files: FileSystem): FileSystem {
+  const free: { handle: FileHandle }[] = [];
+  return overlay(files, {
+    open: async (path, mode) => {
+      const handle = await files.open(path, mode);
+      const slot = free.pop() ?? { handle };
+      slot.handle = handle;
+      return overlay(handle, {
+        read: (...call) => slot.handle.read(...call),
+        write: (...call) => slot.handle.write(...call),
+        sync: () => slot.handle.sync(),
+        truncate: (size) => slot.handle.truncate(size),
+        size: () => slot.handle.size(),
+        close: async () => {
+          await handle.close();
+          free.push(slot);
+        },
+      });
+    },
+  });
 }
