@@ -5,6 +5,9 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { errnoOf } from '../../src/engine/common/errors.ts';
+import { Engine } from '../../src/engine/engine.ts';
+import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
+import { verifyDirectory } from '../../src/engine/inspection/verify.ts';
 import { Daemon } from '../helpers/daemon.ts';
 import { Tmpfs } from '../helpers/tmpfs.ts';
 import { until } from '../helpers/until.ts';
@@ -256,3 +259,56 @@ t.test('the daemon killed while somebody else has taken the reserve as well', { 
   await daemon.check(t);
   await daemon.end('SIGTERM');
 });
+
+t.test(
+  'a full disk on which compaction makes room within the reserve, and appends resume by themselves',
+  { skip },
+  async (t) => {
+    const disk = Tmpfs.mount(12 * MIB)!;
+    t.teardown(() => disk.unmount());
+    const directory = join(disk.path, 'data');
+    const settings = {
+      'log.dir.reserve.bytes': 3 * MIB,
+      'journal.file.bytes': 262_144,
+      'journal.files': 2,
+      'housekeeping.interval.ms': 20,
+    };
+    const engine = await Engine.open({ directory, settings });
+    t.teardown(() => engine.close().catch(() => {}));
+    await engine.createTopic('keyed', { config: { 'segment.bytes': 262_144 } });
+    const newest = new Map<string, string>();
+    const append = async (number: number) => {
+      const key = `key ${number % 20}`;
+      const value = `${number} ${'x'.repeat(10_000)}`;
+      await engine.append('keyed', [{ key, value }]);
+      newest.set(key, value);
+    };
+    let number = 0;
+    for (;;) {
+      const error = await append(number++).catch((error) => error);
+      if (error === undefined) continue;
+      t.equal(error.code, 'STORAGE_FULL');
+      break;
+    }
+    const full = disk.freeBytes;
+    t.ok(engine.health().storageFull && number > 500, `${number} records, ${full} bytes are free`);
+    await engine.alterTopic('keyed', { config: { 'cleanup.policy': 'compact' } });
+    await until('appends resume', () =>
+      append(number++).then(
+        () => true,
+        () => false,
+      ),
+    );
+    t.ok(disk.freeBytes > full, `then ${disk.freeBytes} bytes are free`);
+    t.ok(engine.health().ready);
+    const found = new Map<string, string>();
+    for (let offset = 0; offset < engine.offsets('keyed', 0).highWatermark; ) {
+      const { chunks, nextOffset } = await engine.read('keyed', 0, { offset });
+      for (const { key, value } of decodeRecords(chunks, offset)) found.set(String(key), String(value));
+      offset = nextOffset;
+    }
+    t.same(found, newest);
+    await engine.close();
+    t.match(await verifyDirectory({ directory }), { ok: true, state: 'clean', findings: [] });
+  },
+);
