@@ -1,5 +1,5 @@
 /** Mistakes in compaction, recompression and retention, each of which the crash tests must notice. */
-import { inPlaces, inSource, type Row, sweepCrashesOf, sweepErrorsOf } from './bug-rows.ts';
+import { inPlaces, inSource, type Row, type Sweeper, sweepCrashesOf, sweepErrorsOf } from './bug-rows.ts';
 import { cleaningScenario, compactionScenario } from './cleaning-scenarios.ts';
 import { sweepCrashes } from './harness.ts';
 import { reusingDescriptors } from './planted-bugs.ts';
@@ -12,6 +12,15 @@ const SWAP = 'rewrite/segment-swap.ts';
 const NOTE = 'await this.#note({ firstDirtyOffset: from, firstDeleteHorizon });';
 const REWRITE = 'const result = await rewriteGroup(\n        this.#tools,';
 const NO_RESULT = '{ firstDeleteHorizon: -1, recordsWithoutKey: 0, tombstones: 0 }';
+
+/** What no crash is needed for, but a reader that comes at the right moment: one run in two or three. */
+const sweepRuns: Sweeper = async (scenario, options) => {
+  let seed = 1;
+  let report = await sweepCrashes(scenario, { ...options, seed, budget: 1 });
+  while (report.violations.length === 0 && seed < 20)
+    report = await sweepCrashes(scenario, { ...options, seed: ++seed, budget: 1 });
+  return report;
+};
 
 const PASSES: Row[] = [
   [
@@ -168,7 +177,12 @@ const REWRITING: Row[] = [
       'swapPath(directory, swap));',
     ),
     compactionScenario,
-    sweepCrashesOf('some names', 'only what was synced'),
+    (scenario, options) =>
+      sweepCrashes(scenario, {
+        ...options,
+        variants: ['some names', 'only what was synced'],
+        before: ({ change }) => change?.kind === 'rename',
+      }),
   ],
   [
     inSource(
@@ -194,7 +208,7 @@ const REWRITING: Row[] = [
       wrap: reusingDescriptors,
     },
     compactionScenario,
-    sweepCrashes,
+    sweepRuns,
   ],
   [
     inSource(
