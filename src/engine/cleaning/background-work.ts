@@ -18,12 +18,15 @@ import { compactionPlan } from '../partition/partition-description.ts';
 import { type PartitionLog, unknownPartition } from '../partition/partition-log.ts';
 import { deletionEnd } from '../partition/partition-reader.ts';
 import { bytesToCompact, compactPartition } from './compaction-pass.ts';
+import type { PassControl } from './pass-meter.ts';
 import { dueForRecompression, recompressPartition } from './recompression-pass.ts';
 import type { RetentionPass } from './retention-pass.ts';
-import { checkCompacted, type PassControl, type RewriteTools } from './segment-rewriting.ts';
+import { checkCompacted, type RewriteTools } from './segment-rewriting.ts';
 
 /** How long a partition is left alone after a pass over it has failed for good: somebody must do something first. */
 const FAILED_WAIT_MS = 300_000;
+/** The same where there was no space: that may come by itself. */
+const FULL_WAIT_MS = 15_000;
 
 type RewriteKind = 'compact' | 'recompress';
 
@@ -216,7 +219,8 @@ export class BackgroundWork {
       this.#scheduled.delete(partition);
       if (state !== 'failed') return;
       const { clock, logger } = this.#tools.context;
-      this.#notBefore.set(partition, clock.monotonic() + FAILED_WAIT_MS);
+      const waitMs = error?.code === 'STORAGE_FULL' ? FULL_WAIT_MS : FAILED_WAIT_MS;
+      this.#notBefore.set(partition, clock.monotonic() + waitMs);
       logger.error({ topic: topic.name, partition: number, error }, `${kind} failed`);
     });
   }

@@ -16,18 +16,19 @@ import { replaceDerived } from '../partition/partition-names.ts';
 import { createKeyMap, keyMapBytes } from '../rewrite/key-map.ts';
 import type { CompactionFilter } from '../rewrite/rewrite-request.ts';
 import type { SegmentStats } from '../segment/log-segment.ts';
+import { type PassControl, PassMeter } from './pass-meter.ts';
 import {
   checkCompacted,
   gapRanges,
   orNoteChange,
   overRemaining,
-  type PassControl,
-  PassMeter,
   planAgain,
+  type RewritePass,
   type RewriteTools,
   remaining,
   rewriteGroup,
   segmentInputs,
+  startPass,
   startTotals,
   sumBytes,
 } from './segment-rewriting.ts';
@@ -51,12 +52,10 @@ export function bytesToCompact(partition: PartitionLog): number {
 }
 
 class Compaction {
-  readonly #tools: RewriteTools;
+  readonly #pass: RewritePass;
   readonly #partition: PartitionLog;
-  readonly #meter: PassMeter;
   /** Segments that begin at or behind this one's end are left alone. */
   readonly #limitOffset: number;
-  readonly #totals: SegmentsRewritten;
   readonly #now: number;
   /** Made for the first round, which has the most keys to note, and used again for the others. */
   #map: SharedArrayBuffer | undefined;
@@ -64,11 +63,13 @@ class Compaction {
   constructor(tools: RewriteTools, partition: PartitionLog, control: PassControl) {
     const { cleanable } = compactionPlan(partition);
     const segments = partition.segments.slice(0, cleanable).map(({ stats }) => stats);
-    this.#tools = tools;
     this.#partition = partition;
-    this.#meter = new PassMeter(control, bytesToCompact(partition));
     this.#limitOffset = segments.at(-1)?.endOffset ?? 0;
-    this.#totals = startTotals(partition, segments);
+    this.#pass = startPass(
+      tools,
+      new PassMeter(control, bytesToCompact(partition)),
+      startTotals(partition, segments),
+    );
     this.#now = tools.context.clock.now();
   }
 
@@ -83,11 +84,11 @@ class Compaction {
       from = filter.mappedEndOffset;
       const firstDeleteHorizon = await this.#rewriteBelow(from, filter);
       await this.#note({ firstDirtyOffset: from, firstDeleteHorizon });
-      this.#totals.rounds++;
+      this.#pass.totals.rounds++;
       if (from >= this.#limitOffset) break;
     }
-    this.#meter.complete();
-    return this.#totals;
+    this.#pass.meter.complete();
+    return this.#pass.totals;
   }
 
   /** What is damaged cannot be looked at, and a deletion must not be taken for one that has reached everything before it. */
@@ -114,7 +115,7 @@ class Compaction {
   /** The newest offset of each key from `from` on, as far as the map holds them. */
   async #mapKeys(from: number): Promise<CompactionFilter> {
     const partition = this.#partition;
-    const { context } = this.#tools;
+    const { context } = this.#pass.tools;
     const dirty = this.#segments().filter(({ endOffset }) => endOffset > from);
     this.#map ??= this.#createMap(dirty);
     const map = this.#map;
@@ -132,17 +133,17 @@ class Compaction {
         map,
       };
       return orNoteChange(partition, request.segments, () =>
-        context.tasks.run('map', request, this.#meter.taskOptions(sumBytes(left), 1)),
+        context.tasks.run('map', request, this.#pass.meter.taskOptions(sumBytes(left), 1)),
       );
     });
     if (result === undefined) return { ...filter, mappedEndOffset: Math.max(from, this.#limitOffset) };
-    this.#meter.finish(result.bytesRead);
+    this.#pass.meter.finish(result.bytesRead);
     return { ...filter, mappedEndOffset: result.endOffset };
   }
 
   #createMap(dirty: readonly SegmentStats[]): SharedArrayBuffer {
     const records = dirty.reduce((sum, segment) => sum + segment.records, 0);
-    const mostBytes = this.#tools.context.settings['log.cleaner.dedupe.buffer.size'];
+    const mostBytes = this.#pass.tools.context.settings['log.cleaner.dedupe.buffer.size'];
     return createKeyMap(Math.min(mostBytes, keyMapBytes(records)));
   }
 
@@ -150,24 +151,17 @@ class Compaction {
   async #rewriteBelow(endOffset: number, filter: CompactionFilter): Promise<number> {
     const segments = this.#segments().filter(({ baseOffset }) => baseOffset < endOffset);
     let firstDeleteHorizon = -1;
-    this.#totals.tombstones = 0;
+    this.#pass.totals.tombstones = 0;
     for (const group of groupSegments(segments, this.#partition.topic.settings)) {
       const options = { filter, codec: 'keep', blockBytes: BLOCK_BYTES } as const;
-      const result = await rewriteGroup(
-        this.#tools,
-        this.#partition,
-        group,
-        options,
-        this.#totals,
-        this.#meter,
-      );
-      this.#meter.finish(sumBytes(group));
+      const result = await rewriteGroup(this.#pass, this.#partition, group, options);
+      this.#pass.meter.finish(sumBytes(group));
       if (result === undefined) continue;
       const horizon = result.firstDeleteHorizon;
       if (horizon >= 0 && (firstDeleteHorizon < 0 || horizon < firstDeleteHorizon))
         firstDeleteHorizon = horizon;
-      this.#totals.recordsWithoutKey += result.recordsWithoutKey;
-      this.#totals.tombstones += result.tombstones;
+      this.#pass.totals.recordsWithoutKey += result.recordsWithoutKey;
+      this.#pass.totals.tombstones += result.tombstones;
     }
     return firstDeleteHorizon;
   }
@@ -178,7 +172,7 @@ class Compaction {
     this.#partition.cleaned = cleaned;
     const file = cleanedFile(directory, { topicId: topic.id, partition }, cleaned);
     try {
-      await this.#tools.maintenance.exclusive(async () => {
+      await this.#pass.tools.maintenance.exclusive(async () => {
         if (!this.#partition.deleted) await replaceDerived(this.#partition, [file]);
       });
     } catch (error) {

@@ -9,15 +9,15 @@ import { SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
 import type { PartitionLog } from '../partition/partition-log.ts';
 import { newestTime, UNLIMITED } from '../partition/retention.ts';
 import type { LogSegment } from '../segment/log-segment.ts';
+import { type PassControl, PassMeter } from './pass-meter.ts';
 import {
   orNoteChange,
   overRemaining,
-  type PassControl,
-  PassMeter,
   planAgain,
   type RewriteTools,
   rewriteGroup,
   segmentInputs,
+  startPass,
   startTotals,
   sumBytes,
 } from './segment-rewriting.ts';
@@ -69,6 +69,7 @@ async function recompress(
   const stats = due.map((segment) => segment.stats);
   const totals = startTotals(partition, stats);
   const meter = new PassMeter(control, sumBytes(stats));
+  const pass = startPass(tools, meter, totals);
   for (const segment of due) {
     await overRemaining(partition, [segment.stats], async ([left]) => {
       const isDone = await orNoteChange(partition, segmentInputs(partition, [left!]), () =>
@@ -76,7 +77,7 @@ async function recompress(
       );
       if (isDone) return;
       const options = { codec, blockBytes, filter: undefined };
-      await rewriteGroup(tools, partition, [left!], options, totals, meter);
+      await rewriteGroup(pass, partition, [left!], options);
     });
     // Where it was replaced, this is the one in its place.
     const now = partition.segments.find(({ baseOffset }) => baseOffset === segment.baseOffset);

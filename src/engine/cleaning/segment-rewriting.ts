@@ -2,7 +2,6 @@
  * What compaction and recompression share: neighbouring sealed segments are rewritten by a task, and what it wrote takes their
  * place. Whatever comes in between (a deletion, damage, a full disk, the end of the process) leaves the log as it was.
  */
-import type { TaskOptions } from '../background/task.ts';
 import type { SpaceMonitor } from '../commit/space-monitor.ts';
 import { isSeglogError, SeglogError } from '../common/errors.ts';
 import type { SegmentsRewritten } from '../common/types.ts';
@@ -20,6 +19,8 @@ import type {
   SegmentInput,
 } from '../rewrite/rewrite-request.ts';
 import type { LogSegment, SegmentStats } from '../segment/log-segment.ts';
+import type { PassMeter } from './pass-meter.ts';
+import { RewriteRoom } from './rewrite-room.ts';
 
 /** What the engine's parts are to a pass. */
 export interface RewriteTools {
@@ -28,46 +29,18 @@ export interface RewriteTools {
   readonly space: SpaceMonitor;
 }
 
-/** How a pass is ended early, and how it tells how far it is. */
-export interface PassControl {
-  readonly signal: AbortSignal;
-  /** Bytes of segments that were gone through, and of all that are to be. */
-  progress(done: number, total: number): void;
+/** One pass over a partition. */
+export interface RewritePass {
+  readonly tools: RewriteTools;
+  readonly room: RewriteRoom;
+  readonly meter: PassMeter;
+  /** What it has come to so far. */
+  readonly totals: SegmentsRewritten;
 }
 
-/** How far a pass is, also in the middle of a task. */
-export class PassMeter {
-  readonly #control: PassControl;
-  readonly #totalBytes: number;
-  #doneBytes = 0;
-
-  constructor(control: PassControl, totalBytes: number) {
-    this.#control = control;
-    this.#totalBytes = totalBytes;
-    this.#tell(0);
-  }
-
-  /** For a task over so many bytes of segments; per byte it reads and writes up to `ioPerByte`. */
-  taskOptions(bytes: number, ioPerByte: number): TaskOptions {
-    const { signal } = this.#control;
-    return { signal, progress: (ioBytes) => this.#tell(Math.min(bytes, ioBytes / ioPerByte)) };
-  }
-
-  /** So many bytes of segments were gone through. */
-  finish(bytes: number): void {
-    this.#doneBytes += bytes;
-    this.#tell(0);
-  }
-
-  /** All is done, also what turned out to be less than expected. */
-  complete(): void {
-    this.finish(this.#totalBytes);
-  }
-
-  #tell(moreBytes: number): void {
-    const done = Math.min(this.#totalBytes, this.#doneBytes + Math.floor(moreBytes));
-    this.#control.progress(done, this.#totalBytes);
-  }
+export function startPass(tools: RewriteTools, meter: PassMeter, totals: SegmentsRewritten): RewritePass {
+  const room = new RewriteRoom(tools.space, tools.context.settings['log.dir.reserve.bytes']);
+  return { tools, room, meter, totals };
 }
 
 /** The log changed under a pass: what it had planned does not fit any more. */
@@ -160,20 +133,18 @@ function segmentsOf(partition: PartitionLog, stats: readonly SegmentStats[]): Lo
 export type RewriteOptions = Pick<RewriteRequest, 'blockBytes' | 'codec' | 'filter'>;
 
 /**
- * Rewrites neighbours, and lets the result take their place; counts both in `totals`. Undefined when all of them were deleted
+ * Rewrites neighbours, and lets the result take their place; counts both in the pass's totals. Undefined when all of them were deleted
  * meanwhile. Throws SegmentsChanged, STORAGE_FULL, CORRUPT_MESSAGE (the damage is known to readers and health then),
  * KAFKA_STORAGE_ERROR, POLICY_VIOLATION, TASK_CANCELLED, TASK_FAILED.
  */
 export function rewriteGroup(
-  tools: RewriteTools,
+  pass: RewritePass,
   partition: PartitionLog,
   group: readonly SegmentStats[],
   options: RewriteOptions,
-  totals: SegmentsRewritten,
-  meter: PassMeter,
 ): Promise<RewriteResult | undefined> {
   return overRemaining(partition, group, (left) =>
-    orStorageFull(noSpaceLeft(partition), () => rewrite(tools, partition, left, options, totals, meter)),
+    orStorageFull(noSpaceLeft(partition), () => rewrite(pass, partition, left, options)),
   );
 }
 
@@ -181,19 +152,17 @@ const noSpaceLeft = ({ name }: PartitionLog) =>
   `the disk got full while segments of ${name} were rewritten: they stay as they were; free some space, or make segment.bytes smaller`;
 
 async function rewrite(
-  tools: RewriteTools,
+  { tools, room, meter, totals }: RewritePass,
   partition: PartitionLog,
   group: readonly SegmentStats[],
   options: RewriteOptions,
-  totals: SegmentsRewritten,
-  meter: PassMeter,
 ): Promise<RewriteResult> {
   const { context, maintenance } = tools;
   const check = () => checkWanted(partition, options);
   check();
   const bytes = sumBytes(group);
   const olds = segmentsOf(partition, group);
-  await checkSpace(tools, partition, group);
+  await room.check(partition, bytes);
   const request: RewriteRequest = {
     ...options,
     identity: { topicId: partition.topic.id, partition: partition.partition },
@@ -282,27 +251,6 @@ function isStill(
 ): boolean {
   const segment = segments.find((each) => each.baseOffset === baseOffset);
   return segment?.path === path && endOffset > logStartOffset;
-}
-
-/**
- * What is written takes the place of what was read only at the end: there must be room for both. While appends are taken it
- * must leave them the reserve; once they are refused, the reserve is what there is to get out of it.
- */
-async function checkSpace(
-  { space, context }: RewriteTools,
-  partition: PartitionLog,
-  group: readonly SegmentStats[],
-): Promise<void> {
-  await space.refresh();
-  const bytes = sumBytes(group);
-  const reserve = space.full ? 0 : context.settings['log.dir.reserve.bytes'];
-  if (space.freeBytes - bytes >= reserve) return;
-  throw new SeglogError(
-    'STORAGE_FULL',
-    `rewriting ${bytes} bytes of ${partition.name} needs as much free space, and ${space.freeBytes} bytes are free ` +
-      `(log.dir.reserve.bytes=${context.settings['log.dir.reserve.bytes']}): nothing was changed; free some, or make segment.bytes smaller`,
-    { topic: partition.topic.name, partition: partition.partition, bytes, freeBytes: space.freeBytes },
-  );
 }
 
 export function sumBytes(segments: readonly SegmentStats[]): number {
