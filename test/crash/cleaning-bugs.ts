@@ -10,7 +10,7 @@ const OUTPUT = 'rewrite/segment-output.ts';
 const SWAP = 'rewrite/segment-swap.ts';
 
 const NOTE = 'await this.#note({ firstDirtyOffset: from, firstDeleteHorizon });';
-const REWRITE = 'const result = await rewriteGroup(\n        this.#tools,';
+const REWRITE = 'await rewriteGroup(this.#pass, this.#partition, group, options);';
 const NO_RESULT = '{ firstDeleteHorizon: -1, recordsWithoutKey: 0, tombstones: 0 }';
 
 /** What no crash is needed for, but a reader that comes at the right moment: one run in two or three. */
@@ -48,8 +48,7 @@ const PASSES: Row[] = [
       'a pass goes on behind segments that it could not rewrite',
       PASS,
       REWRITE,
-      `const result = await ((...all: Parameters<typeof rewriteGroup>) => rewriteGroup(...all).catch(() => (${NO_RESULT})))(
-        this.#tools,`,
+      `await rewriteGroup(this.#pass, this.#partition, group, options).catch(() => (${NO_RESULT}));`,
     ),
     compactionScenario,
     sweepErrorsOf('write', /rewritten~$/),
