@@ -8,7 +8,7 @@ import { systemClock } from '../../../src/engine/common/clock.ts';
 import { SeglogError } from '../../../src/engine/common/errors.ts';
 import type { TaskReport } from '../../../src/engine/common/types.ts';
 import { Engine } from '../../../src/engine/engine.ts';
-import { segmentPath } from '../../../src/engine/files/log-file-names.ts';
+import { paddedNumber, segmentPath } from '../../../src/engine/files/log-file-names.ts';
 import { SimClock } from '../../crash/sim-clock.ts';
 import { HeldRunner } from '../../helpers/held-runner.ts';
 import { SimEngine } from '../../helpers/sim-engine.ts';
@@ -72,7 +72,11 @@ t.test('a thread writes the same files as are written from memory', async (t) =>
     );
     t.equal(reports.length > 0, way === 'thread');
     const path = join(directory, 'topics/a/0');
-    const names = fs.readdirSync(path).filter((name) => /\.(index|timeindex|summary)$/.test(name));
+    // A checkpoint may have come, and have written indexes of the active segment.
+    const active = paddedNumber((await engine.listSegments('a', 0)).at(-1)!.baseOffset);
+    const names = fs
+      .readdirSync(path)
+      .filter((name) => /\.(index|timeindex|summary)$/.test(name) && !name.startsWith(active));
     if (way === 'thread') for (const name of names) files.set(name, fs.readFileSync(join(path, name)));
     else {
       t.same(names.sort(), [...files.keys()].sort());
