@@ -75,6 +75,8 @@ export class EngineDriver {
     partitions: number,
     config: Record<string, string | number> = {},
   ): Promise<void> {
+    // One whose deletion failed is still there: making it again changes nothing.
+    if (this.#world.oracle.topic(name).settled !== undefined) return;
     const incarnation = this.#world.oracle.nextIncarnation;
     await this.#changeTopic(name, { incarnation, partitions, config }, () =>
       this.engine.createTopic(name, { partitions, config }),
