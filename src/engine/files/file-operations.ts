@@ -8,7 +8,6 @@ export async function writeFully(
   file: FileHandle,
   buffers: readonly Uint8Array[],
   position: number,
-  syncFollows = false,
 ): Promise<void> {
   let rest = buffers;
   let at = position;
@@ -16,7 +15,7 @@ export async function writeFully(
     let left = 0;
     for (const buffer of rest) left += buffer.length;
     if (left === 0) return;
-    const written = await file.write(rest, at, syncFollows);
+    const written = await file.write(rest, at);
     if (written === left) return;
     if (written <= 0)
       throw Object.assign(new Error(`write to ${file.path} made no progress`), { code: 'EIO' });

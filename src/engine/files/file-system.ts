@@ -17,11 +17,8 @@ export interface ReadableFile {
 }
 
 export interface FileHandle extends ReadableFile {
-  /**
-   * Writes buffers one after the other at `position`; resolves with the bytes written, which may be fewer. Who says that a
-   * sync follows is waited for: the write may be done in the way that lets the sync begin soonest.
-   */
-  write(buffers: readonly Uint8Array[], position: number, syncFollows?: boolean): Promise<number>;
+  /** Writes buffers one after the other at `position`; resolves with the bytes written, which may be fewer. */
+  write(buffers: readonly Uint8Array[], position: number): Promise<number>;
   /**
    * As `write`, again after short writes until all is written, and then `sync`. An implementation offers it when it can
    * start the sync in the same turn of the event loop: see `writeAndSync` in file-operations.ts.

@@ -2,9 +2,8 @@
  * The FileSystem of the real disk: node:fs through its callback API, wrapped in promises here.
  *
  * `fs.promises` costs 60–80 µs a call, the callbacks about half of that, and a synchronous write of a few
- * KiB, which only copies to the page cache, 1–13 µs. So small writes are synchronous; reads, and writes
- * that a sync follows, are as long as nothing but the page cache answers them (see pace.ts); what waits for
- * the disk is not.
+ * KiB, which only copies to the page cache, 1–13 µs. So small writes are synchronous, and reads as long as
+ * they find the page cache (see read-pace.ts); what waits for the disk (syncs, large writes) is not.
  *
  * The lock is a SQLite database that nothing is ever written to: Node has no flock, and SQLite takes POSIX
  * locks, which the kernel drops when the process dies, however it dies, and which hold between containers
@@ -23,16 +22,12 @@ import type {
   OpenMode,
   SpaceStatus,
 } from './file-system.ts';
-import { Pace } from './pace.ts';
+import { ReadPace } from './read-pace.ts';
 
-/** Reads of at most this many bytes are done synchronously, as long as they are quick. */
-const SYNCHRONOUS_READ_BYTES = 1024 * 1024;
 /** Writes of at most this many bytes are done synchronously. */
 const SYNCHRONOUS_WRITE_BYTES = 64 * 1024;
 /** The same where a sync follows: whoever waits for it saves the way through the thread pool. */
 const SYNCHRONOUS_WRITE_BEFORE_SYNC_BYTES = 256 * 1024;
-/** The same as long as such writes are quick. */
-const QUICK_WRITE_BEFORE_SYNC_BYTES = 4 * 1024 * 1024;
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR } = fs.constants;
 export const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
@@ -54,8 +49,7 @@ function promised<T = void>(start: (callback: Callback<T>) => void): Promise<T> 
 
 class NodeFileHandle implements FileHandle {
   readonly path: string;
-  readonly #reads = new Pace(SYNCHRONOUS_READ_BYTES);
-  readonly #writes = new Pace(QUICK_WRITE_BEFORE_SYNC_BYTES);
+  readonly #pace = new ReadPace();
   #descriptor: number;
 
   constructor(path: string, descriptor: number) {
@@ -65,41 +59,37 @@ class NodeFileHandle implements FileHandle {
 
   async read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<number> {
     const descriptor = this.#opened();
-    if (!this.#reads.atOnce(length))
+    if (!this.#pace.atOnce(length))
       return promised<number>((done) => fs.read(descriptor, buffer, offset, length, position, done));
     const startedAt = performance.now();
     const read = fs.readSync(descriptor, buffer, offset, length, position);
-    this.#reads.took(performance.now() - startedAt, length);
+    this.#pace.took(performance.now() - startedAt);
     return read;
   }
 
-  async write(buffers: readonly Uint8Array[], position: number, syncFollows = false): Promise<number> {
+  async write(buffers: readonly Uint8Array[], position: number): Promise<number> {
     const descriptor = this.#opened();
-    const length = lengthOf(buffers);
+    let length = 0;
+    for (const buffer of buffers) length += buffer.length;
     if (length === 0) return 0;
-    if (length <= SYNCHRONOUS_WRITE_BYTES) return writeSync(descriptor, buffers, position);
-    const written = syncFollows ? this.#writeAtOnce(buffers, length, position) : undefined;
     // More than IOV_MAX buffers are split by libuv.
-    return written ?? promised<number>((done) => fs.writev(descriptor, buffers, position, done));
+    if (length > SYNCHRONOUS_WRITE_BYTES) {
+      return promised<number>((done) => fs.writev(descriptor, buffers, position, done));
+    }
+    return buffers.length === 1
+      ? fs.writeSync(descriptor, buffers[0]!, 0, length, position)
+      : fs.writevSync(descriptor, buffers, position);
   }
 
   /** The write is a copy to the page cache: done at once, so that the sync is under way before anything else runs. */
   async writeAndSync(buffers: readonly Uint8Array[], position: number): Promise<void> {
-    const length = lengthOf(buffers);
-    const written = this.#writeAtOnce(buffers, length, position) ?? 0;
+    const descriptor = this.#opened();
+    let length = 0;
+    for (const buffer of buffers) length += buffer.length;
+    const atOnce = length <= SYNCHRONOUS_WRITE_BEFORE_SYNC_BYTES;
+    const written = atOnce ? fs.writevSync(descriptor, buffers, position) : 0;
     if (written < length) await writeFully(this, dropBytes(buffers, written), position + written);
     return this.sync();
-  }
-
-  /** Writes before a sync; undefined when it is too much to be done synchronously. */
-  #writeAtOnce(buffers: readonly Uint8Array[], length: number, position: number): number | undefined {
-    const descriptor = this.#opened();
-    if (length <= SYNCHRONOUS_WRITE_BEFORE_SYNC_BYTES) return writeSync(descriptor, buffers, position);
-    if (!this.#writes.atOnce(length)) return undefined;
-    const startedAt = performance.now();
-    const written = writeSync(descriptor, buffers, position);
-    this.#writes.took(performance.now() - startedAt, length);
-    return written;
   }
 
   async sync(): Promise<void> {
@@ -128,18 +118,6 @@ class NodeFileHandle implements FileHandle {
     if (this.#descriptor >= 0) return this.#descriptor;
     throw Object.assign(new Error(`${this.path} is closed`), { code: 'EBADF' });
   }
-}
-
-function lengthOf(buffers: readonly Uint8Array[]): number {
-  let length = 0;
-  for (const buffer of buffers) length += buffer.length;
-  return length;
-}
-
-function writeSync(descriptor: number, buffers: readonly Uint8Array[], position: number): number {
-  return buffers.length === 1
-    ? fs.writeSync(descriptor, buffers[0]!, 0, buffers[0]!.length, position)
-    : fs.writevSync(descriptor, buffers, position);
 }
 
 const openDescriptor = (path: string, flags: number) =>

@@ -140,7 +140,7 @@ export function writeDirect(part: GroupPart): Promise<void> {
   return partition.writing.run(async () => {
     await drainTail(partition);
     const buffers = part.batches.map(({ batch }) => batch.bytes);
-    await writeToSegment(partition, segment, buffers, part.needsSync);
+    await writeToSegment(partition, segment, buffers);
     for (const facts of part.facts) {
       noteWritten(partition, segment, facts, part.takenAt);
       addBatch(partition.appended, facts, part.takenAt);
@@ -166,7 +166,6 @@ async function drainTail(partition: PartitionLog): Promise<void> {
       partition,
       segment,
       run.map(({ bytes }) => bytes),
-      false,
     );
     const now = partition.context.clock.now();
     for (const { facts } of run) noteWritten(partition, segment, facts, now);
@@ -195,7 +194,6 @@ async function writeToSegment(
   partition: PartitionLog,
   segment: LogSegment,
   buffers: Buffer[],
-  syncFollows: boolean,
 ): Promise<void> {
   const position = segment.stats.bytes;
   let file: FileHandle | undefined;
@@ -206,7 +204,7 @@ async function writeToSegment(
     const lease = await partition.context.files.lease(segment.path);
     file = lease.file;
     release = () => lease.release();
-    await writeFully(file, buffers, position, syncFollows);
+    await writeFully(file, buffers, position);
     for (const { length } of buffers) partition.unsyncedBytes += length;
     // Set when the bytes are in: a sync that began earlier does not cover them.
     segment.dirty = true;

@@ -112,8 +112,7 @@ export class SegmentOutput {
 
   async #write(bytes: Buffer): Promise<void> {
     await this.#context.pace(bytes.length);
-    // As if a sync followed: that is a copy to the page cache, and nobody else waits for this thread.
-    await writeFully(this.#file, [bytes], this.#position, true);
+    await writeFully(this.#file, [bytes], this.#position);
     this.#position += bytes.length;
     this.#unsynced += bytes.length;
     if (this.#unsynced < BYTES_BETWEEN_SYNCS) return;
