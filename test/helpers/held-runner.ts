@@ -1,7 +1,7 @@
 /** Tasks on the spot, but each begins when a test says so, and a test may let it fail. */
-import { InlineTaskRunner } from '../../src/engine/background/inline-runner.ts';
-import type { TaskName, TaskOptions, TaskRunner, Tasks } from '../../src/engine/background/task.ts';
+import type { TaskName } from '../../src/engine/background/task.ts';
 import { SeglogError } from '../../src/engine/common/errors.ts';
+import { HookedRunner } from './hooked-runner.ts';
 import type { SimEngine } from './sim-engine.ts';
 
 export interface HeldTask {
@@ -11,30 +11,17 @@ export interface HeldTask {
   fail(error: unknown): void;
 }
 
-export class HeldRunner implements TaskRunner {
-  worthwhileBytes = 0;
+export class HeldRunner extends HookedRunner {
   /** Asked for, in order. */
-  readonly asked: HeldTask[] = [];
-  readonly #inner: InlineTaskRunner;
+  readonly held: HeldTask[] = [];
 
-  constructor({ disk, clock }: Pick<SimEngine, 'disk' | 'clock'>) {
-    this.#inner = new InlineTaskRunner({ fileSystem: disk, clock, bytesPerSecond: -1 });
-  }
-
-  async run<K extends TaskName>(
-    name: K,
-    request: Tasks[K]['request'],
-    options: TaskOptions = {},
-  ): Promise<Tasks[K]['result']> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const { signal } = options;
-    this.asked.push({ name, signal, go: resolve, fail: reject });
-    signal?.addEventListener('abort', () => reject(new SeglogError('TASK_CANCELLED', 'given up')));
-    await promise;
-    return this.#inner.run(name, request, options);
-  }
-
-  close(): Promise<void> {
-    return this.#inner.close();
+  constructor(log: Pick<SimEngine, 'disk' | 'clock'>) {
+    super(log);
+    this.before = (name, { signal }) => {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      this.held.push({ name, signal, go: resolve, fail: reject });
+      signal?.addEventListener('abort', () => reject(new SeglogError('TASK_CANCELLED', 'given up')));
+      return promise;
+    };
   }
 }

@@ -4,8 +4,8 @@ import type { TaskName, TaskOptions, TaskRunner, Tasks } from '../../src/engine/
 import type { SimEngine } from './sim-engine.ts';
 
 export class HookedRunner implements TaskRunner {
-  readonly worthwhileBytes = 0;
-  before: (name: TaskName) => Promise<void> | void = () => {};
+  worthwhileBytes = 0;
+  before: (name: TaskName, options: TaskOptions) => Promise<void> | void = () => {};
   /** Key maps that were filled. */
   readonly maps = new Set<SharedArrayBuffer>();
   /** How often tasks were asked for, by name. */
@@ -22,7 +22,7 @@ export class HookedRunner implements TaskRunner {
     options: TaskOptions = {},
   ): Promise<Tasks[K]['result']> {
     this.asked[name]++;
-    await this.before(name);
+    await this.before(name, options);
     if (name === 'map') this.maps.add((request as Tasks['map']['request']).map);
     return this.#inner.run(name, request, options);
   }

@@ -4,8 +4,7 @@
  * Jobs that rewrite segments take a thread and long: a bounded number of them run at a time, and of a partition one, in the
  * order in which they were asked for, and one that fails for a reason that may pass is tried again, later each time. The
  * others, which delete, begin at once: what they free may be needed soon, and somebody waits. What jobs have come to is
- * remembered for a while. All
- * of it is in memory: a job that a crash ends is gone, and whatever it was to do is due again.
+ * remembered for a while. All of it is in memory: a job that a crash ends is gone, and whatever it was to do is due again.
  */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../common/clock.ts';

@@ -10,16 +10,15 @@ import { SeglogError } from '../common/errors.ts';
 import type { SegmentsRewritten } from '../common/types.ts';
 import { cleanedFile } from '../partition/cleaned-file.ts';
 import { type Cleaned, groupSegments } from '../partition/compaction.ts';
+import { gapRanges } from '../partition/gaps.ts';
 import { compactionPlan } from '../partition/partition-description.ts';
 import type { PartitionLog } from '../partition/partition-log.ts';
-import { replaceDerived } from '../partition/partition-names.ts';
 import { createKeyMap, keyMapBytes } from '../rewrite/key-map.ts';
 import type { CompactionFilter } from '../rewrite/rewrite-request.ts';
 import type { SegmentStats } from '../segment/log-segment.ts';
 import { type PassControl, PassMeter } from './pass-meter.ts';
 import {
   checkCompacted,
-  gapRanges,
   orNoteChange,
   overRemaining,
   planAgain,
@@ -128,7 +127,7 @@ class Compaction {
       const request = {
         identity: { topicId: partition.topic.id, partition: partition.partition },
         segments: segmentInputs(partition, left),
-        gaps: gapRanges(partition),
+        gaps: gapRanges(partition.gaps),
         fromOffset: from,
         map,
       };
@@ -172,9 +171,7 @@ class Compaction {
     this.#partition.cleaned = cleaned;
     const file = cleanedFile(directory, { topicId: topic.id, partition }, cleaned);
     try {
-      await this.#pass.tools.maintenance.exclusive(async () => {
-        if (!this.#partition.deleted) await replaceDerived(this.#partition, [file]);
-      });
+      await this.#pass.tools.maintenance.putBeside(this.#partition, [file]);
     } catch (error) {
       if (this.#partition.fenced !== null) throw error;
       context.logger.warn(

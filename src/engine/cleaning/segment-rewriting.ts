@@ -8,15 +8,16 @@ import type { SegmentsRewritten } from '../common/types.ts';
 import { orStorageFull } from '../files/file-operations.ts';
 import { rewrittenPath } from '../files/log-file-names.ts';
 import { isCompacted } from '../partition/cleanup-policy.ts';
+import { gapRanges } from '../partition/gaps.ts';
 import { type EngineContext, type PartitionLog, unknownPartition } from '../partition/partition-log.ts';
 import { readPartition, runRead } from '../partition/partition-reader.ts';
 import type { SegmentMaintenance } from '../partition/segment-maintenance.ts';
-import type {
-  GapRange,
-  RewriteRequest,
-  RewriteResult,
-  RewrittenSegment,
-  SegmentInput,
+import {
+  type RewriteRequest,
+  type RewriteResult,
+  type RewrittenSegment,
+  type SegmentInput,
+  segmentInput,
 } from '../rewrite/rewrite-request.ts';
 import type { LogSegment, SegmentStats } from '../segment/log-segment.ts';
 import type { PassMeter } from './pass-meter.ts';
@@ -109,17 +110,8 @@ export function startTotals(partition: PartitionLog, stats: readonly SegmentStat
 }
 
 export function segmentInputs(partition: PartitionLog, stats: readonly SegmentStats[]): SegmentInput[] {
-  return segmentsOf(partition, stats).map(({ path, stats }) => ({
-    path,
-    baseOffset: stats.baseOffset,
-    endOffset: stats.endOffset,
-    bytes: stats.bytes,
-    firstAppendAt: stats.firstAppendAt,
-  }));
+  return segmentsOf(partition, stats).map(segmentInput);
 }
-
-export const gapRanges = (partition: PartitionLog): GapRange[] =>
-  partition.gaps.map(({ firstOffset, endOffset }) => ({ first: firstOffset, end: endOffset }));
 
 function segmentsOf(partition: PartitionLog, stats: readonly SegmentStats[]): LogSegment[] {
   return stats.map((wanted) => {
@@ -133,8 +125,8 @@ function segmentsOf(partition: PartitionLog, stats: readonly SegmentStats[]): Lo
 export type RewriteOptions = Pick<RewriteRequest, 'blockBytes' | 'codec' | 'filter'>;
 
 /**
- * Rewrites neighbours, and lets the result take their place; counts both in the pass's totals. Undefined when all of them were deleted
- * meanwhile. Throws SegmentsChanged, STORAGE_FULL, CORRUPT_MESSAGE (the damage is known to readers and health then),
+ * Rewrites neighbours, and lets the result take their place; counts both in the pass's totals. Undefined when all of them were
+ * deleted meanwhile. Throws SegmentsChanged, STORAGE_FULL, CORRUPT_MESSAGE (the damage is known to readers and health then),
  * KAFKA_STORAGE_ERROR, POLICY_VIOLATION, TASK_CANCELLED, TASK_FAILED.
  */
 export function rewriteGroup(
@@ -167,7 +159,7 @@ async function rewrite(
     ...options,
     identity: { topicId: partition.topic.id, partition: partition.partition },
     segments: segmentInputs(partition, group),
-    gaps: gapRanges(partition),
+    gaps: gapRanges(partition.gaps),
     outputPath: rewrittenPath(partition.directory, group[0]!.baseOffset),
     createdAt: context.clock.now(),
     indexIntervalBytes: partition.topic.settings['index.interval.bytes'],

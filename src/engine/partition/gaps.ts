@@ -11,6 +11,7 @@ import { type FileContent, readWholeFile } from '../files/file-operations.ts';
 import type { FileSystem } from '../files/file-system.ts';
 import { gapsPath } from '../files/log-file-names.ts';
 import { checkJsonVersion, decodeJsonFile, encodeJsonFile } from '../format/json-file.ts';
+import type { GapRange } from '../rewrite/rewrite-request.ts';
 import type { PartitionIdentity } from '../segment/segment-identity.ts';
 
 export const GAPS_VERSION = 1;
@@ -52,6 +53,10 @@ export function endOfGaps(gaps: readonly OffsetGap[], offset: number): number {
   for (const gap of gaps) if (gap.firstOffset <= end && end < gap.endOffset) end = gap.endOffset;
   return end;
 }
+
+/** Gaps as a task gets them. */
+export const gapRanges = (gaps: readonly OffsetGap[]): GapRange[] =>
+  gaps.map(({ firstOffset, endOffset }) => ({ first: firstOffset, end: endOffset }));
 
 /** The offset below which gaps show that the log was acknowledged. */
 export function lastGapEnd(gaps: readonly OffsetGap[]): number {

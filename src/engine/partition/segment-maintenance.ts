@@ -154,6 +154,13 @@ export class SegmentMaintenance {
     this.#sealer.sealDue();
   }
 
+  /** Replaces files beside a partition's segments, in its turn; durable when it resolves. Nothing where the topic is gone. */
+  putBeside(partition: PartitionLog, contents: readonly FileContent[]): Promise<void> {
+    return this.#jobs.run(async () => {
+      if (!partition.deleted) await replaceDerived(partition, contents);
+    });
+  }
+
   /** Runs `section` while no job runs, and no task touches a file of a partition. */
   exclusive<T>(section: () => Promise<T>): Promise<T> {
     return this.#jobs.run(async () => {

@@ -9,9 +9,11 @@
 import type { SealRequest, SealResult } from '../background/seal-task.ts';
 import { isSeglogError } from '../common/errors.ts';
 import type { Mutex } from '../common/mutex.ts';
+import { segmentInput } from '../rewrite/rewrite-request.ts';
 import type { LogSegment } from '../segment/log-segment.ts';
 import { indexFiles, summaryFile } from '../segment/segment-files.ts';
 import { damageAt, rememberDamage } from './damage.ts';
+import { gapRanges } from './gaps.ts';
 import type { EngineContext, PartitionLog } from './partition-log.ts';
 import { replaceDerived, syncNames } from './partition-names.ts';
 import { type SyncedState, sync } from './partition-writer.ts';
@@ -222,12 +224,11 @@ export class SegmentSealer {
 
 const isWritable = ({ fenced, deleted }: PartitionLog): boolean => fenced === null && !deleted;
 
-function sealRequest({ topic, partition, gaps }: PartitionLog, { path, stats }: LogSegment): SealRequest {
-  const { baseOffset, endOffset, bytes, firstAppendAt } = stats;
+function sealRequest({ topic, partition, gaps }: PartitionLog, segment: LogSegment): SealRequest {
   return {
     identity: { topicId: topic.id, partition },
-    segment: { path, baseOffset, endOffset, bytes, firstAppendAt },
-    gaps: gaps.map(({ firstOffset, endOffset: end }) => ({ first: firstOffset, end })),
+    segment: segmentInput(segment),
+    gaps: gapRanges(gaps),
     indexIntervalBytes: topic.settings['index.interval.bytes'],
   };
 }

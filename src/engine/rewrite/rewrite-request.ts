@@ -3,7 +3,7 @@
  * sealed, synced segments are rewritten, and nobody changes them meanwhile; one that retention removes makes the task fail.
  */
 import type { CompressionType } from '../common/types.ts';
-import type { SegmentStats } from '../segment/log-segment.ts';
+import type { LogSegment, SegmentStats } from '../segment/log-segment.ts';
 import type { PartitionIdentity } from '../segment/segment-identity.ts';
 
 /** A sealed segment's file: batches in [header, bytes) that cover [baseOffset, endOffset), but for recorded gaps. */
@@ -14,6 +14,12 @@ export interface SegmentInput {
   bytes: number;
   /** When its first batch was appended, by the clock: no file says so, and whatever is made of it keeps it. */
   firstAppendAt: number;
+}
+
+/** A sealed segment as a task gets it. */
+export function segmentInput({ path, stats }: Pick<LogSegment, 'path' | 'stats'>): SegmentInput {
+  const { baseOffset, endOffset, bytes, firstAppendAt } = stats;
+  return { path, baseOffset, endOffset, bytes, firstAppendAt };
 }
 
 /** A range of offsets that a repair has given up; nothing is stored in it. `end` is exclusive. */

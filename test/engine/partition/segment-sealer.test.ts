@@ -92,25 +92,25 @@ t.test('small segments are sealed without a task', async (t) => {
   runner.worthwhileBytes = 1_000_000;
   await fill(log, 7);
   t.same(await sealed(log), [true, true, false]);
-  t.equal(runner.asked.length, 0);
+  t.equal(runner.held.length, 0);
 });
 
 t.test('while a segment is being sealed, everything else goes on', async (t) => {
   const { log, runner } = await openHeld();
   await fill(log, 8);
-  t.equal(runner.asked.length, 1, 'one at a time');
+  t.equal(runner.held.length, 1, 'one at a time');
   t.same(await sealed(log), [false, false, false]);
   t.equal((await log.records('a')).length, 8);
   t.match(await log.engine.deleteRecords('a', 0, 3), { logStartOffset: 3, segments: 0 });
   await log.engine.createTopic('b', { config: ROLLING });
   await fill(log, 1, 'b');
   await log.engine.deleteTopic('b');
-  t.ok(runner.asked[0]!.signal!.aborted, 'names must be still for a deletion');
+  t.ok(runner.held[0]!.signal!.aborted, 'names must be still for a deletion');
   await log.clock.advance(SECOND);
   await log.settle();
-  runner.asked[1]!.go();
+  runner.held[1]!.go();
   await log.settle();
-  runner.asked[2]!.go();
+  runner.held[2]!.go();
   await log.settle();
   t.same(await sealed(log), [true, true, false]);
   await log.clock.advance(2 * SECOND);
@@ -121,10 +121,10 @@ t.test('a topic that is deleted leaves no task behind', async (t) => {
   const { log, runner } = await openHeld();
   await fill(log, 8);
   await log.engine.deleteTopic('a');
-  t.ok(runner.asked[0]!.signal!.aborted);
+  t.ok(runner.held[0]!.signal!.aborted);
   await log.engine.createTopic('a', { config: ROLLING });
   await log.clock.advance(5 * SECOND);
-  t.equal(runner.asked.length, 1);
+  t.equal(runner.held.length, 1);
   t.notOk(log.disk.paths().some((path) => path.endsWith('.summary')));
 });
 
@@ -132,7 +132,7 @@ t.test('closing waits for no task: what is not sealed is, from memory', async (t
   const { log, runner } = await openHeld();
   await fill(log, 11);
   await log.engine.close();
-  t.equal(runner.asked.length, 1);
+  t.equal(runner.held.length, 1);
   t.equal(log.disk.paths().filter((path) => path.endsWith('.summary')).length, 3);
   log.taskRunner = undefined;
   await log.reopen();
@@ -144,38 +144,38 @@ t.test('a task that fails is tried again, later each time, and at last done with
   await fill(log, 4);
   let tries = 1;
   for (const wait of [SECOND, 2 * SECOND]) {
-    runner.asked[tries - 1]!.fail(new SeglogError('TASK_FAILED', 'a thread died'));
+    runner.held[tries - 1]!.fail(new SeglogError('TASK_FAILED', 'a thread died'));
     await log.settle();
     await log.clock.advance(wait - 1);
-    t.equal(runner.asked.length, tries);
+    t.equal(runner.held.length, tries);
     // Housekeeping looks once a second.
     await log.clock.advance(SECOND + 1);
-    t.equal(runner.asked.length, ++tries);
+    t.equal(runner.held.length, ++tries);
   }
-  runner.asked[tries - 1]!.fail(new SeglogError('TASK_FAILED', 'a thread died'));
+  runner.held[tries - 1]!.fail(new SeglogError('TASK_FAILED', 'a thread died'));
   await log.settle();
   t.same(await sealed(log), [false, false]);
   await log.clock.advance(6 * SECOND);
   await log.settle();
   t.same(await sealed(log), [true, false]);
-  t.equal(runner.asked.length, tries);
+  t.equal(runner.held.length, tries);
 });
 
 t.test('segments that come faster than they are sealed do not pile up', async (t) => {
   const { log, runner } = await openHeld();
   await fill(log, 3 * 17);
-  t.equal(runner.asked.length, 1);
+  t.equal(runner.held.length, 1);
   t.equal((await sealed(log)).filter(Boolean).length, 0);
   await fill(log, 3);
   await log.settle(500);
-  t.ok(runner.asked[0]!.signal!.aborted);
+  t.ok(runner.held[0]!.signal!.aborted);
   t.equal(
     (await sealed(log)).filter(Boolean).length,
     16,
     'all but the one that was begun, and the active one',
   );
   await log.clock.advance(2 * SECOND);
-  runner.asked[1]!.go();
+  runner.held[1]!.go();
   await log.settle();
   t.equal((await sealed(log)).filter(Boolean).length, 17);
 });
@@ -189,7 +189,7 @@ t.test('damage that sealing finds is told, and served around', async (t) => {
   await file.close();
   t.same(log.engine.health().damagedPartitions, []);
   for (let task = 0; task < 2; task++) {
-    runner.asked[task]!.go();
+    runner.held[task]!.go();
     await log.settle();
   }
   const [damaged] = log.engine.health().damagedPartitions;
@@ -214,11 +214,11 @@ t.test('a checkpoint leaves the index of a segment alone that a task is sealing'
   await log.clock.advance(7 * SECOND);
   log.syncs.release();
   await log.settle();
-  t.equal(runner.asked.length, 1);
+  t.equal(runner.held.length, 1);
   const names = () => log.disk.paths().filter((path) => path.startsWith('/data/topics/idle/0/'));
   t.ok(names().some((path) => path.endsWith('/checkpoint')));
   t.notOk(names().some((path) => path.endsWith('.index')));
-  runner.asked[0]!.go();
+  runner.held[0]!.go();
   await log.settle();
   t.same(await sealed(log, 'idle'), [true, false]);
   t.ok(names().some((path) => path.endsWith('.index')));
@@ -237,4 +237,32 @@ t.test('the engine takes the runner it is given, and closes it', async (t) => {
   await t.rejects(runner.run('seal', {} as never), { code: 'TASK_CANCELLED' });
   log.taskRunner = undefined;
   await log.reopen();
+});
+
+t.test('what compaction notes beside the segments does not interrupt a seal', async (t) => {
+  const { log, runner } = await openHeld();
+  await log.engine.createTopic('keyed', { config: { ...ROLLING, 'cleanup.policy': 'compact' } });
+  for (let i = 0; i < 7; i++) {
+    await log.append('keyed', [{ key: 'k', value: VALUE }]);
+    await log.settle();
+    runner.held.splice(0).forEach((task) => void task.go());
+  }
+  await until('the keyed topic is sealed', async () => {
+    await log.settle();
+    runner.held.splice(0).forEach((task) => void task.go());
+    return (await sealed(log, 'keyed')).slice(0, -1).every((each) => each);
+  });
+  await fill(log, 4);
+  const [seal] = runner.held.splice(0);
+  t.equal(seal!.name, 'seal');
+  const { id } = log.engine.background.compact('keyed');
+  await until('the compaction is done', async () => {
+    await log.settle();
+    runner.held.splice(0).forEach((task) => void task.go());
+    return log.engine.background.job(id).state === 'done';
+  });
+  t.equal(seal!.signal!.aborted, false);
+  seal!.go();
+  await log.settle();
+  t.same(await sealed(log), [true, false]);
 });
