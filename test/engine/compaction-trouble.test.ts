@@ -75,6 +75,17 @@ t.test('a compaction that fails is left alone for a while, not tried every secon
   await log.engine.close();
 });
 
+t.test('a compaction that somebody cancels is left alone for a while, though it is due', async (t) => {
+  const { log } = await filled({}, { 'housekeeping.interval.ms': 1000 });
+  atTask(log, 'map', 1, () => {
+    for (const { id } of log.open) log.engine.background.cancel(id);
+  });
+  for (let second = 0; second < 60; second++) await log.clock.advance(1000);
+  t.same(log.ended, ['compact a-0 cancelled']);
+  await log.compacted();
+  t.same(log.ended, ['compact a-0 cancelled', 'compact a-all done'], 'who asks for it gets it');
+});
+
 t.test('without room to write, it waits and says which setting it is about; nothing changes', async (t) => {
   const { log, all } = await filled({}, { 'log.dir.reserve.bytes': 100_000 });
   log.disk.capacityBytes = log.disk.usedBytes + 101_000;

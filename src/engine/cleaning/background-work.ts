@@ -18,12 +18,11 @@ import { compactionPlan } from '../partition/partition-description.ts';
 import { type PartitionLog, unknownPartition } from '../partition/partition-log.ts';
 import { deletionEnd } from '../partition/partition-reader.ts';
 import { bytesToCompact, compactPartition } from './compaction-pass.ts';
-import type { PassControl } from './pass-meter.ts';
 import { dueForRecompression, recompressPartition } from './recompression-pass.ts';
 import type { RetentionPass } from './retention-pass.ts';
 import { checkCompacted, type RewriteTools } from './segment-rewriting.ts';
 
-/** How long a partition is left alone after a pass over it has failed for good: somebody must do something first. */
+/** How long a partition is left alone after a pass over it has failed for good, or was cancelled: somebody wants that. */
 const FAILED_WAIT_MS = 300_000;
 /** The same where there was no space: that may come by itself. */
 const FULL_WAIT_MS = 15_000;
@@ -212,16 +211,16 @@ export class BackgroundWork {
     const { topic, partition: number } = partition;
     const pass = kind === 'compact' ? compactPartition : recompressPartition;
     const { ended } = this.#jobs.submit(kind, { topic: topic.name, partition: number }, async (control) => [
-      await pass(this.#tools, partition, control as PassControl),
+      await pass(this.#tools, partition, control),
     ]);
     this.#scheduled.add(partition);
     void ended.then(({ state, error }) => {
       this.#scheduled.delete(partition);
-      if (state !== 'failed') return;
+      if (state === 'done') return;
       const { clock, logger } = this.#tools.context;
       const waitMs = error?.code === 'STORAGE_FULL' ? FULL_WAIT_MS : FAILED_WAIT_MS;
       this.#notBefore.set(partition, clock.monotonic() + waitMs);
-      logger.error({ topic: topic.name, partition: number, error }, `${kind} failed`);
+      if (state === 'failed') logger.error({ topic: topic.name, partition: number, error }, `${kind} failed`);
     });
   }
 
