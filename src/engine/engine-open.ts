@@ -24,6 +24,7 @@ import {
   TopicStore,
   topicIdentity,
 } from './directory/topic.ts';
+import { removeLeftovers } from './directory/topic-leftovers.ts';
 import { DescriptorCache } from './files/descriptor-cache.ts';
 import { isOutOfSpace, makeDirectoryIfMissing, removeIfExists } from './files/file-operations.ts';
 import type { DirectoryLock, FileSystem } from './files/file-system.ts';
@@ -231,16 +232,17 @@ async function findTopic(
 
 /** Makes what is missing, and makes durable the names that a killed process may have left unsynced. */
 async function prepareDirectory(
-  { fileSystem, directory, clock }: EngineContext,
+  context: EngineContext,
   store: TopicStore,
   { isNew, files, marker }: FoundDirectory,
 ): Promise<void> {
+  const { fileSystem, directory, clock } = context;
   if (isNew) await createMeta(fileSystem, directory, clock.now());
   const madeJournal = await makeDirectoryIfMissing(fileSystem, journalDirectory(directory));
   const madeTopics = await makeDirectoryIfMissing(fileSystem, topicsDirectory(directory));
   if (madeJournal || madeTopics || marker === undefined) await fileSystem.syncDirectory(directory);
   if (marker === undefined) await store.syncNames(files);
-  await store.removeUnfinished();
+  await removeLeftovers(context, new Set(files.map(({ name }) => name)));
 }
 
 /**

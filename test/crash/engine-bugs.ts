@@ -269,6 +269,36 @@ const IN_THE_SOURCE: Row[] = [
   ],
   [
     inSource(
+      'what is left of a deletion is removed while its name may come back',
+      'directory/topic-leftovers.ts',
+      'if (await takeNames(fileSystem, data, taken)) {',
+      'if (taken.length >= 0) {',
+    ),
+    topicsScenario,
+    sweepErrorsOf('syncDirectory', /topics$/),
+  ],
+  [
+    inSource(
+      'the name of a deleted topic is taken without a sync',
+      'directory/topic-leftovers.ts',
+      'if (made.length > 0) await fileSystem.syncDirectory(topicsDirectory(data));',
+      '',
+    ),
+    topicsScenario,
+    sweepErrorsOf('syncDirectory', /topics$/),
+  ],
+  [
+    inSource(
+      'a name that was taken counts as a topic',
+      'directory/topic.ts',
+      'if (await isTakenName(this.#fileSystem, directory)) return undefined;',
+      '',
+    ),
+    topicsScenario,
+    sweepErrorsOf('syncDirectory', /topics$/),
+  ],
+  [
+    inSource(
       'a failed sync of names for what is derived fences nothing',
       'partition/partition-names.ts',
       'throw syncFailed(partition, error);',

@@ -6,6 +6,7 @@ import t from 'tap';
 import type { AppendOptions } from '../../src/engine/common/types.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
+import { verifyDirectory } from '../../src/engine/inspection/verify.ts';
 import { SimClock, settled } from './sim-clock.ts';
 import { SimFileSystem } from './sim-file-system.ts';
 
@@ -62,6 +63,61 @@ for (const [name, fault] of [
     });
   }
 }
+
+for (const again of [false, true]) {
+  const what = again ? ', and another topic has its name' : '';
+  t.test(`what is left of a deletion that was not made durable${what}`, async (t) => {
+    const disk = new SimFileSystem();
+    const engine = await open(disk);
+    await engine.createTopic('a', { partitions: 1 });
+    for (const value of ['first', 'second']) t.equal(await append(engine, 'a', value), 'done');
+    disk.failAt({ kind: 'syncDirectory', path: /topics$/, fault: EIO });
+    t.equal(await outcome(engine.deleteTopic('a')), 'OUTCOME_UNKNOWN');
+    if (again) await engine.createTopic('a', { partitions: 2 });
+    const begun = disk.operations.length;
+    await engine.close();
+    const next = await open(disk);
+    const opened = disk.operations.length;
+    t.equal(next.listTopics().length, again ? 1 : 0);
+    t.notOk(
+      disk.paths().some((path) => path.includes('~')),
+      'nothing is left',
+    );
+    await next.close();
+    const end = disk.operations.length;
+    for (let at = begun; at <= end; at++) {
+      if (at < end && !disk.operations[at]!.change) continue;
+      for (const variant of ['only what was synced', 'everything', 'some names', 'some pieces'] as const) {
+        for (let seed = 0; seed < 4; seed++) {
+          const image = disk.crashImage({ at, variant, seed });
+          const { findings } = await verifyDirectory({ directory: DIRECTORY, fileSystem: image });
+          const after = await open(image);
+          const [topic] = after.listTopics();
+          const isWhole = topic && at < opened && (await values(after, 'a')).length === 2;
+          const isRight = again ? topic?.partitions === 2 : topic === undefined || isWhole;
+          const isWell = isRight && findings.every(({ severity }) => severity === 'note');
+          if (!isWell) t.fail(`at ${at}, ${variant}, seed ${seed}: ${JSON.stringify([topic, findings])}`);
+          await after.close();
+        }
+      }
+    }
+  });
+}
+
+t.test('what is left of a deletion stays while there is no space to take its name', async (t) => {
+  const disk = new SimFileSystem();
+  const engine = await open(disk);
+  await engine.createTopic('a', { partitions: 1 });
+  disk.failAt({ kind: 'syncDirectory', path: /topics$/, fault: EIO });
+  t.equal(await outcome(engine.deleteTopic('a')), 'OUTCOME_UNKNOWN');
+  await engine.close();
+  const isLeft = () => disk.paths().some((path) => path.includes('/deleted-'));
+  disk.failAt({ kind: 'makeDirectory', path: /topics\/a$/, fault: { error: 'ENOSPC' } });
+  await (await open(disk)).close();
+  t.ok(isLeft());
+  await (await open(disk)).close();
+  t.notOk(isLeft(), 'gone when there was space again');
+});
 
 t.test('a topic of which the name may not be durable can be made again', async (t) => {
   for (const fault of [EIO, EMFILE]) {

@@ -18,7 +18,9 @@ import { readWholeFile, removeTree, replaceFile } from '../files/file-operations
 import type { FileSystem } from '../files/file-system.ts';
 import {
   deletedTopicDirectory,
+  isTopicName,
   isUnfinished,
+  MAX_TOPIC_NAME_LENGTH,
   newTopicDirectory,
   partitionDirectory,
   topicDirectory,
@@ -27,9 +29,9 @@ import {
 } from '../files/log-file-names.ts';
 import { checkJsonVersion, decodeJsonFile, encodeJsonFile } from '../format/json-file.ts';
 import type { PartitionLog, TopicIdentity } from '../partition/partition-log.ts';
+import { isTakenName } from './topic-leftovers.ts';
 
 export const TOPIC_VERSION = 1;
-const MAX_NAME_LENGTH = 249;
 
 /** What topic.json holds. */
 export interface TopicFile {
@@ -52,16 +54,10 @@ export interface OpenTopic {
 
 /** Throws INVALID_TOPIC_EXCEPTION unless the name is one that Kafka takes too. */
 export function checkTopicName(name: unknown): asserts name is string {
-  const valid =
-    typeof name === 'string' &&
-    name.length <= MAX_NAME_LENGTH &&
-    /^[a-zA-Z0-9._-]+$/.test(name) &&
-    name !== '.' &&
-    name !== '..';
-  if (valid) return;
+  if (isTopicName(name)) return;
   throw new SeglogError(
     'INVALID_TOPIC_EXCEPTION',
-    `a topic name has 1 to ${MAX_NAME_LENGTH} of the characters a-z A-Z 0-9 . _ - and is not "." or ".."`,
+    `a topic name has 1 to ${MAX_TOPIC_NAME_LENGTH} of the characters a-z A-Z 0-9 . _ - and is not "." or ".."`,
   );
 }
 
@@ -92,20 +88,14 @@ export class TopicStore {
 
   /** All topics. */
   async load(): Promise<TopicFile[]> {
-    const topics: TopicFile[] = [];
-    for (const name of await this.#names()) if (!isUnfinished(name)) topics.push(await this.#read(name));
-    return topics.sort((a, b) => (a.name < b.name ? -1 : 1));
-  }
-
-  /** Removes what was left half made or half deleted. */
-  async removeUnfinished(): Promise<void> {
-    for (const name of await this.#names())
-      if (isUnfinished(name)) await removeTree(this.#fileSystem, topicDirectory(this.#data, name));
-  }
-
-  async #names(): Promise<string[]> {
     const directory = topicsDirectory(this.#data);
-    return (await this.#fileSystem.status(directory)) === undefined ? [] : this.#fileSystem.list(directory);
+    if ((await this.#fileSystem.status(directory)) === undefined) return [];
+    const topics: TopicFile[] = [];
+    for (const name of await this.#fileSystem.list(directory)) {
+      const topic = isUnfinished(name) ? undefined : await this.#read(name);
+      if (topic !== undefined) topics.push(topic);
+    }
+    return topics.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /**
@@ -117,10 +107,13 @@ export class TopicStore {
     await this.#fileSystem.syncDirectory(topicsDirectory(this.#data));
   }
 
-  async #read(name: string): Promise<TopicFile> {
-    const path = topicFilePath(topicDirectory(this.#data, name));
+  /** Undefined where there is nothing but a name. */
+  async #read(name: string): Promise<TopicFile | undefined> {
+    const directory = topicDirectory(this.#data, name);
+    const path = topicFilePath(directory);
     const bytes = await readWholeFile(this.#fileSystem, path);
     if (bytes === undefined) {
+      if (await isTakenName(this.#fileSystem, directory)) return undefined;
       throw new SeglogError('CORRUPT_MESSAGE', `${path} is missing: restore it, or move the directory away`);
     }
     return decodeTopicFile(bytes, name, path);

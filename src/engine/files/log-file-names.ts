@@ -31,6 +31,18 @@ export const journalPath = (data: string, sequence: number) =>
 /** A journal file that is made and preallocated, but has no sequence yet. */
 export const spareJournalPath = (data: string) => join(journalDirectory(data), `spare${JOURNAL_SUFFIX}~`);
 
+export const MAX_TOPIC_NAME_LENGTH = 249;
+/** Whether a topic may have this name: those that Kafka takes too. */
+export function isTopicName(name: unknown): name is string {
+  return (
+    typeof name === 'string' &&
+    name.length <= MAX_TOPIC_NAME_LENGTH &&
+    /^[a-zA-Z0-9._-]+$/.test(name) &&
+    name !== '.' &&
+    name !== '..'
+  );
+}
+
 export const topicsDirectory = (data: string) => join(data, 'topics');
 export const topicDirectory = (data: string, topic: string) => join(topicsDirectory(data), topic);
 /** A topic in the making; renamed to its name as the last step. */

@@ -6,6 +6,7 @@ import { errnoOf, isSeglogError, SeglogError } from '../common/errors.ts';
 import { CleanMarker } from '../directory/clean-marker.ts';
 import { readMeta } from '../directory/meta-file.ts';
 import { decodeTopicFile, type TopicFile } from '../directory/topic.ts';
+import { isTakenName } from '../directory/topic-leftovers.ts';
 import { readWholeFile } from '../files/file-operations.ts';
 import type { FileSystem } from '../files/file-system.ts';
 import {
@@ -55,14 +56,18 @@ export async function surveyDirectory(
   const metaFault = await readMetaFault(fileSystem, directory);
   const names = (await listOrNone(fileSystem, topicsDirectory(directory))).sort();
   const topics: TopicSurvey[] = [];
-  for (const name of names)
-    if (!isUnfinished(name)) topics.push(await surveyTopic(fileSystem, directory, name));
+  const leftovers: string[] = [];
+  for (const name of names) {
+    const path = topicDirectory(directory, name);
+    if (isUnfinished(name) || (await isTakenName(fileSystem, path))) leftovers.push(path);
+    else topics.push(await surveyTopic(fileSystem, directory, name));
+  }
   const journalFiles = journal ? await listJournal(fileSystem, directory) : [];
   const survey: DirectorySurvey = {
     directory,
     metaFault,
     topics,
-    leftovers: names.filter(isUnfinished).map((name) => topicDirectory(directory, name)),
+    leftovers,
     marker: await readMarker(fileSystem, directory),
     journal: await JournalReplay.read(fileSystem, directory, journalFiles),
     journalFiles,

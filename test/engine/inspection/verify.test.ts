@@ -173,6 +173,11 @@ const CASES: [name: string, spoil: (log: SampleLog) => void, found: Partial<Veri
     { severity: 'note', file: 'checkpoint~' },
   ],
   [
+    'a name that a topic had',
+    (log) => fs.mkdirSync(join(log.directory, 'topics', 'former')),
+    { severity: 'note', topic: null, file: 'topics/former' },
+  ],
+  [
     'a file that is not ours',
     (log) => fs.writeFileSync(join(log.partitionDirectory(0), 'notes.txt'), 'x'),
     { severity: 'note', file: 'notes.txt' },
