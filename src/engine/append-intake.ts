@@ -2,9 +2,12 @@
  * The way of a batch from a producer to the group commit: it is refused at once where it cannot be taken, waits for memory
  * where bytes in flight are at their limit, and is queued with its partition otherwise.
  */
+import type { AppendTarget } from './commit/append-share.ts';
 import type { Committer } from './commit/committer.ts';
 import { StickyRoundRobin } from './commit/partitioner.ts';
-import { type AppendTarget, tooLarge } from './commit/pending-append.ts';
+import { tooLarge } from './commit/pending-append.ts';
+import { answerWhileFenced } from './commit/repeated-appends.ts';
+import { RequestsInFlight } from './commit/requests-in-flight.ts';
 import { SeglogError } from './common/errors.ts';
 import type { OpenTopic } from './directory/topic.ts';
 import type { EncodedBatch } from './format/record-batch.ts';
@@ -46,8 +49,10 @@ export class AppendIntake {
         get settings() {
           return partitions[0]!.topic.settings;
         },
+        requests: new RequestsInFlight(partitions),
         stickyPartition: () => sticky.next(partitions.length),
         submit: this.#submit,
+        lost: logLoss,
       };
       this.#targets.set(topic, target);
     }
@@ -56,7 +61,7 @@ export class AppendIntake {
 
   readonly #submit = (partition: PartitionLog, queued: QueuedBatch, signal?: AbortSignal): void => {
     const refusal = this.#refusal(partition, queued.batch);
-    if (refusal !== undefined) queued.refuse(refusal);
+    if (refusal !== undefined) this.#refuse(partition, queued, refusal);
     else if (this.#context.budget.tryTake(partition, queued.batch.bytes.length))
       this.#enqueue(partition, queued);
     else void this.#submitLater(partition, queued, signal);
@@ -76,17 +81,18 @@ export class AppendIntake {
       this.#enqueue(partition, queued);
     } else {
       budget.give(partition, bytes);
-      queued.refuse(refusal);
+      this.#refuse(partition, queued, refusal);
     }
   }
 
+  #refuse(partition: PartitionLog, queued: QueuedBatch, refusal: SeglogError): void {
+    const isFenced = refusal.code === 'KAFKA_STORAGE_ERROR' && !partition.deleted;
+    if (!isFenced || !answerWhileFenced(partition, queued)) queued.refuse(refusal);
+  }
+
   #enqueue(partition: PartitionLog, queued: QueuedBatch): void {
-    if (queued.acks === 0) {
-      this.#committer.enqueue(partition, unacknowledged(partition, queued.batch));
-      queued.acknowledge(-1);
-    } else {
-      this.#committer.enqueue(partition, queued);
-    }
+    this.#committer.enqueue(partition, queued);
+    if (queued.acks === 0) queued.acknowledge(-1);
   }
 
   #refusal(partition: PartitionLog, batch: EncodedBatch): SeglogError | undefined {
@@ -106,14 +112,7 @@ export function closing(): SeglogError {
 }
 
 /** With acks=0 nobody waits: what becomes of the batch is told to the log only. */
-function unacknowledged(partition: PartitionLog, batch: EncodedBatch): QueuedBatch {
-  return {
-    batch,
-    acks: 0,
-    acknowledge: () => {},
-    refuse: (error) => {
-      const fields = { partition: partition.name, records: batch.recordCount, err: error };
-      partition.context.logger.warn(fields, 'records that were sent with acks=0 are lost');
-    },
-  };
+function logLoss(partition: PartitionLog, records: number, error: SeglogError): void {
+  const fields = { partition: partition.name, records, err: error };
+  partition.context.logger.warn(fields, 'records that were sent with acks=0 are lost');
 }

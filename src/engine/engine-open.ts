@@ -40,6 +40,7 @@ import {
 import { nodeFileSystem } from './files/node-file-system.ts';
 import { InFlightBudget } from './partition/in-flight-budget.ts';
 import { type EngineContext, type PartitionLog, Tails } from './partition/partition-log.ts';
+import { ProducerMemory } from './partition/partition-producers.ts';
 import { JournalReplay, listJournal } from './recovery/journal-recovery.ts';
 import { type FoundPartition, findPartition, type OpenRequest } from './recovery/partition-open.ts';
 import { partitionsInUse, staleTopicFile } from './recovery/partitions-in-use.ts';
@@ -131,6 +132,7 @@ function createContext(options: EngineOptions): EngineContext {
       },
       clock,
     ),
+    producerMemory: new ProducerMemory(settings),
     tasks: options.taskRunner ?? createTaskRunner(options, fileSystem, clock, settings),
   };
 }

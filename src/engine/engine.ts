@@ -7,6 +7,7 @@
 import { AppendIntake, closing } from './append-intake.ts';
 import { BackgroundWork } from './cleaning/background-work.ts';
 import { RetentionPass } from './cleaning/retention-pass.ts';
+import { nextEpoch, randomProducerId } from './commit/append-options.ts';
 import { BackgroundSync } from './commit/background-sync.ts';
 import { Committer } from './commit/committer.ts';
 import { Journal } from './commit/journal.ts';
@@ -19,6 +20,7 @@ import type {
   EngineStats,
   PartitionAppend,
   ProduceRecord,
+  ProducerIdentity,
   ReadOptions,
   ReadResult,
   RecordsDeleted,
@@ -191,6 +193,18 @@ export class Engine {
   startAppend(topic: string, options: AppendOptions = {}): PendingAppend {
     const target = this.#intake.targetOf(this.#topic(topic));
     return new PendingAppend(target, options, this.#context.clock.now());
+  }
+
+  /**
+   * An id for a producer that numbers its records, so that its retries store nothing twice (AppendOptions.producer). With the one
+   * that it had, the same id under the next epoch: whoever still appends under the old one is fenced from the new one's first
+   * append on. INVALID_REQUEST when there is no next epoch: take a new id.
+   */
+  newProducer(previous?: ProducerIdentity): ProducerIdentity {
+    if (previous !== undefined) return nextEpoch(previous);
+    let id = randomProducerId();
+    while (this.#context.producerMemory.knowsProducer(id)) id = randomProducerId();
+    return { id, epoch: 0 };
   }
 
   /** Reads whole batches from `options.offset` on. Throws OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE, KAFKA_STORAGE_ERROR. */

@@ -103,7 +103,8 @@ export class ModelAppend {
     const known =
       acks === 0 ? { baseOffset: -1, lastOffset: -1 } : { baseOffset: base, lastOffset: base + count - 1 };
     const timestamp = Math.max(...records.map((record) => record.timestamp));
-    assert.deepEqual(answer, { partition: answer.partition, ...known, count, timestamp });
+    const { partition: number } = answer;
+    assert.deepEqual(answer, { partition: number, ...known, count, timestamp, duplicate: false });
     if (acks !== 0) {
       partition.promise(this.#answeredAt, base + count, acks === 'all' ? 'durable' : 'written');
     }

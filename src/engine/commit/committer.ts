@@ -13,18 +13,12 @@ import type { EngineSettings } from '../common/settings.ts';
 import type { Acks } from '../common/types.ts';
 import type { JournalEntry } from '../format/journal-format.ts';
 import { recycleBatch } from '../format/record-batch-builder.ts';
+import { type GroupListener, type GroupPart, takeGroup } from '../partition/group-part.ts';
 import type { EngineContext, PartitionLog, QueuedBatch } from '../partition/partition-log.ts';
-import {
-  applyJournaled,
-  drain,
-  type GroupPart,
-  type RollListener,
-  sync,
-  takeGroup,
-  writeDirect,
-} from '../partition/partition-writer.ts';
+import { applyJournaled, drain, sync, writeDirect } from '../partition/partition-writer.ts';
 import type { BackgroundSync, SyncListener } from './background-sync.ts';
 import type { Journal } from './journal.ts';
+import { outcomeUnknown, RepeatedAppends } from './repeated-appends.ts';
 import type { SpaceMonitor } from './space-monitor.ts';
 
 const MAX_GROUP_BYTES = 32 * 1024 * 1024;
@@ -39,7 +33,7 @@ export interface CommitterParts {
   readonly journal: Journal<PartitionLog>;
   readonly space: SpaceMonitor;
   readonly backgroundSync: BackgroundSync;
-  readonly rolled: RollListener;
+  readonly rolled: GroupListener['rolled'];
   readonly synced: SyncListener;
   /** The journal cannot be written any more: the log as a whole takes no appends. */
   readonly failed: (reason: string) => void;
@@ -48,6 +42,8 @@ export interface CommitterParts {
 export class Committer {
   readonly #parts: CommitterParts;
   readonly #context: EngineContext;
+  readonly #repeated: RepeatedAppends;
+  readonly #listener: GroupListener;
   readonly #queued = new Set<PartitionLog>();
   readonly #commits = new Mutex();
   /** Partitions under flush=interval with a timer that runs. */
@@ -61,6 +57,11 @@ export class Committer {
   constructor(parts: CommitterParts) {
     this.#parts = parts;
     this.#context = parts.context;
+    this.#repeated = new RepeatedAppends(parts.backgroundSync);
+    this.#listener = {
+      rolled: parts.rolled,
+      repeated: (partition, queued, stored) => this.#repeated.answer(partition, queued, stored),
+    };
   }
 
   /** Puts a batch in line for the next group. The caller has taken its bytes from the budget. */
@@ -88,6 +89,7 @@ export class Committer {
   /** Resolves once all that was queued is answered. */
   async flush(): Promise<void> {
     while (this.#state !== 'idle') await this.exclusive(async () => {});
+    await this.#repeated.settle();
   }
 
   #run(): void {
@@ -123,9 +125,10 @@ export class Committer {
     const group: GroupPart[] = [];
     const now = this.#context.clock.now();
     let room = MAX_GROUP_BYTES;
+    this.#context.producerMemory.admitted = 0;
     for (const partition of this.#queued) {
       if (room <= 0) break;
-      const part = takeGroup(partition, room, this.#parts.rolled, now);
+      const part = takeGroup(partition, room, this.#listener, now);
       if (partition.queue.length === 0) this.#queued.delete(partition);
       if (part === undefined) continue;
       group.push(part);
@@ -319,16 +322,6 @@ function sum<T>(items: readonly T[], value: (item: T) => number): number {
   let total = 0;
   for (const item of items) total += value(item);
   return total;
-}
-
-/** The batches are in the file, but their sync did not happen, whoever's failure was the cause. */
-function outcomeUnknown(partition: PartitionLog, error: unknown): SeglogError {
-  if (isSeglogError(error, 'OUTCOME_UNKNOWN')) return error;
-  const where = { topic: partition.topic.name, partition: partition.partition };
-  const reason = partition.fenced ?? (error as Error).message;
-  return new SeglogError('OUTCOME_UNKNOWN', `partition ${partition.name}: ${reason}`, where, {
-    cause: error,
-  });
 }
 
 function storageFull(reserveBytes: number): SeglogError {

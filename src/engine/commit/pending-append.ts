@@ -3,9 +3,7 @@
  * hands the batches to the group commit. Not to be used again after `commit`.
  */
 import { SeglogError } from '../common/errors.ts';
-import type { TopicSettings } from '../common/settings.ts';
 import type {
-  Acks,
   AppendOptions,
   BytesLike,
   PartitionAppend,
@@ -14,95 +12,12 @@ import type {
 } from '../common/types.ts';
 import { BATCH_HEADER_BYTES, type EncodedBatch } from '../format/record-batch.ts';
 import { RecordBatchBuilder } from '../format/record-batch-builder.ts';
+import { type AppendConditions, type RequestMark, stampConditions } from '../partition/append-conditions.ts';
 import { isCompacted } from '../partition/cleanup-policy.ts';
-import type { PartitionLog, QueuedBatch } from '../partition/partition-log.ts';
 import { unknownPartition } from '../partition/partition-log.ts';
+import { check, checkAppendOptions, checkFingerprint, requestId } from './append-options.ts';
+import { AppendOutcome, AppendShare, type AppendTarget } from './append-share.ts';
 import { partitionForKey } from './partitioner.ts';
-
-/** A topic as an append sees it. */
-export interface AppendTarget {
-  readonly topicName: string;
-  readonly partitions: readonly PartitionLog[];
-  readonly settings: TopicSettings;
-  /** The partition of records without a key and without a partition: the same for one append. */
-  stickyPartition(): number;
-  /** Queues a batch for the group commit, which answers it. */
-  submit(partition: PartitionLog, queued: QueuedBatch, signal?: AbortSignal): void;
-}
-
-/**
- * The answer to a whole append: given once all its shares have theirs, so that no failure goes unseen. One promise for all
- * of them: promises cost more than anything else that is done for a small batch.
- */
-class AppendOutcome {
-  readonly promise: Promise<PartitionAppend[]>;
-  readonly #appends: PartitionAppend[];
-  #left: number;
-  #failure: SeglogError | undefined;
-  #resolve!: (appends: PartitionAppend[]) => void;
-  #reject!: (error: SeglogError) => void;
-
-  constructor(shares: number) {
-    this.#appends = new Array(shares);
-    this.#left = shares;
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-  }
-
-  succeeded(place: number, append: PartitionAppend): void {
-    this.#appends[place] = append;
-    this.#countDown();
-  }
-
-  failed(error: SeglogError): void {
-    this.#failure ??= error;
-    this.#countDown();
-  }
-
-  #countDown(): void {
-    this.#left--;
-    if (this.#left > 0) return;
-    if (this.#failure === undefined) this.#resolve(this.#appends);
-    else this.#reject(this.#failure);
-  }
-}
-
-/** What of an append goes to one partition. Of several answers the first one counts. */
-class AppendShare implements QueuedBatch {
-  readonly batch: EncodedBatch;
-  readonly acks: Acks;
-  readonly #partition: number;
-  /** Where its answer stands among those of the append. */
-  readonly #place: number;
-  #outcome: AppendOutcome | undefined;
-
-  constructor(batch: EncodedBatch, acks: Acks, partition: number, outcome: AppendOutcome, place: number) {
-    this.batch = batch;
-    this.acks = acks;
-    this.#partition = partition;
-    this.#outcome = outcome;
-    this.#place = place;
-  }
-
-  acknowledge(baseOffset: number): void {
-    const { recordCount: count, maxTimestamp: timestamp } = this.batch;
-    const lastOffset = baseOffset < 0 ? -1 : baseOffset + count - 1;
-    const append = { partition: this.#partition, baseOffset, lastOffset, count, timestamp };
-    this.#takeOutcome()?.succeeded(this.#place, append);
-  }
-
-  refuse(error: SeglogError): void {
-    this.#takeOutcome()?.failed(error);
-  }
-
-  #takeOutcome(): AppendOutcome | undefined {
-    const outcome = this.#outcome;
-    this.#outcome = undefined;
-    return outcome;
-  }
-}
 
 export class PendingAppend {
   readonly #target: AppendTarget;
@@ -115,24 +30,44 @@ export class PendingAppend {
   #expectedBytes = 0;
   #sticky = -1;
   #count = 0;
+  /** Over how many partitions records are spread. */
+  readonly #spread: number;
+  readonly #requestId: number | undefined;
+  #fingerprint: number | undefined;
   /** The builder of the last record: records of one append mostly share a partition. */
   #partition = -1;
   #builder: RecordBatchBuilder | undefined;
   /** All builders, once there are two. */
   #builders: Map<number, RecordBatchBuilder> | undefined;
 
+  /** Throws INVALID_REQUEST where the options do not go together. */
   constructor(target: AppendTarget, options: AppendOptions, now: number) {
+    checkAppendOptions(options);
     this.#target = target;
     this.#options = options;
     this.#now = now;
     this.#maxBatchBytes = target.settings['max.message.bytes'];
     this.#needsKeys = isCompacted(target.settings);
-    if (options.partition !== undefined) this.#check(options.partition);
+    const { partition, idempotency } = options;
+    if (partition !== undefined) this.#check(partition);
+    if (idempotency === undefined) {
+      this.#spread = target.partitions.length;
+    } else {
+      this.#requestId = requestId(idempotency.key);
+      this.#fingerprint = idempotency.fingerprint;
+      this.#spread = target.requests.spreadOf(this.#requestId, now);
+    }
   }
 
   /** About how many bytes of keys and values will be added; spares copying while the batches grow. */
   expect(bytes: number): void {
     this.#expectedBytes = bytes;
+  }
+
+  /** Sets the fingerprint of an idempotency key, where it is known only once the request has been read. */
+  setFingerprint(fingerprint: number): void {
+    checkFingerprint(fingerprint);
+    this.#fingerprint = fingerprint;
   }
 
   get recordCount(): number {
@@ -154,20 +89,69 @@ export class PendingAppend {
   /** Appends what was added: in each partition all of it or nothing. */
   commit(): Promise<PartitionAppend[]> {
     if (this.#builder === undefined) return Promise.resolve([]);
-    const outcome = new AppendOutcome(this.#builders?.size ?? 1);
-    if (this.#builders === undefined) this.#submit(this.#partition, this.#builder, outcome, 0);
-    let place = 0;
-    for (const [partition, builder] of this.#builders ?? [])
-      this.#submit(partition, builder, outcome, place++);
+    const { producer, idempotency, expectedEndOffset } = this.#options;
+    if (producer !== undefined || idempotency !== undefined || expectedEndOffset !== undefined)
+      return this.#commitConditional();
+    const outcome = new AppendOutcome(this.#batches);
+    if (this.#builders === undefined) {
+      this.#submit(this.#partition, this.#finish(this.#builder), undefined, outcome, 0);
+    } else {
+      let place = 0;
+      for (const [partition, builder] of this.#builders)
+        this.#submit(partition, this.#finish(builder), undefined, outcome, place++);
+    }
     return outcome.promise;
   }
 
-  #submit(partition: number, builder: RecordBatchBuilder, outcome: AppendOutcome, place: number): void {
-    const { acks = 'all', signal, compression = 'none' } = this.#options;
-    const { settings, partitions, submit } = this.#target;
-    const configured = settings['compression.type'];
-    const batch = builder.finish(configured === 'producer' ? compression : configured);
-    submit(partitions[partition]!, new AppendShare(batch, acks, partition, outcome, place), signal);
+  async #commitConditional(): Promise<PartitionAppend[]> {
+    const builders = [...(this.#builders ?? [[this.#partition, this.#builder!] as const])];
+    const batches = builders.map(([, builder]) => this.#finish(builder));
+    const conditions = this.#conditions();
+    const outcome = new AppendOutcome(batches.length);
+    for (const [place, batch] of batches.entries()) {
+      stampConditions(batch.bytes, conditions);
+      this.#submit(builders[place]![0], batch, conditions, outcome, place);
+    }
+    return outcome.promise;
+  }
+
+  get #batches(): number {
+    return this.#builders?.size ?? 1;
+  }
+
+  #conditions(): AppendConditions {
+    const { producer, expectedEndOffset, partition } = this.#options;
+    if (producer !== undefined || expectedEndOffset !== undefined) {
+      const isThere = this.#batches === 1 && this.#partition === partition;
+      check(isThere, 'all records of such an append go to the partition that it names');
+    }
+    let request: RequestMark | undefined;
+    if (this.#requestId !== undefined) {
+      const fingerprint = this.#fingerprint;
+      check(fingerprint !== undefined, 'an idempotency key comes with a fingerprint of its request');
+      request = { id: this.#requestId, fingerprint, partitions: this.#spread };
+      this.#target.requests.begin(request, this.#batches, this.#now);
+    }
+    return { producer, request, expectedEndOffset };
+  }
+
+  #finish(builder: RecordBatchBuilder): EncodedBatch {
+    const { compression = 'none' } = this.#options;
+    const configured = this.#target.settings['compression.type'];
+    return builder.finish(configured === 'producer' ? compression : configured);
+  }
+
+  #submit(
+    partition: number,
+    batch: EncodedBatch,
+    conditions: AppendConditions | undefined,
+    outcome: AppendOutcome,
+    place: number,
+  ): void {
+    const { acks = 'all', signal } = this.#options;
+    const { partitions, submit } = this.#target;
+    const share = new AppendShare(batch, acks, conditions, this.#target, partition, outcome, place);
+    submit(partitions[partition]!, share, signal);
   }
 
   #add(
@@ -206,19 +190,25 @@ export class PendingAppend {
 
   /** Records without keys mostly go to one partition, those with keys to all. */
   #expectedBatchBytes(partition: number): number {
-    const { length: partitions } = this.#target.partitions;
-    const isOnly = this.#options.partition !== undefined || partition === this.#sticky || partitions === 1;
-    const bytes = Math.ceil(this.#expectedBytes / (isOnly ? 1 : partitions));
+    const isOnly = this.#options.partition !== undefined || partition === this.#sticky || this.#spread === 1;
+    const bytes = Math.ceil(this.#expectedBytes / (isOnly ? 1 : this.#spread));
     return BATCH_HEADER_BYTES + Math.min(bytes, this.#maxBatchBytes);
   }
 
   #choose(key: BytesLike | null): number {
     if (this.#options.partition !== undefined) return this.#options.partition;
-    const { partitions } = this.#target;
-    if (partitions.length === 1) return 0;
-    if (key !== null) return partitionForKey(key, partitions.length);
-    if (this.#sticky < 0) this.#sticky = this.#target.stickyPartition();
+    if (this.#spread === 1) return 0;
+    if (key !== null) return partitionForKey(key, this.#spread);
+    if (this.#sticky < 0) this.#sticky = this.#stickyPartition();
     return this.#sticky;
+  }
+
+  /** A retry is to find what was stored under its key. */
+  #stickyPartition(): number {
+    const { idempotency } = this.#options;
+    return idempotency === undefined
+      ? this.#target.stickyPartition()
+      : partitionForKey(idempotency.key, this.#spread);
   }
 
   #check(partition: number): void {

@@ -29,6 +29,16 @@ export const ERROR_CODES = {
   UNSUPPORTED_COMPRESSION_TYPE: { retriable: false },
   /** The offset lies outside [log start offset, high watermark]; `details` has the bounds. */
   OFFSET_OUT_OF_RANGE: { retriable: false },
+  /** A producer's sequence does not follow on its last one, and none of its remembered batches is the same; `details` has the expected one. */
+  OUT_OF_ORDER_SEQUENCE_NUMBER: { retriable: false },
+  /** A producer's records were stored once, but before the batches that are remembered: where they stand is forgotten. */
+  DUPLICATE_SEQUENCE_NUMBER: { retriable: false },
+  /** Another one has taken the producer's place, with the newer epoch in `details`. */
+  INVALID_PRODUCER_EPOCH: { retriable: false },
+  /** The log does not end where the append expects it to; `details` has its end. */
+  CONDITION_FAILED: { retriable: false },
+  /** The idempotency key was used for another request. */
+  IDEMPOTENCY_KEY_REUSED: { retriable: false },
   /** Stored bytes are damaged; `details` has the range of offsets and positions. */
   CORRUPT_MESSAGE: { retriable: false },
   /** A file carries a format version that is newer than this program. */
@@ -41,7 +51,7 @@ export const ERROR_CODES = {
   OUTCOME_UNKNOWN: { retriable: false },
   /** The partition, or the whole log, takes no appends since an earlier write or sync failed; or a read of its files failed. */
   KAFKA_STORAGE_ERROR: { retriable: false },
-  /** Bytes in flight are at their limit, or no file descriptors are left; nothing of this call was stored. */
+  /** Bytes in flight, or producers that are remembered, are at their limit, or no file descriptors are left; nothing of this call was stored. */
   THROTTLED: { retriable: true },
   /** The call was given up by its caller or ran into its deadline; nothing was stored. */
   REQUEST_TIMED_OUT: { retriable: true },

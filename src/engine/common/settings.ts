@@ -239,6 +239,24 @@ export const ENGINE_SETTINGS = {
     MAX,
     'Bytes that all such work together reads and writes in a second; -1 or 0 is no limit.',
   ),
+  'producer.id.expiration.ms': integer(
+    86_400_000,
+    1,
+    MAX,
+    'A producer that has not appended to a partition for so long is forgotten there: it needs a new id then.',
+  ),
+  'idempotency.key.expiration.ms': integer(
+    86_400_000,
+    1,
+    MAX,
+    'How long an idempotency key is remembered: a retry within this time stores nothing twice.',
+  ),
+  'producer.state.max.entries': integer(
+    1_000_000,
+    1,
+    100_000_000,
+    'Most producers (some 300 bytes of memory each) and idempotency keys (some 100) that are remembered over all partitions; beyond that new ones are refused (THROTTLED).',
+  ),
   'recovery.parallel.partitions': integer(8, 1, 256, 'Partitions that are opened at the same time.'),
   'housekeeping.interval.ms': integer(
     1_000,

@@ -1,28 +1,6 @@
 /** The shapes that cross the engine's door. Offsets, sizes and timestamps are safe integers; timestamps are ms since 1970. */
 
-/** What an acknowledgement means: `all` = synced to disk, `1` = written to the OS, `0` = accepted in memory. */
-export type Acks = 'all' | 1 | 0;
-
-export type CompressionType = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
-
-/** A key, value or header value to be stored: text is stored as UTF-8. */
-export type BytesLike = Uint8Array | string;
-
-export interface ProduceRecord {
-  key?: BytesLike | null;
-  value: BytesLike | null;
-  /** In order; the same name may occur more than once. */
-  headers?: readonly ProduceHeader[];
-  /** Missing: the time of the append. */
-  timestamp?: number;
-  /** Missing: by key as Kafka does, or sticky round robin when there is no key. */
-  partition?: number;
-}
-
-export interface ProduceHeader {
-  key: string;
-  value: BytesLike | null;
-}
+export type * from './append-types.ts';
 
 /** A stored record, decoded. Bytes are views of the batch that it came from: copy what is to be kept. */
 export interface LogRecord {
@@ -36,28 +14,6 @@ export interface LogRecord {
 export interface RecordHeader {
   key: string;
   value: Buffer | null;
-}
-
-export interface AppendOptions {
-  /** Default `all`. */
-  acks?: Acks;
-  /** All records go to this partition, unless a record names its own. */
-  partition?: number;
-  /** The producer's codec; it counts where the topic has `compression.type=producer`. Default `none`. */
-  compression?: CompressionType;
-  /** Gives up waiting for memory (see `max.in.flight.bytes`): REQUEST_TIMED_OUT, nothing was stored. */
-  signal?: AbortSignal;
-}
-
-/** What became of the records of one append in one partition. They are stored together or not at all. */
-export interface PartitionAppend {
-  partition: number;
-  /** With acks=0 the offsets are not known yet: -1. */
-  baseOffset: number;
-  lastOffset: number;
-  count: number;
-  /** The largest timestamp among them. */
-  timestamp: number;
 }
 
 export interface ReadOptions {

@@ -142,6 +142,13 @@ export function setDeleteHorizon(bytes: Buffer, seconds: number): void {
   bytes.writeUInt32LE(seconds, 76);
 }
 
+/** Writes who appends the batch, over a header that names nobody. `bytes` is one whole batch, not yet stamped. */
+export function writeProducer(bytes: Buffer, producerId: number, baseSequence: number, epoch: number): void {
+  writeI64(bytes, 56, producerId);
+  bytes.writeInt32LE(baseSequence, 64);
+  bytes.writeInt16LE(epoch, 68);
+}
+
 /** Sets what is known only when a group commit is formed, and the checksum over it. `bytes` is one whole batch. */
 export function stampBatch(bytes: Buffer, baseOffset: number, durableFloor: number): void {
   writeU64(bytes, 16, baseOffset);

@@ -24,8 +24,10 @@ import type { EncodedBatch } from '../format/record-batch.ts';
 import type { IndexCache } from '../segment/index-cache.ts';
 import { addBatch, type BatchFacts, type LogSegment, type SegmentStats } from '../segment/log-segment.ts';
 import { newSegment } from '../segment/segment-files.ts';
+import type { AppendConditions, StoredAppend } from './append-conditions.ts';
 import { type Cleaned, NEVER_CLEANED } from './compaction.ts';
 import type { InFlightBudget, PartitionFlight } from './in-flight-budget.ts';
+import { PartitionProducers, type ProducerMemory } from './partition-producers.ts';
 
 /** What the parts of an engine share. */
 export interface EngineContext {
@@ -39,6 +41,7 @@ export interface EngineContext {
   readonly indexCache: IndexCache;
   readonly tails: Tails;
   readonly budget: InFlightBudget;
+  readonly producerMemory: ProducerMemory;
   /** For work over whole files. */
   readonly tasks: TaskRunner;
 }
@@ -62,8 +65,12 @@ export interface TopicIdentity {
 export interface QueuedBatch {
   readonly batch: EncodedBatch;
   readonly acks: Acks;
-  /** Called with the base offset, once. */
+  /** Undefined where it is to be appended whatever stands in the log. */
+  readonly conditions: AppendConditions | undefined;
+  /** Called with the base offset; with -1 where it was only accepted, and then once more or `refuse`. */
   acknowledge(baseOffset: number): void;
+  /** It had been appended before: answers as that one was. */
+  repeat(stored: StoredAppend): void;
   refuse(error: SeglogError): void;
 }
 
@@ -126,6 +133,8 @@ export class PartitionLog implements PartitionFlight {
   layout = 0;
   /** What compaction has come to; the file that says so may lag behind. */
   cleaned: Cleaned = NEVER_CLEANED;
+  /** Of the log below its end. */
+  readonly producers: PartitionProducers;
   damaged: DamagedRange[];
   gaps: OffsetGap[];
   readonly writing = new Mutex();
@@ -155,6 +164,7 @@ export class PartitionLog implements PartitionFlight {
       this.pushTail(batch);
       if (batch.segment === this.active) addBatch(this.appended, batch.facts, context.clock.now());
     }
+    this.producers = new PartitionProducers(context.producerMemory);
     this.damaged = state.damaged;
     this.gaps = state.gaps;
     this.fenced = state.fenced;
@@ -220,6 +230,7 @@ export class PartitionLog implements PartitionFlight {
   markDeleted(): void {
     this.deleted = true;
     this.dropTail(this.tail.length);
+    this.producers.clear();
     this.refuseQueued(() => unknownPartition(this.topic.name));
     for (const waiter of this.#waiters.splice(0)) waiter.wake();
   }

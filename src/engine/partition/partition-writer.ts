@@ -1,6 +1,6 @@
 /**
- * Everything that changes a partition's files while it is open: taking queued batches into a group, writing them to
- * the active segment, draining journaled batches there, and syncing.
+ * Everything that changes a partition's files while it is open: writing the batches of a group to the active segment,
+ * draining journaled batches there, and syncing.
  *
  * Positions are explicit: what was written and failed is written again at the same place, or cut off, never appended
  * behind. The order "write, then sync, then move the offsets" is what the guarantees rest on.
@@ -16,7 +16,6 @@ import {
 } from '../files/file-operations.ts';
 import type { FileHandle } from '../files/file-system.ts';
 import { preparedSegmentPath } from '../files/log-file-names.ts';
-import { type EncodedBatch, stampBatch } from '../format/record-batch.ts';
 import { encodeSegmentHeader } from '../format/segment-header.ts';
 import {
   addBatch,
@@ -25,98 +24,9 @@ import {
   type LogSegment,
   type SegmentStats,
 } from '../segment/log-segment.ts';
-import { mustRollBefore } from '../segment/roll-policy.ts';
-import type { PartitionLog, QueuedBatch, TailBatch } from './partition-log.ts';
+import type { GroupPart } from './group-part.ts';
+import type { PartitionLog, TailBatch } from './partition-log.ts';
 import { syncFailed, syncNewNames } from './partition-names.ts';
-
-/** The batches of one partition in one group commit; all go to one segment. */
-export interface GroupPart {
-  readonly partition: PartitionLog;
-  readonly segment: LogSegment;
-  readonly batches: QueuedBatch[];
-  /** Of each batch, in the same order. */
-  readonly facts: BatchFacts[];
-  readonly baseOffset: number;
-  readonly endOffset: number;
-  readonly bytes: number;
-  readonly records: number;
-  /** Somebody waits for the sync. */
-  readonly needsSync: boolean;
-  /** By the clock. */
-  readonly takenAt: number;
-}
-
-/** Work that a roll leaves behind: the sealed segment's derived files. */
-export type RollListener = (partition: PartitionLog, rolled: LogSegment) => void;
-
-/**
- * Takes queued batches, up to where the segment must roll or `maxBytes` are reached, and gives them their offsets.
- * Nothing is applied to the log yet: on failure there is nothing to undo but bytes in a file.
- */
-export function takeGroup(
-  partition: PartitionLog,
-  maxBytes: number,
-  rolled: RollListener,
-  now: number,
-): GroupPart | undefined {
-  const { queue, topic } = partition;
-  let stats = partition.appended;
-  let offset = partition.logEndOffset;
-  let bytes = 0;
-  let needsSync = false;
-  let count = 0;
-  const facts: BatchFacts[] = [];
-  for (; count < queue.length; count++) {
-    const { batch, acks } = queue[count]!;
-    if (count > 0 && bytes + batch.bytes.length > maxBytes) break;
-    if (mustRollBefore(stats, batch.bytes.length, batch.maxTimestamp, topic.settings, now)) {
-      if (count > 0) break;
-      rolled(partition, partition.roll());
-      stats = partition.appended;
-    }
-    stampBatch(batch.bytes, offset, partition.durableOffset);
-    facts.push(factsAt(batch, offset));
-    offset += batch.recordCount;
-    bytes += batch.bytes.length;
-    needsSync ||= acks === 'all';
-    // Where the segment must roll depends on what comes before in this group.
-    if (count + 1 < queue.length) {
-      if (count === 0) stats = { ...stats };
-      addBatch(stats, facts[count]!, now);
-    }
-  }
-  if (count === 0) return undefined;
-  return {
-    partition,
-    segment: partition.active,
-    batches: takeFirst(partition, count),
-    facts,
-    baseOffset: partition.logEndOffset,
-    endOffset: offset,
-    bytes,
-    records: offset - partition.logEndOffset,
-    needsSync,
-    takenAt: now,
-  };
-}
-
-function takeFirst(partition: PartitionLog, count: number): QueuedBatch[] {
-  const { queue } = partition;
-  if (count < queue.length) return queue.splice(0, count);
-  partition.queue = [];
-  return queue;
-}
-
-function factsAt(batch: EncodedBatch, baseOffset: number): BatchFacts {
-  return {
-    baseOffset,
-    nextOffset: baseOffset + batch.recordCount,
-    records: batch.recordCount,
-    bytes: batch.bytes.length,
-    minTimestamp: batch.baseTimestamp,
-    maxTimestamp: batch.maxTimestamp,
-  };
-}
 
 /** The group is durable in the journal: it becomes part of the log, in memory until it is drained. */
 export function applyJournaled(part: GroupPart): void {
@@ -128,6 +38,7 @@ export function applyJournaled(part: GroupPart): void {
   }
   partition.logEndOffset = part.endOffset;
   partition.durableOffset = part.endOffset;
+  noteProducers(part);
   partition.advanceHighWatermark();
 }
 
@@ -147,8 +58,20 @@ export function writeDirect(part: GroupPart): Promise<void> {
     }
     partition.logEndOffset = part.endOffset;
     partition.writtenOffset = part.endOffset;
+    noteProducers(part);
     partition.advanceHighWatermark();
   });
+}
+
+/** What a retry of these batches would repeat is remembered from here on, and not before they are a part of the log. */
+function noteProducers({ partition, batches, facts, takenAt, hasConditions }: GroupPart): void {
+  if (!hasConditions) return;
+  for (let i = 0; i < batches.length; i++) {
+    const { conditions } = batches[i]!;
+    if (conditions === undefined) continue;
+    const { baseOffset, records: count, maxTimestamp } = facts[i]!;
+    partition.producers.note(conditions, { baseOffset, count, maxTimestamp }, takenAt);
+  }
 }
 
 /** Writes what is only in memory and in the journal to its segments. */

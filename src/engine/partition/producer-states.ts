@@ -1,0 +1,163 @@
+/**
+ * The producers that number their records in one partition: of each its epoch, its last sequence and its last five batches.
+ * As Kafka's ProducerStateManager, but strict: a producer that is not known begins with sequence 0.
+ *
+ * A retry of one of those batches is told by its first sequence and its count. A producer that has not appended for
+ * `producer.id.expiration.ms` is forgotten.
+ */
+
+import { SeglogError } from '../common/errors.ts';
+import type { ProducerSequence } from '../common/types.ts';
+import { type StoredAppend, sequenceAfter, sequenceDistance } from './append-conditions.ts';
+
+/** How many batches of a producer are remembered: as many as Kafka's clients have in flight. */
+export const REMEMBERED_BATCHES = 5;
+
+/** A batch that was appended, as it is remembered. */
+export interface ProducedBatch extends StoredAppend {
+  readonly baseSequence: number;
+}
+
+/** One producer. Batches lie flat in an array of numbers: objects would take three times the memory. */
+export interface ProducerState {
+  epoch: number;
+  /** By the clock, when it last appended. */
+  appendedAt: number;
+  /** Of each batch, oldest first: base sequence, count, base offset, max timestamp. */
+  readonly batches: number[];
+}
+
+const ROW = 4;
+
+export class ProducerStates {
+  /** By producer id; who appended last comes last. */
+  readonly #states = new Map<number, ProducerState>();
+
+  get size(): number {
+    return this.#states.size;
+  }
+
+  has(id: number): boolean {
+    return this.#states.has(id);
+  }
+
+  /** What becomes of a batch of `count` records: to be appended, stored before, or refused. */
+  judge(
+    { id, epoch, sequence }: ProducerSequence,
+    count: number,
+    expiredAt: number,
+  ): 'append' | StoredAppend | SeglogError {
+    const known = this.#states.get(id);
+    const state = known === undefined || known.appendedAt <= expiredAt ? undefined : known;
+    if (state === undefined) return sequence === 0 ? 'append' : unknownProducer(id, sequence);
+    if (epoch < state.epoch) return fenced(id, epoch, state.epoch);
+    if (epoch > state.epoch) return sequence === 0 ? 'append' : outOfOrder(id, sequence, 0);
+    const stored = findBatch(state, sequence, count);
+    if (stored !== undefined) return stored;
+    const next = nextSequence(state);
+    if (sequence === next) return 'append';
+    return isForgotten(state, sequence, count) ? forgotten(id, sequence) : outOfOrder(id, sequence, next);
+  }
+
+  /**
+   * A batch of the producer stands in the log. Where it does not go on from what is remembered, it was taken because that was
+   * forgotten, or as the first one of a new epoch: it counts alone.
+   */
+  note({ id, epoch, sequence }: ProducerSequence, batch: StoredAppend, now: number): void {
+    let state = this.#states.get(id);
+    if (state === undefined) {
+      state = { epoch, appendedAt: now, batches: [] };
+    } else {
+      if (epoch !== state.epoch || sequence !== nextSequence(state)) state.batches.length = 0;
+      state.epoch = epoch;
+      state.appendedAt = now;
+      // Behind all that appended before.
+      this.#states.delete(id);
+    }
+    this.#states.set(id, state);
+    const { batches } = state;
+    if (batches.length === REMEMBERED_BATCHES * ROW) batches.splice(0, ROW);
+    batches.push(sequence, batch.count, batch.baseOffset, batch.maxTimestamp);
+  }
+
+  /** Forgets who has not appended since `expiredAt`; how many those were. */
+  expire(expiredAt: number): number {
+    let expired = 0;
+    for (const [id, { appendedAt }] of this.#states) {
+      if (appendedAt > expiredAt) break;
+      this.#states.delete(id);
+      expired++;
+    }
+    return expired;
+  }
+
+  clear(): void {
+    this.#states.clear();
+  }
+}
+
+function batchAt({ batches }: ProducerState, row: number): ProducedBatch {
+  const at = row * ROW;
+  return {
+    baseSequence: batches[at]!,
+    count: batches[at + 1]!,
+    baseOffset: batches[at + 2]!,
+    maxTimestamp: batches[at + 3]!,
+  };
+}
+
+function findBatch(state: ProducerState, sequence: number, count: number): ProducedBatch | undefined {
+  const { batches } = state;
+  for (let at = batches.length - ROW; at >= 0; at -= ROW)
+    if (batches[at] === sequence && batches[at + 1] === count) return batchAt(state, at / ROW);
+  return undefined;
+}
+
+function nextSequence({ batches }: ProducerState): number {
+  const last = batches.length - ROW;
+  return sequenceAfter(batches[last]!, batches[last + 1]!);
+}
+
+/** Whether all of the records lie before what is remembered, so that they were stored once. */
+function isForgotten({ batches }: ProducerState, sequence: number, count: number): boolean {
+  return (
+    batches.length === REMEMBERED_BATCHES * ROW &&
+    sequenceDistance(sequence, batches[0]!) > 0 &&
+    sequenceDistance(sequenceAfter(sequence, count), batches[0]!) >= 0
+  );
+}
+
+function unknownProducer(producerId: number, sequence: number): SeglogError {
+  return new SeglogError(
+    'OUT_OF_ORDER_SEQUENCE_NUMBER',
+    `producer ${producerId} is not known here, or has not appended for so long that it is forgotten (producer.id.expiration.ms), ` +
+      `and ${sequence} is not where one begins: get a new producer id and begin with sequence 0; nothing was stored`,
+    { producerId, sequence, expectedSequence: 0 },
+  );
+}
+
+function outOfOrder(producerId: number, sequence: number, expected: number): SeglogError {
+  return new SeglogError(
+    'OUT_OF_ORDER_SEQUENCE_NUMBER',
+    `sequence ${sequence} of producer ${producerId} is out of order: ${expected} comes next, and no batch just like it is among ` +
+      `the last ${REMEMBERED_BATCHES}; nothing was stored`,
+    { producerId, sequence, expectedSequence: expected },
+  );
+}
+
+function forgotten(producerId: number, sequence: number): SeglogError {
+  return new SeglogError(
+    'DUPLICATE_SEQUENCE_NUMBER',
+    `the records from sequence ${sequence} of producer ${producerId} were stored once, but lie before the last ` +
+      `${REMEMBERED_BATCHES} batches, and their offsets are forgotten; nothing was stored now`,
+    { producerId, sequence },
+  );
+}
+
+function fenced(producerId: number, epoch: number, current: number): SeglogError {
+  return new SeglogError(
+    'INVALID_PRODUCER_EPOCH',
+    `epoch ${epoch} of producer ${producerId} is fenced: ${current} is its epoch now, so another one has taken its place; nothing was stored`,
+    { producerId, epoch, currentEpoch: current },
+  );
+}
