@@ -31,7 +31,13 @@ export async function closeLog(
     // All of it is synced, and where it ends is known. Without its segments the next open looks into them.
     const segments = isFinished ? stored : [];
     const { logStartOffset, logEndOffset } = partition;
-    marker.set(partition.topic.id, partition.partition, { logStartOffset, logEndOffset, segments });
+    const producers = partition.producers.rangeBelow(logEndOffset);
+    marker.set(partition.topic.id, partition.partition, {
+      logStartOffset,
+      logEndOffset,
+      producers,
+      segments,
+    });
     clean &&= partition.damaged.length === 0;
   }
   if (failures.length > 0) throw failures[0];

@@ -40,7 +40,7 @@ import {
 import { nodeFileSystem } from './files/node-file-system.ts';
 import { InFlightBudget } from './partition/in-flight-budget.ts';
 import { type EngineContext, type PartitionLog, Tails } from './partition/partition-log.ts';
-import { ProducerMemory } from './partition/partition-producers.ts';
+import { ProducerMemory } from './partition/producer-memory.ts';
 import { JournalReplay, listJournal } from './recovery/journal-recovery.ts';
 import { type FoundPartition, findPartition, type OpenRequest } from './recovery/partition-open.ts';
 import { partitionsInUse, staleTopicFile } from './recovery/partitions-in-use.ts';

@@ -1,6 +1,6 @@
 /**
  * What no event brings about: segments of idle partitions that time has come to seal, records that have expired, keys that are
- * to be compacted, journaled batches of partitions that have gone quiet, what could not be done before, and space that others
+ * to be compacted, producers that are forgotten, journaled batches of partitions that have gone quiet, what could not be done before, and space that others
  * free or use up. One timer for all of it.
  */
 import type { BackgroundWork } from './cleaning/background-work.ts';
@@ -53,6 +53,8 @@ export class Housekeeping {
 
   async #run(): Promise<void> {
     const { space, retention, committer, backgroundSync, maintenance, background } = this.#parts;
+    const { producerMemory, clock } = this.#parts.context;
+    producerMemory.expire(clock.now());
     await space.refresh();
     await retention.run();
     await committer.drainAll();

@@ -125,7 +125,7 @@ export class Committer {
     const group: GroupPart[] = [];
     const now = this.#context.clock.now();
     let room = MAX_GROUP_BYTES;
-    this.#context.producerMemory.admitted = 0;
+    this.#context.producerMemory.beginGroup();
     for (const partition of this.#queued) {
       if (room <= 0) break;
       const part = takeGroup(partition, room, this.#listener, now);

@@ -8,6 +8,7 @@ import { readWholeFile, removeIfExists, replaceFile } from '../files/file-operat
 import type { FileSystem } from '../files/file-system.ts';
 import { cleanMarkerPath } from '../files/log-file-names.ts';
 import { decodeSidecar, encodeSidecar } from '../format/sidecar.ts';
+import { isProducerRange, type ProducerRange } from '../partition/producer-range.ts';
 import { isSegmentStats, type SegmentStats } from '../segment/log-segment.ts';
 
 /** A segment's stats as a row, in the order of SegmentStats: the marker of 10,000 segments stays small. */
@@ -15,12 +16,17 @@ type SegmentRow = number[];
 
 interface MarkerBody {
   /** By topic id and partition, as "id/partition". */
-  partitions: Record<string, { logStartOffset: number; logEndOffset: number; segments: SegmentRow[] }>;
+  partitions: Record<string, PartitionEnds & { segments: SegmentRow[] }>;
 }
 
-export interface CleanPartition {
+interface PartitionEnds {
   logStartOffset: number;
   logEndOffset: number;
+  /** Where batches lie that a retry may repeat; missing where none does. */
+  producers?: ProducerRange;
+}
+
+export interface CleanPartition extends PartitionEnds {
   segments: SegmentStats[];
 }
 
@@ -69,10 +75,12 @@ export class CleanMarker {
 
   set(topicId: string, partition: number, state: CleanPartition): void {
     this.#counts = undefined;
+    const { logStartOffset, logEndOffset, producers, segments } = state;
     this.#body.partitions[key(topicId, partition)] = {
-      logStartOffset: state.logStartOffset,
-      logEndOffset: state.logEndOffset,
-      segments: state.segments.map(toRow),
+      logStartOffset,
+      logEndOffset,
+      ...(producers && { producers }),
+      segments: segments.map(toRow),
     };
   }
 
@@ -108,6 +116,7 @@ function isMarkerBody(value: unknown): value is MarkerBody {
       (entry) =>
         Number.isSafeInteger(entry?.logStartOffset) &&
         Number.isSafeInteger(entry.logEndOffset) &&
+        (entry.producers === undefined || isProducerRange(entry.producers)) &&
         Array.isArray(entry.segments) &&
         entry.segments.every((row) => Array.isArray(row) && isSegmentStats(fromRow(row))),
     )

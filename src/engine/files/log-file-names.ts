@@ -13,6 +13,7 @@ export const SUMMARY_SUFFIX = '.summary';
 export const SWAP_SUFFIX = '.swap';
 export const JOURNAL_SUFFIX = '.journal';
 export const CLEANED_NAME = 'cleaned';
+export const PRODUCERS_NAME = 'producers';
 
 /** Zero-padded so that names sort as numbers do; 20 digits as in Kafka. */
 export function paddedNumber(value: number): string {
@@ -57,6 +58,7 @@ export const partitionDirectory = (topicDir: string, partition: number) => join(
 export const checkpointPath = (partitionDir: string) => join(partitionDir, 'checkpoint');
 export const logStartPath = (partitionDir: string) => join(partitionDir, 'log-start');
 export const cleanedPath = (partitionDir: string) => join(partitionDir, CLEANED_NAME);
+export const producersPath = (partitionDir: string) => join(partitionDir, PRODUCERS_NAME);
 export const gapsPath = (partitionDir: string) => join(partitionDir, 'gaps.json');
 /** The next segment's file, made ahead of need; renamed to its base offset when the log rolls. */
 export const preparedSegmentPath = (partitionDir: string) => join(partitionDir, 'next.log~');

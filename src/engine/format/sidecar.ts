@@ -10,20 +10,28 @@
 import { Decoder, Encoder } from '@msgpack/msgpack';
 import { checkFileHeader, FILE_HEADER_BYTES, type FileFormat, writeFileHeader } from './file-header.ts';
 
-export type SidecarKind = 'summary' | 'checkpoint' | 'log start' | 'cleaned' | 'clean';
+export type SidecarKind = 'summary' | 'checkpoint' | 'log start' | 'cleaned' | 'producers' | 'clean';
 
 const FORMATS: Readonly<Record<SidecarKind, FileFormat>> = {
   summary: { magic: 'SLSU', version: 1, name: 'a segment summary' },
   checkpoint: { magic: 'SLCP', version: 1, name: 'a checkpoint' },
   'log start': { magic: 'SLLS', version: 1, name: 'a log start' },
   cleaned: { magic: 'SLCL', version: 1, name: 'a note of what was compacted' },
+  producers: { magic: 'SLPR', version: 1, name: 'a snapshot of producers' },
   clean: { magic: 'SLCM', version: 1, name: 'the clean-shutdown marker' },
 };
 
 const encoder = new Encoder();
+/** An encoder keeps the memory of the largest body that it had: what is larger than this gets one of its own. */
+const MAX_KEPT_BYTES = 64 * 1024;
+/** What a body takes beside large pieces of it. */
+const FRAME_BYTES = 1024;
 
-export function encodeSidecar(kind: SidecarKind, body: unknown): Buffer {
-  const encoded = encoder.encodeSharedRef(body);
+/** `largeBytes`: about how much of the body is in pieces that may be large. */
+export function encodeSidecar(kind: SidecarKind, body: unknown, largeBytes = 0): Buffer {
+  const isLarge = largeBytes > MAX_KEPT_BYTES;
+  const used = isLarge ? new Encoder({ initialBufferSize: largeBytes + FRAME_BYTES }) : encoder;
+  const encoded = used.encodeSharedRef(body);
   const bytes = Buffer.allocUnsafe(FILE_HEADER_BYTES + encoded.length);
   bytes.set(encoded, FILE_HEADER_BYTES);
   writeFileHeader(bytes, FORMATS[kind]);

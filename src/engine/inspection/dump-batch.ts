@@ -17,6 +17,7 @@ import {
   COMPRESSION_TYPES,
 } from '../format/record-batch.ts';
 import { decodeHeaders, visitRecords } from '../format/record-batch-reader.ts';
+import { conditionsOf } from '../partition/append-conditions.ts';
 import { type DumpItem, dumpItem, showTime } from './dump-item.ts';
 
 /** A batch by its header. With a fault the header is shown for what it claims. */
@@ -37,13 +38,41 @@ export function batchItem(
     codec: COMPRESSION_TYPES[batchAttributes(buffer, at) & 0b111] ?? 'unknown',
     uncompressedBytes: batchUncompressedBytes(buffer, at),
     durableFloor: batchDurableFloor(buffer, at),
+    ...originOf(buffer, at),
     checks: fault ?? 'ok',
   };
   const line =
     `batch at ${position}: offsets ${data.baseOffset}-${data.lastOffset}, ${counted(data.records, 'record')}, ${counted(data.bytes, 'byte')}, ` +
-    `${data.baseTimestamp} to ${data.maxTimestamp}, ${data.codec}, floor ${data.durableFloor}, ` +
+    `${data.baseTimestamp} to ${data.maxTimestamp}, ${data.codec}, floor ${data.durableFloor}, ${showOrigin(data)}` +
     (fault === null ? 'ok' : `BAD ${fault}`);
   return dumpItem('batch', line, data, fault !== null);
+}
+
+/** Whose a batch is, where its header says so. */
+interface BatchOrigin {
+  producerId?: number;
+  epoch?: number;
+  sequence?: number;
+  keyId?: number;
+  fingerprint?: number;
+  partitions?: number;
+}
+
+function originOf(buffer: Buffer, at: number): BatchOrigin {
+  const conditions = conditionsOf(buffer, at);
+  if (conditions?.producer !== undefined) {
+    const { id, epoch, sequence } = conditions.producer;
+    return { producerId: id, epoch, sequence };
+  }
+  if (conditions?.request === undefined) return {};
+  const { id, fingerprint, partitions } = conditions.request;
+  return { keyId: id, fingerprint, partitions };
+}
+
+function showOrigin({ producerId, epoch, sequence, keyId, fingerprint, partitions }: BatchOrigin): string {
+  if (producerId !== undefined) return `producer ${producerId} epoch ${epoch} sequence ${sequence}, `;
+  if (keyId === undefined) return '';
+  return `idempotency key ${keyId} fingerprint ${fingerprint} over ${counted(partitions!, 'partition')}, `;
 }
 
 /** Bytes that a header takes; with fewer there is nothing to show. */

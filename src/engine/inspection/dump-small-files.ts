@@ -7,6 +7,7 @@ import { decodeJsonFile } from '../format/json-file.ts';
 import { OffsetIndex } from '../format/offset-index.ts';
 import { decodeSidecar, type SidecarKind } from '../format/sidecar.ts';
 import { TimeIndex } from '../format/time-index.ts';
+import { decodeProducers, type ProducersBody } from '../partition/producers-file.ts';
 import { type DumpItem, dumpItem, showTime } from './dump-item.ts';
 
 const BASE_OFFSET_AT = 16;
@@ -59,6 +60,36 @@ export function* dumpSidecar(kind: SidecarKind, bytes: Buffer): Generator<DumpIt
     const { logStartOffset, logEndOffset, segments } = state;
     const line = `topic id ${topicId}, partition ${partition}: log start offset ${logStartOffset}, log end offset ${logEndOffset}, segments: ${segments.length}`;
     yield dumpItem('entry', line, { topicId, partition, ...state });
+  }
+}
+
+export function* dumpProducers(bytes: Buffer): Generator<DumpItem> {
+  const snapshot = decodeProducers(bytes);
+  if (snapshot === undefined) return yield badHeader();
+  const { topicId, partition, offset } = decodeSidecar<ProducersBody>('producers', bytes)!;
+  const of = `topic id ${topicId}, partition ${partition}, for the log below offset ${offset}`;
+  yield dumpItem('header', `header: ${of}, ok`, { topicId, partition, offset, checks: 'ok' });
+  for (const { id, epoch, appendedAt, batches } of snapshot.producers()) {
+    const time = showTime(appendedAt);
+    const list = batches.map(
+      ({ baseSequence, baseOffset, count }) => `sequence ${baseSequence} at ${baseOffset} (${count})`,
+    );
+    const line = `producer ${id}, epoch ${epoch}, appended ${time}: ${list.join(', ')}`;
+    yield dumpItem('entry', line, { producerId: id, epoch, appendedAt: time, batches });
+  }
+  for (const {
+    id,
+    appendedAt,
+    fingerprint,
+    partitions,
+    baseOffset,
+    count,
+    maxTimestamp,
+  } of snapshot.keys()) {
+    const time = showTime(appendedAt);
+    const line = `idempotency key ${id}, fingerprint ${fingerprint}, over ${counted(partitions, 'partition')}, appended ${time}: at ${baseOffset} (${count})`;
+    const place = { baseOffset, count, maxTimestamp };
+    yield dumpItem('entry', line, { keyId: id, fingerprint, partitions, appendedAt: time, ...place });
   }
 }
 

@@ -10,6 +10,7 @@ import {
   CLEANED_NAME,
   JOURNAL_SUFFIX,
   OFFSET_INDEX_SUFFIX,
+  PRODUCERS_NAME,
   SEGMENT_SUFFIX,
   SUMMARY_SUFFIX,
   SWAP_SUFFIX,
@@ -19,7 +20,7 @@ import { nodeFileSystem } from '../files/node-file-system.ts';
 import { type DumpItem, type DumpOptions, dumpItem } from './dump-item.ts';
 import { dumpJournal } from './dump-journal.ts';
 import { dumpSegment } from './dump-segment.ts';
-import { dumpJson, dumpOffsetIndex, dumpSidecar, dumpTimeIndex } from './dump-small-files.ts';
+import { dumpJson, dumpOffsetIndex, dumpProducers, dumpSidecar, dumpTimeIndex } from './dump-small-files.ts';
 
 type FileKind =
   | 'segment'
@@ -29,6 +30,7 @@ type FileKind =
   | 'checkpoint'
   | 'log start'
   | 'cleaned'
+  | 'producers'
   | 'clean marker'
   | 'journal'
   | 'json';
@@ -43,6 +45,7 @@ const BY_NAME: readonly [suffix: string, kind: FileKind][] = [
   ['checkpoint', 'checkpoint'],
   ['log-start', 'log start'],
   [CLEANED_NAME, 'cleaned'],
+  [PRODUCERS_NAME, 'producers'],
   ['clean-shutdown', 'clean marker'],
   ['.json', 'json'],
 ];
@@ -55,6 +58,7 @@ const BY_MAGIC: Readonly<Record<string, FileKind>> = {
   SLCP: 'checkpoint',
   SLLS: 'log start',
   SLCL: 'cleaned',
+  SLPR: 'producers',
   SLCM: 'clean marker',
   SLJO: 'journal',
 };
@@ -83,7 +87,7 @@ async function kindOf(path: string, file: FileHandle): Promise<FileKind> {
   throw new SeglogError(
     'INVALID_REQUEST',
     `${path} is no file that can be shown: name a .log, .index, .timeindex, .summary or .journal file, a checkpoint, ` +
-      'a log-start, a cleaned, a clean-shutdown or a .json file',
+      'a log-start, a cleaned, a producers, a clean-shutdown or a .json file',
   );
 }
 
@@ -95,6 +99,8 @@ function dumpWhole(kind: FileKind, path: string, bytes: Buffer): Iterable<DumpIt
       return dumpTimeIndex(path, bytes);
     case 'json':
       return dumpJson(bytes);
+    case 'producers':
+      return dumpProducers(bytes);
     case 'summary':
     case 'checkpoint':
     case 'log start':

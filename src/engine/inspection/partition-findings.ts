@@ -10,8 +10,10 @@ import {
   isUnfinished,
   logStartPath,
   OFFSET_INDEX_SUFFIX,
+  PRODUCERS_NAME,
   parseNumberedName,
   preparedSegmentPath,
+  producersPath,
   SEGMENT_SUFFIX,
   SUMMARY_SUFFIX,
   segmentPath,
@@ -62,7 +64,7 @@ export function addPartitionFindings(
 /** The same for what is settled of a partition that another process has open. */
 export function addSettledFindings(findings: Findings, owner: PartitionOwner, survey: SettledSurvey): void {
   const checkpointFault = survey.runs.find((run) => run.checkpointFault !== undefined)?.checkpointFault;
-  addGapsAndCheckpoint(findings, owner, { ...survey, checkpointFault });
+  addGapsAndCheckpoint(findings, owner, { ...survey, checkpointFault, producersFault: undefined });
   for (const run of survey.runs) {
     for (const segment of run.segments) {
       addRangeFindings(findings, owner, run, segment);
@@ -98,7 +100,14 @@ function addGapsAndCheckpoint(
   owner: PartitionOwner,
   survey: Pick<
     PartitionSurvey,
-    'directory' | 'gapsFault' | 'checkpoint' | 'checkpointFault' | 'logStart' | 'cleanedDamaged'
+    | 'directory'
+    | 'gapsFault'
+    | 'checkpoint'
+    | 'checkpointFault'
+    | 'logStart'
+    | 'cleanedDamaged'
+    | 'producersDamaged'
+    | 'producersFault'
   >,
 ): void {
   const { directory, gapsFault, checkpoint, checkpointFault, logStart, cleanedDamaged } = survey;
@@ -116,6 +125,13 @@ function addGapsAndCheckpoint(
     const message = 'what was compacted cannot be read: the next compaction looks at all of the log';
     findings.add('derived', cleanedPath(directory), message, owner);
   }
+  if (survey.producersDamaged) {
+    const message = 'the snapshot of producers fails its checks: it is made anew from the batches';
+    findings.add('derived', producersPath(directory), message, owner);
+  } else if (survey.producersFault !== undefined) {
+    const message = `the snapshot of producers is not true: ${survey.producersFault}; repair removes it, nothing is lost`;
+    findings.add('damage', producersPath(directory), message, owner);
+  }
   if (checkpoint === 'damaged') {
     findings.add(
       'derived',
@@ -130,7 +146,7 @@ function addGapsAndCheckpoint(
 }
 
 function belongs(name: string, bases: ReadonlySet<number>): boolean {
-  if (['checkpoint', 'log-start', CLEANED_NAME, 'gaps.json'].includes(name)) return true;
+  if (['checkpoint', 'log-start', CLEANED_NAME, PRODUCERS_NAME, 'gaps.json'].includes(name)) return true;
   return [SEGMENT_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, SUMMARY_SUFFIX].some((suffix) => {
     const base = parseNumberedName(name, suffix);
     return base !== undefined && bases.has(base);

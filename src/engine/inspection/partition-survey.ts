@@ -14,6 +14,7 @@ import { type Checkpoint, readCheckpoint } from '../partition/checkpoint.ts';
 import { readCleaned } from '../partition/cleaned-file.ts';
 import { endOfGaps, readGaps } from '../partition/gaps.ts';
 import { readLogStart } from '../partition/log-start.ts';
+import { readProducers } from '../partition/producers-file.ts';
 import type { JournalDamage, JournalReplay } from '../recovery/journal-recovery.ts';
 import { damagedHeaders, misplacedFiles, suspectEnd } from '../recovery/recovery-damage.ts';
 import { checkpointFits, knownEnds, knownLog, segmentsBelow } from '../recovery/recovery-point.ts';
@@ -24,6 +25,7 @@ import { findSegment, type LogSegment, type SegmentStats } from '../segment/log-
 import { listSegments, newSegment } from '../segment/segment-files.ts';
 import { batchFacts } from '../segment/segment-scanner.ts';
 import { inspectRecords } from './batch-inspection.ts';
+import { ProducerSurvey } from './producer-survey.ts';
 import type { ProgressMeter } from './progress-meter.ts';
 import { differences, SegmentSurvey } from './segment-survey.ts';
 
@@ -67,6 +69,10 @@ export interface PartitionSurvey {
   logStart: number | 'damaged' | undefined;
   /** The note of what was compacted fails its checks. */
   cleanedDamaged: boolean;
+  /** The snapshot of producers fails its checks. */
+  producersDamaged: boolean;
+  /** In what it contradicts the log. */
+  producersFault: string | undefined;
   logStartOffset: number;
   recoveryPoint: number;
   /** Recovery would look at what comes from here on, and at nothing before. */
@@ -112,6 +118,8 @@ async function survey(request: SurveyView, missing: boolean, swaps: SegmentSwap[
   const bases = segmentBases(names);
   const logStart = await readLogStart(fileSystem, directory, request);
   const cleanedDamaged = (await readCleaned(fileSystem, directory, request)) === 'damaged';
+  const snapshot = await readProducers(fileSystem, directory, request);
+  const producers = typeof snapshot === 'object' ? new ProducerSurvey(snapshot) : undefined;
   const ends = knownEnds(bases, gaps, checkpoint, logStart, clean);
   // What was deleted counts no more, though a crash may have left its files.
   const files = await listSegments(
@@ -123,7 +131,7 @@ async function survey(request: SurveyView, missing: boolean, swaps: SegmentSwap[
   const begin = endOfGaps(gaps, logStartOffset);
   const first = files[0]?.baseOffset ?? Number.POSITIVE_INFINITY;
   const all = begin < first ? [newSegment(directory, begin), ...files] : files;
-  const walk = new SurveyWalk(request, checkpoint);
+  const walk = new SurveyWalk(request, checkpoint, producers);
   const { segments, scan, checkpointFault } = await walk.run({
     segments: all,
     recoveryPoint,
@@ -144,6 +152,8 @@ async function survey(request: SurveyView, missing: boolean, swaps: SegmentSwap[
     checkpointFault,
     logStart,
     cleanedDamaged,
+    producersDamaged: snapshot === 'damaged',
+    producersFault: producers?.fault(scan),
     logStartOffset,
     recoveryPoint,
     recoveredFrom: recoveredFrom(all, recoveryPoint, checkpoint, gaps),
@@ -192,11 +202,17 @@ export function damageOf({
 export class SurveyWalk {
   readonly #request: SurveyView;
   readonly #active: SegmentStats | undefined;
+  readonly #producers: ProducerSurvey | undefined;
   readonly #segments: SegmentSurvey[] = [];
   #checkpointFault: string | undefined;
 
-  constructor(request: SurveyView, checkpoint: Checkpoint | 'damaged' | undefined) {
+  constructor(
+    request: SurveyView,
+    checkpoint: Checkpoint | 'damaged' | undefined,
+    producers?: ProducerSurvey,
+  ) {
     this.#request = request;
+    this.#producers = producers;
     const active = checkpoint === 'damaged' ? undefined : checkpoint?.active;
     this.#active = active?.batches === 0 ? undefined : active;
     if (this.#active !== undefined)
@@ -217,6 +233,7 @@ export class SurveyWalk {
       taken: (segment, { buffer, at, size }, position) => {
         const survey = this.#segments[this.#segments.length - 1]!;
         survey.take(batchFacts(buffer, at), position);
+        this.#producers?.take(buffer, at);
         this.#compareCheckpoint(survey.stats);
         meter.add(segment.path, size);
       },

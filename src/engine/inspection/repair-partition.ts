@@ -18,6 +18,7 @@ import {
   checkpointPath,
   OFFSET_INDEX_SUFFIX,
   parseNumberedName,
+  producersPath,
   SUMMARY_SUFFIX,
   segmentBases,
   segmentPath,
@@ -55,6 +56,7 @@ export function needsRepair(survey: PartitionSurvey, clean: CleanPartition | und
     survey.gapsFault !== undefined ||
     hasWrongCheckpoint(survey) ||
     survey.logStart === 'damaged' ||
+    survey.producersFault !== undefined ||
     damageOf(survey).length > 0 ||
     survey.segments.some(
       (segment) =>
@@ -121,6 +123,12 @@ export async function repairPartition(
     await replaceFiles(repair.context.fileSystem, [file]);
     repair.done(file.path, 'replaced the log start by what the checkpoint says');
   }
+  if (survey.producersFault !== undefined) {
+    const path = producersPath(repair.directory);
+    await removeIfExists(repair.context.fileSystem, path);
+    await repair.context.fileSystem.syncDirectory(repair.directory);
+    repair.done(path, 'removed the snapshot of producers, to be made anew from the batches');
+  }
   if (hasWrongCheckpoint(survey)) {
     await replaceFiles(repair.context.fileSystem, [plainCheckpoint(repair, survey, survey.gaps)]);
     repair.done(checkpointPath(repair.directory), 'replaced the checkpoint by one that is true');
@@ -183,12 +191,16 @@ async function removeOrphans(repair: PartitionRepair, survey: PartitionSurvey): 
 
 /** Says up to where the log was synced and nothing else, so that what is below is read again. */
 function plainCheckpoint(repair: PartitionRepair, survey: PartitionSurvey, gaps: readonly OffsetGap[]) {
-  const { segments, recoveryPoint, logStartOffset } = survey;
+  const { segments, recoveryPoint, logStartOffset, scan } = survey;
+  const end = Math.max(recoveryPoint, lastGapEnd(gaps));
   return checkpointFile(repair.directory, {
     ...identityOf(repair),
-    recoveryPoint: Math.max(recoveryPoint, lastGapEnd(gaps)),
+    recoveryPoint: end,
     logStartOffset,
     active: emptyStats(segments.at(-1)?.segment.baseOffset ?? logStartOffset),
+    // Of all batches, whether or not they still matter: opening finds out.
+    ...(scan.producersFrom !== undefined &&
+      scan.producersFrom < end && { producers: { from: scan.producersFrom, to: end } }),
   });
 }
 

@@ -10,6 +10,7 @@ import { segmentBases, summaryPath } from '../files/log-file-names.ts';
 import { type Checkpoint, readCheckpoint } from '../partition/checkpoint.ts';
 import { readCleaned } from '../partition/cleaned-file.ts';
 import { readLogStart } from '../partition/log-start.ts';
+import { readProducers } from '../partition/producers-file.ts';
 import { JournaledBatches } from '../recovery/journaled-batches.ts';
 import { damagedHeaders, misplacedFiles } from '../recovery/recovery-damage.ts';
 import { withSwapsFinished } from '../rewrite/swap-view.ts';
@@ -44,7 +45,10 @@ export interface SettledRunSurvey extends WalkSurvey {
 }
 
 export interface SettledSurvey
-  extends Pick<PartitionSurvey, 'directory' | 'checkpoint' | 'logStart' | 'cleanedDamaged' | 'gapsFault'> {
+  extends Pick<
+    PartitionSurvey,
+    'directory' | 'checkpoint' | 'logStart' | 'cleanedDamaged' | 'producersDamaged' | 'gapsFault'
+  > {
   /** Sealed segments in a row, each row by itself. */
   runs: SettledRunSurvey[];
   /** Segments that may still change. */
@@ -89,6 +93,7 @@ async function surveyOnce(request: SurveyView): Promise<SettledSurvey> {
   const { fileSystem, directory } = request;
   const logStart = await readLogStart(fileSystem, directory, request);
   const cleanedDamaged = (await readCleaned(fileSystem, directory, request)) === 'damaged';
+  const producersDamaged = (await readProducers(fileSystem, directory, request)) === 'damaged';
   const { runs, checkpoint, inUse } = await settledRuns(fileSystem, directory, request);
   const { gaps, gapsFault } = await readGapsOrFault(request);
   const surveys: SettledRunSurvey[] = [];
@@ -107,7 +112,16 @@ async function surveyOnce(request: SurveyView): Promise<SettledSurvey> {
       headers: damagedHeaders(scan, endOffset),
     });
   }
-  return { directory, runs: surveys, checkpoint, logStart, cleanedDamaged, inUse, gapsFault };
+  return {
+    directory,
+    runs: surveys,
+    checkpoint,
+    logStart,
+    cleanedDamaged,
+    producersDamaged,
+    inUse,
+    gapsFault,
+  };
 }
 
 /** How many bytes `surveySettled` will look at. */

@@ -6,7 +6,6 @@
 import { SeglogError } from '../common/errors.ts';
 import { type AppendConditions, type StoredAppend, sequenceAfter } from './append-conditions.ts';
 import type { PartitionLog } from './partition-log.ts';
-import { tooManyProducers } from './partition-producers.ts';
 
 export type Verdict = 'append' | 'wait' | StoredAppend | SeglogError;
 
@@ -42,10 +41,9 @@ export class GroupAdmission {
     }
     if (expectedEndOffset !== undefined && expectedEndOffset !== offset)
       return this.#endVerdict(expectedEndOffset, offset);
-    const { producerMemory } = this.#partition.context;
-    const isNew = before === undefined && this.#partition.producers.isNew(conditions);
-    if (!isNew || producerMemory.hasRoom(this.#now)) return 'append';
-    return tooManyProducers(producerMemory.limits['producer.state.max.entries']);
+    const { producers, context } = this.#partition;
+    const isNew = before === undefined && producers.isNew(conditions);
+    return (isNew ? context.producerMemory.refusal(this.#now) : undefined) ?? 'append';
   }
 
   /** The log may still end where the group begins, but nowhere before. */
@@ -64,11 +62,11 @@ export class GroupAdmission {
     const { context, producers } = this.#partition;
     if (producer !== undefined) {
       const { id, epoch, sequence } = producer;
-      if (!this.#producers.has(id) && !producers.knowsProducer(id)) context.producerMemory.admitted++;
+      if (!this.#producers.has(id) && !producers.knowsProducer(id)) context.producerMemory.admit();
       this.#producers.set(id, { epoch, nextSequence: sequenceAfter(sequence, count) });
     }
     if (request !== undefined) {
-      context.producerMemory.admitted++;
+      context.producerMemory.admit();
       this.#requests.add(request.id);
     }
   }

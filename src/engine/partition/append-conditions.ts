@@ -3,7 +3,14 @@
  * between. It is checked when a group commit is formed (append-admission.ts).
  */
 import type { ProducerSequence } from '../common/types.ts';
-import { writeProducer } from '../format/record-batch.ts';
+import {
+  batchAttributes,
+  batchBaseSequence,
+  batchProducerEpoch,
+  batchProducerId,
+  CONTROL,
+  writeProducer,
+} from '../format/record-batch.ts';
 
 /** The batch of a request that was sent with an idempotency key. */
 export interface RequestMark {
@@ -50,4 +57,20 @@ export function sequenceDistance(from: number, to: number): number {
 export function stampConditions(bytes: Buffer, { producer, request }: AppendConditions): void {
   if (producer !== undefined) writeProducer(bytes, producer.id, producer.sequence, producer.epoch);
   if (request !== undefined) writeProducer(bytes, request.id, request.fingerprint, -1 - request.partitions);
+}
+
+/** What a batch's header says of whose it is; undefined where it says nothing. */
+export function conditionsOf(buffer: Buffer, at: number): AppendConditions | undefined {
+  const id = batchProducerId(buffer, at);
+  // Control batches have a producer, but no place in its sequence.
+  if (id === -1 || (batchAttributes(buffer, at) & CONTROL) !== 0) return undefined;
+  const epoch = batchProducerEpoch(buffer, at);
+  const sequence = batchBaseSequence(buffer, at);
+  if (epoch === -1 || sequence < 0) return undefined;
+  const isProducer = epoch >= 0;
+  return {
+    producer: isProducer ? { id, epoch, sequence } : undefined,
+    request: isProducer ? undefined : { id, fingerprint: sequence, partitions: -1 - epoch },
+    expectedEndOffset: undefined,
+  };
 }

@@ -12,6 +12,7 @@ import { checkpointPath } from '../files/log-file-names.ts';
 import { decodeSidecar, encodeSidecar } from '../format/sidecar.ts';
 import { isSegmentStats, type SegmentStats } from '../segment/log-segment.ts';
 import type { PartitionIdentity } from '../segment/segment-identity.ts';
+import { isProducerRange, type ProducerRange } from './producer-range.ts';
 
 /** It names its partition: another's would hide records, or miss some that were never there. */
 export interface Checkpoint extends PartitionIdentity {
@@ -19,6 +20,8 @@ export interface Checkpoint extends PartitionIdentity {
   logStartOffset: number;
   /** The active segment as it was at the recovery point. */
   active: SegmentStats;
+  /** Where batches below the recovery point lie that a retry may repeat; missing where none does. */
+  producers?: ProducerRange;
 }
 
 export async function readCheckpoint(
@@ -34,7 +37,7 @@ export async function readCheckpoint(
 
 function isCheckpoint(value: unknown, owner: PartitionIdentity): value is Checkpoint {
   if (typeof value !== 'object' || value === null) return false;
-  const { topicId, partition, recoveryPoint, logStartOffset, active } = value as Checkpoint;
+  const { topicId, partition, recoveryPoint, logStartOffset, active, producers } = value as Checkpoint;
   return (
     topicId === owner.topicId &&
     partition === owner.partition &&
@@ -42,7 +45,8 @@ function isCheckpoint(value: unknown, owner: PartitionIdentity): value is Checkp
     Number.isSafeInteger(logStartOffset) &&
     0 <= logStartOffset &&
     logStartOffset <= recoveryPoint &&
-    isSegmentStats(active)
+    isSegmentStats(active) &&
+    (producers === undefined || isProducerRange(producers))
   );
 }
 

@@ -82,6 +82,15 @@ export class IdempotencyKeys {
     this.#resize(0);
   }
 
+  /** The first offset of all batches that are remembered; infinity where there are none. */
+  firstOffset(): number {
+    for (let i = 0; i < this.#length; i++) {
+      const at = this.#slot(i) * ROW;
+      if (this.#rows[at] !== REPLACED) return this.#rows[at + 1]!;
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
   /** All keys, oldest first. */
   *[Symbol.iterator](): Generator<StoredRequest> {
     for (let i = 0; i < this.#length; i++) {

@@ -27,7 +27,8 @@ import { newSegment } from '../segment/segment-files.ts';
 import type { AppendConditions, StoredAppend } from './append-conditions.ts';
 import { type Cleaned, NEVER_CLEANED } from './compaction.ts';
 import type { InFlightBudget, PartitionFlight } from './in-flight-budget.ts';
-import { PartitionProducers, type ProducerMemory } from './partition-producers.ts';
+import { PartitionProducers } from './partition-producers.ts';
+import type { ProducerMemory } from './producer-memory.ts';
 
 /** What the parts of an engine share. */
 export interface EngineContext {

@@ -1,58 +1,51 @@
 /**
  * What a partition remembers of the appends that may be sent again: its producers (producer-states.ts) and its idempotency keys
  * (idempotency-keys.ts). It speaks of the log below its end: it changes exactly where the log end offset moves.
+ *
+ * The headers of the batches say all of it but when they were appended. A snapshot (producers-file.ts), replaced from time to
+ * time, spares looking for them at the next open, and says when they were.
  */
 import { SeglogError } from '../common/errors.ts';
-import type { EngineSettings } from '../common/settings.ts';
+import type { FileContent } from '../files/file-operations.ts';
+import type { PartitionIdentity } from '../segment/segment-identity.ts';
 import type { AppendConditions, StoredAppend } from './append-conditions.ts';
 import { IdempotencyKeys, type StoredRequest } from './idempotency-keys.ts';
+import type { ProducerMemory } from './producer-memory.ts';
+import type { ProducerRange } from './producer-range.ts';
 import { ProducerStates } from './producer-states.ts';
+import { type ProducersSnapshot, producersFile } from './producers-file.ts';
 
-type Limits = Pick<
-  EngineSettings,
-  'producer.id.expiration.ms' | 'idempotency.key.expiration.ms' | 'producer.state.max.entries'
->;
+/** The writes of snapshots are at most one part in so many of those of the batches that they speak of. */
+const BYTES_PER_SNAPSHOT_BYTE = 4;
+/** A snapshot with more than this, of which so much for each entry, is mostly of what has expired. */
+const MIN_STALE_BYTES = 64 * 1024;
+const MOST_BYTES_PER_ENTRY = 1024;
 
-/** How much all partitions of an engine remember together: it is bounded, and nothing goes before its time. */
-export class ProducerMemory {
-  readonly limits: Limits;
-  /** Producers and keys, each counted once for each partition. */
-  entries = 0;
-  /** Those of the group that is being formed, which are not counted yet. */
-  admitted = 0;
-  /** Those that remember anything. */
-  readonly holders = new Set<PartitionProducers>();
-
-  constructor(limits: Limits) {
-    this.limits = limits;
-  }
-
-  /** Whether there is room for one more. */
-  hasRoom(now: number): boolean {
-    const limit = this.limits['producer.state.max.entries'];
-    if (this.entries + this.admitted < limit) return true;
-    this.expire(now);
-    return this.entries + this.admitted < limit;
-  }
-
-  knowsProducer(id: number): boolean {
-    for (const holder of this.holders) if (holder.knowsProducer(id)) return true;
-    return false;
-  }
-
-  /** Forgets whatever has expired. */
-  expire(now: number): void {
-    for (const holder of this.holders) holder.expire(now);
-  }
+/** A snapshot that is about to be stored. */
+export interface PendingSnapshot {
+  readonly file: FileContent;
+  /** The file has its name. */
+  stored(): void;
 }
 
 export class PartitionProducers {
   readonly #memory: ProducerMemory;
   readonly #states = new ProducerStates();
   readonly #keys = new IdempotencyKeys();
+  /** Behind the last batch that was noted. */
+  #endOffset = 0;
+  /** The snapshot on disk speaks of the log below this; 0 where there is none. */
+  #storedOffset = 0;
+  #storedBytes = 0;
+  /** Of the batches that were noted since it was made. */
+  #bytesSince = 0;
 
   constructor(memory: ProducerMemory) {
     this.#memory = memory;
+  }
+
+  get size(): number {
+    return this.#states.size + this.#keys.size;
   }
 
   knowsProducer(id: number): boolean {
@@ -61,7 +54,7 @@ export class PartitionProducers {
 
   /** The batch that was stored under an idempotency key. */
   findRequest(id: number, now: number): StoredRequest | undefined {
-    return this.#keys.find(id, now - this.#memory.limits['idempotency.key.expiration.ms']);
+    return this.#keys.find(id, this.#memory.keysExpiredAt(now));
   }
 
   /** What becomes of a batch of `count` records: to be appended, stored before, or refused. */
@@ -71,7 +64,7 @@ export class PartitionProducers {
     now: number,
   ): 'append' | StoredAppend | SeglogError {
     if (producer !== undefined)
-      return this.#states.judge(producer, count, now - this.#memory.limits['producer.id.expiration.ms']);
+      return this.#states.judge(producer, count, this.#memory.producersExpiredAt(now));
     const stored = request && this.findRequest(request.id, now);
     if (stored === undefined) return 'append';
     return stored.fingerprint === request!.fingerprint ? stored : keyReused();
@@ -82,20 +75,26 @@ export class PartitionProducers {
     return request !== undefined || (producer !== undefined && !this.#states.has(producer.id));
   }
 
-  /** The batch stands in the log now. */
-  note({ producer, request }: AppendConditions, batch: StoredAppend, appendedAt: number): void {
+  /** The batch, of so many bytes, stands in the log now. */
+  note(
+    { producer, request }: AppendConditions,
+    batch: StoredAppend,
+    appendedAt: number,
+    bytes: number,
+  ): void {
     const before = this.size;
     if (producer !== undefined) this.#states.note(producer, batch, appendedAt);
     if (request !== undefined) this.#keys.add({ ...request, ...batch, appendedAt });
-    this.#count(before);
+    this.#endOffset = batch.baseOffset + batch.count;
+    this.#bytesSince += bytes;
+    this.#memory.count(this, before);
   }
 
   expire(now: number): void {
-    const { limits } = this.#memory;
     const before = this.size;
-    this.#states.expire(now - limits['producer.id.expiration.ms']);
-    this.#keys.expire(now - limits['idempotency.key.expiration.ms']);
-    this.#count(before);
+    this.#states.expire(this.#memory.producersExpiredAt(now));
+    this.#keys.expire(this.#memory.keysExpiredAt(now));
+    this.#memory.count(this, before);
   }
 
   /** Forgets everything: the partition is gone. */
@@ -103,19 +102,58 @@ export class PartitionProducers {
     const before = this.size;
     this.#states.clear();
     this.#keys.clear();
-    this.#count(before);
+    this.#memory.count(this, before);
   }
 
-  get size(): number {
-    return this.#states.size + this.#keys.size;
+  /** Takes over what a snapshot says, as the first thing. */
+  restore(snapshot: ProducersSnapshot): void {
+    for (const producer of snapshot.producers()) this.#states.restore(producer);
+    for (const key of snapshot.keys()) this.#keys.add(key);
+    this.#endOffset = snapshot.offset;
+    this.#storedOffset = snapshot.offset;
+    this.#storedBytes = snapshot.bytes;
+    this.#memory.count(this, 0);
   }
 
-  #count(before: number): void {
-    const { size } = this;
-    if (size === before) return;
-    this.#memory.entries += size - before;
-    if (size > 0) this.#memory.holders.add(this);
-    else this.#memory.holders.delete(this);
+  /** Where the batches lie that are remembered, as far as they lie below `end`; undefined where none does. */
+  rangeBelow(end: number): ProducerRange | undefined {
+    const from = Math.min(this.#states.firstOffset(), this.#keys.firstOffset());
+    return from < end ? { from, to: Math.min(this.#endOffset, end) } : undefined;
+  }
+
+  /** Whether more is remembered than the snapshot says. */
+  get hasChanged(): boolean {
+    return this.#endOffset > this.#storedOffset;
+  }
+
+  /** Whether enough has come for another snapshot. */
+  get isSnapshotDue(): boolean {
+    return this.hasChanged && this.#bytesSince > BYTES_PER_SNAPSHOT_BYTE * this.#storedBytes;
+  }
+
+  /** Whether the snapshot is large for what is left of it: whoever opens the log reads it. */
+  get isSnapshotStale(): boolean {
+    return this.#storedBytes > MIN_STALE_BYTES && this.#storedBytes > MOST_BYTES_PER_ENTRY * this.size;
+  }
+
+  /** Whether something of the log below `offset` is remembered that the snapshot does not speak of. */
+  hasUnstoredBelow(offset: number): boolean {
+    const range = this.rangeBelow(offset);
+    return range !== undefined && range.to > this.#storedOffset;
+  }
+
+  /** A snapshot of what is remembered of the log below `offset`, which is synced. */
+  snapshot(partitionDir: string, owner: PartitionIdentity, offset: number): PendingSnapshot {
+    const file = producersFile(partitionDir, owner, offset, this.#states, this.#keys);
+    const noted = this.#bytesSince;
+    return {
+      file,
+      stored: () => {
+        this.#bytesSince -= noted;
+        this.#storedOffset = offset;
+        this.#storedBytes = file.buffers[0]!.length;
+      },
+    };
   }
 }
 
@@ -124,14 +162,5 @@ export function keyReused(): SeglogError {
     'IDEMPOTENCY_KEY_REUSED',
     'the idempotency key was used for another request: send a retry just as the first try was, and other records under a new key; ' +
       'nothing was stored',
-  );
-}
-
-export function tooManyProducers(limit: number): SeglogError {
-  return new SeglogError(
-    'THROTTLED',
-    `no more producers and idempotency keys can be remembered (producer.state.max.entries=${limit}): raise the setting, or wait ` +
-      'until some have expired; nothing was stored',
-    { setting: 'producer.state.max.entries', limit },
   );
 }

@@ -69,8 +69,8 @@ function noteProducers({ partition, batches, facts, takenAt, hasConditions }: Gr
   for (let i = 0; i < batches.length; i++) {
     const { conditions } = batches[i]!;
     if (conditions === undefined) continue;
-    const { baseOffset, records: count, maxTimestamp } = facts[i]!;
-    partition.producers.note(conditions, { baseOffset, count, maxTimestamp }, takenAt);
+    const { baseOffset, records: count, maxTimestamp, bytes } = facts[i]!;
+    partition.producers.note(conditions, { baseOffset, count, maxTimestamp }, takenAt, bytes);
   }
 }
 

@@ -18,10 +18,19 @@ export interface ProducedBatch extends StoredAppend {
   readonly baseSequence: number;
 }
 
-/** One producer. Batches lie flat in an array of numbers: objects would take three times the memory. */
-export interface ProducerState {
+/** All that is remembered of one producer. */
+export interface KnownProducer {
+  id: number;
   epoch: number;
   /** By the clock, when it last appended. */
+  appendedAt: number;
+  /** One to five, oldest first. */
+  batches: ProducedBatch[];
+}
+
+/** The same in memory. Batches lie flat in an array of numbers: objects would take three times the memory. */
+interface ProducerState {
+  epoch: number;
   appendedAt: number;
   /** Of each batch, oldest first: base sequence, count, base offset, max timestamp. */
   readonly batches: number[];
@@ -93,6 +102,37 @@ export class ProducerStates {
 
   clear(): void {
     this.#states.clear();
+  }
+
+  /** The first offset of all batches that are remembered; infinity where there are none. */
+  firstOffset(): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (const { batches } of this.#states.values()) first = Math.min(first, batches[2]!);
+    return first;
+  }
+
+  /** Who appended last comes last. */
+  *[Symbol.iterator](): Generator<KnownProducer> {
+    for (const [id, state] of this.#states) {
+      const { epoch, appendedAt, batches } = state;
+      yield {
+        id,
+        epoch,
+        appendedAt,
+        batches: Array.from({ length: batches.length / ROW }, (_, row) => batchAt(state, row)),
+      };
+    }
+  }
+
+  /** Adds a producer behind all others. */
+  restore({ id, epoch, appendedAt, batches }: KnownProducer): void {
+    const rows = batches.flatMap((batch) => [
+      batch.baseSequence,
+      batch.count,
+      batch.baseOffset,
+      batch.maxTimestamp,
+    ]);
+    this.#states.set(id, { epoch, appendedAt, batches: rows });
   }
 }
 

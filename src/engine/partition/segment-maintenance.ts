@@ -8,7 +8,7 @@
  */
 
 import { Mutex } from '../common/mutex.ts';
-import { type FileContent, orStorageFull } from '../files/file-operations.ts';
+import { type FileContent, isOutOfSpace, orStorageFull } from '../files/file-operations.ts';
 import type { RewrittenSegment } from '../rewrite/rewrite-request.ts';
 import { emptyStats, type LogSegment } from '../segment/log-segment.ts';
 import { indexFiles } from '../segment/segment-files.ts';
@@ -16,6 +16,7 @@ import { checkpointFile, readCheckpoint } from './checkpoint.ts';
 import { logStartFile } from './log-start.ts';
 import { type EngineContext, type PartitionLog, unknownPartition } from './partition-log.ts';
 import { replaceDerived } from './partition-names.ts';
+import type { PendingSnapshot } from './partition-producers.ts';
 import { type SyncedState, sync } from './partition-writer.ts';
 import { type Removed, removeSegmentsBelowStart } from './segment-removal.ts';
 import {
@@ -83,7 +84,17 @@ export class SegmentMaintenance {
     // What is deleted by age or size is synced long since; on a full disk this must do without a sync.
     const state = offset <= known.offset ? known : await sync(partition);
     const owner = { topicId: partition.topic.id, partition: partition.partition };
-    await this.#write(partition, state, offset, [logStartFile(partition.directory, owner, offset)]);
+    const files = [logStartFile(partition.directory, owner, offset)];
+    // Once the batches are gone, nothing else says what a retry of them would repeat.
+    const snapshot = partition.producers.hasUnstoredBelow(offset) ? snapshotOf(partition) : undefined;
+    try {
+      await this.#write(partition, state, offset, files, snapshot);
+    } catch (error) {
+      if (snapshot === undefined || !isOutOfSpace(error)) throw error;
+      // What frees space has to go on; the memory has it as long as the process lives.
+      partition.context.logger.warn({ partition: partition.name }, 'no space for the snapshot of producers');
+      await this.#write(partition, state, offset, files);
+    }
     partition.startAt(offset);
   }
 
@@ -191,8 +202,10 @@ export class SegmentMaintenance {
         await this.#jobs.run(() => this.#sealer.sealNow(partition, segment));
       }
       const written = this.#checkpointed.get(partition);
-      if (written?.offset !== state.offset || written.logStartOffset !== partition.logStartOffset)
-        await this.#jobs.run(() => this.#checkpoint(partition, state));
+      const { logStartOffset, producers } = partition;
+      const isLate = written?.offset !== state.offset || written.logStartOffset !== logStartOffset;
+      if (isLate || producers.hasChanged || producers.isSnapshotStale)
+        await this.#jobs.run(() => this.#checkpoint(partition, state, snapshotOf(partition)));
       return true;
     } catch (error) {
       // Sealing syncs as well.
@@ -231,13 +244,17 @@ export class SegmentMaintenance {
   }
 
   /** The index goes first: a checkpoint without the index that fits it only costs a longer scan. */
-  async #checkpoint(partition: PartitionLog, state: SyncedState): Promise<void> {
+  async #checkpoint(
+    partition: PartitionLog,
+    state: SyncedState,
+    snapshot = partition.producers.isSnapshotDue ? snapshotOf(partition) : undefined,
+  ): Promise<void> {
     const active = partition.segments.find((segment) => segment.baseOffset === state.stats.baseOffset);
     // One that has no file yet has nothing to be indexed either; one that was rolled may be about to get its last index.
     const isIndexed = active?.exists && !this.#sealer.isSealing(active);
     const indexes = isIndexed ? active.indexWriter?.indexes : undefined;
     const files = indexes === undefined ? [] : indexFiles(partition.directory, indexes, state.stats);
-    await this.#write(partition, state, partition.logStartOffset, files);
+    await this.#write(partition, state, partition.logStartOffset, files, snapshot);
   }
 
   async #write(
@@ -245,15 +262,23 @@ export class SegmentMaintenance {
     { offset, stats }: SyncedState,
     logStartOffset: number,
     before: readonly FileContent[],
+    snapshot?: PendingSnapshot,
   ): Promise<void> {
+    const producers = partition.producers.rangeBelow(offset);
     const checkpoint = checkpointFile(partition.directory, {
       topicId: partition.topic.id,
       partition: partition.partition,
       recoveryPoint: offset,
       logStartOffset,
       active: stats,
+      ...(producers && { producers }),
     });
-    await replaceDerived(partition, [...before, checkpoint]);
+    await replaceDerived(partition, [
+      ...before,
+      ...(snapshot === undefined ? [] : [snapshot.file]),
+      checkpoint,
+    ]);
+    snapshot?.stored();
     this.#checkpointed.set(partition, { offset, stats, logStartOffset });
   }
 
@@ -265,6 +290,11 @@ export class SegmentMaintenance {
     const share = (state.offset - Math.max(offset, stats.baseOffset)) / (stats.endOffset - stats.baseOffset);
     return share * stats.bytes;
   }
+}
+
+/** Nothing of the log below the synced offset goes in a crash. */
+function snapshotOf({ directory, topic, partition, producers, syncedOffset }: PartitionLog): PendingSnapshot {
+  return producers.snapshot(directory, { topicId: topic.id, partition }, syncedOffset);
 }
 
 /** Whoever misses records finds here when they went, and that they were deleted. */

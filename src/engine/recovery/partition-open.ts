@@ -19,11 +19,14 @@ import {
   type PartitionState,
   type TopicIdentity,
 } from '../partition/partition-log.ts';
+import type { ProducerRange } from '../partition/producer-range.ts';
+import { type ProducersSnapshot, readProducers } from '../partition/producers-file.ts';
 import { finishPendingSwaps } from '../rewrite/segment-swap.ts';
 import { newSegment } from '../segment/segment-files.ts';
 import { checkIdentity } from '../segment/segment-identity.ts';
 import type { JournalReplay } from './journal-recovery.ts';
 import { throughSwaps } from './pending-swaps.ts';
+import { restoreProducers } from './producer-recovery.ts';
 import { findLog, sealedSegment } from './recovery-find.ts';
 import type { RecoveryRequest } from './recovery-request.ts';
 import { settleLog } from './recovery-settle.ts';
@@ -50,15 +53,32 @@ export interface FoundPartition {
 /** Reads only. Throws UNSUPPORTED_VERSION. */
 export async function findPartition(request: OpenRequest): Promise<FoundPartition> {
   const { context, topic, partition, directory } = request;
-  const settle = await findState(request);
+  const { settle, producers } = await findState(request);
   const cleaned = await findCleaned(request);
+  const snapshot = await findSnapshot(request);
   return {
     settle: async (inPlace) => {
       const log = new PartitionLog(context, topic, partition, directory, await settle(inPlace));
       log.cleaned = cleaned;
+      await restoreProducers(log, snapshot, producers);
       return log;
     },
   };
+}
+
+/** Without it, batches are looked at again. */
+async function findSnapshot({
+  context,
+  topic,
+  partition,
+  directory,
+}: OpenRequest): Promise<ProducersSnapshot | undefined> {
+  const owner = { topicId: topic.id, partition };
+  const snapshot = await readProducers(context.fileSystem, directory, owner);
+  if (snapshot !== 'damaged') return snapshot;
+  const fields = { topic: topic.name, partition };
+  context.logger.warn(fields, 'the snapshot of producers is damaged: it is made anew from the batches');
+  return undefined;
 }
 
 /** One that is damaged only makes the next compaction look at more. */
@@ -74,41 +94,46 @@ async function findCleaned({ context, topic, partition, directory }: OpenRequest
   return NEVER_CLEANED;
 }
 
-/** Resolves with what settles it. */
-async function findState(request: OpenRequest): Promise<(inPlace: boolean) => Promise<PartitionState>> {
+interface FoundState {
+  settle(inPlace: boolean): Promise<PartitionState>;
+  /** Where batches lie that a retry may repeat. */
+  producers: readonly ProducerRange[];
+}
+
+async function findState(request: OpenRequest): Promise<FoundState> {
   const { context, directory } = request;
   const { fileSystem } = context;
   if ((await fileSystem.status(directory)) === undefined) {
     const lost = await lostPartition(request);
-    return async () => lost;
+    return { settle: async () => lost, producers: [] };
   }
   const names = await fileSystem.list(directory);
-  const settle = await throughSwaps(request, names, (view) => findStored(request, view));
-  return async (inPlace) => {
+  const found = await throughSwaps(request, names, (view) => findStored(request, view));
+  const settle = async (inPlace: boolean) => {
     await finishPendingSwaps(fileSystem, directory);
     for (const name of names)
       if (isUnfinished(name)) await removeIfExists(fileSystem, `${directory}/${name}`);
-    return settle(inPlace);
+    return found.settle(inPlace);
   };
+  return { ...found, settle };
 }
 
 /** Finds what is stored as `view` shows it. */
-async function findStored(
-  request: OpenRequest,
-  view: OpenRequest,
-): Promise<(inPlace: boolean) => Promise<PartitionState>> {
-  const { context } = request;
+async function findStored(request: OpenRequest, view: OpenRequest): Promise<FoundState> {
+  const { context, clean } = request;
   const bases = segmentBases(await view.context.fileSystem.list(view.directory));
   const { gaps, damage } = await readGapsOrDamage(view);
-  const clean = damage === undefined ? await openClean(view, bases, gaps) : undefined;
-  if (clean !== undefined) return async () => clean;
+  const state = damage === undefined ? await openClean(view, bases, gaps) : undefined;
+  if (state !== undefined)
+    return { settle: async () => state, producers: clean?.producers === undefined ? [] : [clean.producers] };
   const recovery: RecoveryRequest = { ...view, bases, gaps, journal: await request.journal() };
   const found = await findLog(recovery);
-  return async (inPlace) => {
-    const state = await settleLog({ ...recovery, context }, found, inPlace);
-    state.fenced ??= damage ?? null;
-    return state;
+  const settle = async (inPlace: boolean) => {
+    const settled = await settleLog({ ...recovery, context }, found, inPlace);
+    settled.fenced ??= damage ?? null;
+    return settled;
   };
+  return { settle, producers: found.producers };
 }
 
 /** Gaps that cannot be read are no reason to keep the rest of the log from its readers: the partition is fenced. */

@@ -8,6 +8,7 @@ import { segmentPath } from '../files/log-file-names.ts';
 import { type Checkpoint, readCheckpoint } from '../partition/checkpoint.ts';
 import { endOfGaps } from '../partition/gaps.ts';
 import { readLogStart } from '../partition/log-start.ts';
+import type { ProducerRange } from '../partition/producer-range.ts';
 import {
   emptyStats,
   findSegment,
@@ -24,6 +25,7 @@ import {
   refuseNewerFiles,
 } from '../segment/segment-files.ts';
 import { checkIdentity } from '../segment/segment-identity.ts';
+import { producerRanges } from './producer-recovery.ts';
 import {
   damagedHeaders,
   damageForReaders,
@@ -61,6 +63,8 @@ export interface FoundLog {
   lost: DamagedRange[];
   /** Damaged headers of segments whose batches are in order. */
   headers: DamagedRange[];
+  /** Where batches lie that a retry may repeat, in order. */
+  producers: ProducerRange[];
   /** The journal has, or may have had, something that has no other place. */
   needsJournal: boolean;
 }
@@ -116,6 +120,7 @@ export async function findLog(request: RecoveryRequest): Promise<FoundLog> {
     scan,
     lost,
     headers: damagedHeaders(scan, recoveryPoint),
+    producers: producerRanges(request.clean, checkpoint, known, scan),
     needsJournal: suspects.length > 0 || hasAnyOf(request, lost),
   };
 }

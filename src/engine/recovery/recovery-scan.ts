@@ -8,7 +8,7 @@
 
 import type { DamagedRange, OffsetGap } from '../common/types.ts';
 import type { DescriptorCache, FileLease } from '../files/descriptor-cache.ts';
-import { batchBaseOffset, batchNextOffset } from '../format/record-batch.ts';
+import { batchBaseOffset, batchNextOffset, batchProducerId } from '../format/record-batch.ts';
 import { SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
 import { endOfGaps } from '../partition/gaps.ts';
 import type { BatchFacts, LogSegment } from '../segment/log-segment.ts';
@@ -70,6 +70,8 @@ export interface ScanResult {
   /** Bytes that were given up (a gap is recorded), but are still in their files. */
   abandoned: DamagedRange[];
   faulty: FaultySegment[];
+  /** The first batch that a retry may repeat, as far as is known: of those in the journal it is not. */
+  producersFrom: number | undefined;
 }
 
 export async function scanTail(request: ScanRequest): Promise<ScanResult> {
@@ -89,6 +91,7 @@ class TailScan {
   readonly #damaged: DamagedRange[] = [];
   readonly #abandoned: DamagedRange[] = [];
   readonly #faulty: FaultySegment[] = [];
+  #producersFrom: number | undefined;
   #index: number;
   #expected: number;
   #lease: FileLease | undefined;
@@ -124,6 +127,7 @@ class TailScan {
       damaged: this.#damaged,
       abandoned: this.#abandoned,
       faulty: this.#faulty,
+      producersFrom: this.#producersFrom,
     };
   }
 
@@ -191,6 +195,7 @@ class TailScan {
     const { position } = scanner;
     const { recoveryPoint, first, kept, taken } = this.#request;
     taken?.(this.#segment, batch, position);
+    if (batchProducerId(batch.buffer, batch.at) !== -1) this.#producersFrom ??= facts.baseOffset;
     scanner.skip(batch);
     this.#expected = facts.nextOffset;
     if (kept !== undefined && facts.nextOffset <= recoveryPoint && this.#index === first) {
@@ -213,6 +218,7 @@ class TailScan {
   /** The journal's bytes are what the file should hold here: behind them the file may go on. */
   #takeJournaled(scanner: SegmentScanner, journaled: JournaledBatch, fits: boolean): void {
     this.#addRun(scanner.position, journaled, journaled, fits && this.#misplaced === undefined);
+    this.#producersFrom ??= journaled.baseOffset;
     if (fits) scanner.position += journaled.bytes;
     this.#expected = journaled.nextOffset;
   }

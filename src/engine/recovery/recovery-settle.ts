@@ -11,6 +11,7 @@ import { logStartFile } from '../partition/log-start.ts';
 import type { PartitionState } from '../partition/partition-log.ts';
 import type { LogSegment } from '../segment/log-segment.ts';
 import { indexFiles, newSegment, removeSegment, summaryFile } from '../segment/segment-files.ts';
+import { hullOf } from './producer-recovery.ts';
 import { keepDamaged } from './recovery-damage.ts';
 import type { FoundLog, RebuiltSegment } from './recovery-find.ts';
 import { settleInPlace } from './recovery-in-place.ts';
@@ -85,6 +86,7 @@ async function settleTail(request: RecoveryRequest, found: FoundLog): Promise<Se
   if (last?.endOffset !== scan.endOffset) result.push(newSegment(directory, scan.endOffset));
   await sealRecovered(request, result);
   const active = result.at(-1)!;
+  const producers = hullOf(found.producers);
   active.sealed = false;
   const indexes = active.indexWriter?.indexes;
   await replaceFiles(context.fileSystem, [
@@ -95,6 +97,7 @@ async function settleTail(request: RecoveryRequest, found: FoundLog): Promise<Se
       recoveryPoint: scan.endOffset,
       logStartOffset,
       active: last?.stats ?? active.stats,
+      ...(producers && { producers }),
     }),
   ]);
   const { endOffset } = scan;

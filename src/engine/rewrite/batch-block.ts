@@ -34,7 +34,7 @@ export class BatchBlock {
   maxTimestamp = 0;
   #memory: Buffer = Buffer.allocUnsafe(BATCH_HEADER_BYTES);
   #end = BATCH_HEADER_BYTES;
-  /** What timestamp deltas are relative to, until it is known which is the smallest. */
+  /** What timestamp deltas are relative to, until it is known which is the smallest; infinity until there is a record. */
   #referenceTimestamp = 0;
   /** Of the batches whose records are all gone. */
   #goneMinTimestamp = 0;
@@ -45,12 +45,14 @@ export class BatchBlock {
     return this.#end - BATCH_HEADER_BYTES;
   }
 
-  open(baseOffset: number): void {
+  /** `frame`: it is one batch whose header goes on saying the same of its times, whatever is left of it. */
+  open(baseOffset: number, frame?: { minTimestamp: number; maxTimestamp: number }): void {
     this.baseOffset = baseOffset;
     this.endOffset = baseOffset;
     this.records = 0;
-    this.minTimestamp = Number.POSITIVE_INFINITY;
-    this.maxTimestamp = Number.NEGATIVE_INFINITY;
+    this.minTimestamp = frame?.minTimestamp ?? Number.POSITIVE_INFINITY;
+    this.maxTimestamp = frame?.maxTimestamp ?? Number.NEGATIVE_INFINITY;
+    this.#referenceTimestamp = this.minTimestamp;
     this.#goneMinTimestamp = Number.POSITIVE_INFINITY;
     this.#goneMaxTimestamp = Number.NEGATIVE_INFINITY;
     this.#end = BATCH_HEADER_BYTES;
@@ -77,7 +79,7 @@ export class BatchBlock {
     );
     this.#reserve(kept.bytes + kept.count * MAX_PREFIX_BYTES);
     const shift = baseOffset - this.baseOffset;
-    if (this.records === 0) this.#referenceTimestamp = kept.minTimestamp;
+    if (this.#referenceTimestamp === Number.POSITIVE_INFINITY) this.#referenceTimestamp = kept.minTimestamp;
     if (shift === 0 && this.#referenceTimestamp === kept.baseTimestamp) this.#addAsTheyAre(kept);
     else this.#addEncoded(kept, shift);
     this.records += kept.count;

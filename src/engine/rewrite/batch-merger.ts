@@ -92,7 +92,7 @@ export class BatchMerger {
     await this.#close();
     this.#last = after;
     if (treatment !== 'encode') return this.#copy(bytes, treatment === 'stamp' ? after.horizon : undefined);
-    this.#block.open(before.baseOffset);
+    this.#block.open(before.baseOffset, after.framed ? before : undefined);
     this.#blockIsOpen = true;
     this.#fill(kept(), before);
     if (after.framed) await this.#close(bytes);

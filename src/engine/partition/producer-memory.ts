@@ -1,0 +1,83 @@
+/** How much all partitions of an engine remember together of appends that may be sent again, and for how long. It is bounded, and nothing goes before its time. */
+import { SeglogError } from '../common/errors.ts';
+import type { EngineSettings } from '../common/settings.ts';
+import type { PartitionProducers } from './partition-producers.ts';
+
+type Limits = Pick<
+  EngineSettings,
+  'producer.id.expiration.ms' | 'idempotency.key.expiration.ms' | 'producer.state.max.entries'
+>;
+
+export class ProducerMemory {
+  readonly #limits: Limits;
+  readonly #holders = new Set<PartitionProducers>();
+  #entries = 0;
+  /** Those of the group that is being formed. */
+  #admitted = 0;
+
+  constructor(limits: Limits) {
+    this.#limits = limits;
+  }
+
+  /** Producers and keys, each counted once for each partition. */
+  get entries(): number {
+    return this.#entries;
+  }
+
+  /** A producer that last appended then, or before, is forgotten. */
+  producersExpiredAt(now: number): number {
+    return now - this.#limits['producer.id.expiration.ms'];
+  }
+
+  /** A key that came then, or before, is forgotten. */
+  keysExpiredAt(now: number): number {
+    return now - this.#limits['idempotency.key.expiration.ms'];
+  }
+
+  /** What was appended then, or before, is of no interest. */
+  allExpiredAt(now: number): number {
+    return Math.min(this.producersExpiredAt(now), this.keysExpiredAt(now));
+  }
+
+  /** What was admitted before has been noted, or never will be. */
+  beginGroup(): void {
+    this.#admitted = 0;
+  }
+
+  /** One more is to be noted, should its group become part of the log. */
+  admit(): void {
+    this.#admitted++;
+  }
+
+  /** Why there is no room for one more; undefined where there is. */
+  refusal(now: number): SeglogError | undefined {
+    const limit = this.#limits['producer.state.max.entries'];
+    if (this.#entries + this.#admitted >= limit) this.expire(now);
+    if (this.#entries + this.#admitted < limit) return undefined;
+    return new SeglogError(
+      'THROTTLED',
+      `no more producers and idempotency keys can be remembered (producer.state.max.entries=${limit}): raise the setting, or wait ` +
+        'until some have expired; nothing was stored',
+      { setting: 'producer.state.max.entries', limit },
+    );
+  }
+
+  /** Forgets whatever has expired. */
+  expire(now: number): void {
+    for (const holder of this.#holders) holder.expire(now);
+  }
+
+  knowsProducer(id: number): boolean {
+    for (const holder of this.#holders) if (holder.knowsProducer(id)) return true;
+    return false;
+  }
+
+  /** A partition remembers more, or less, than `before`. */
+  count(holder: PartitionProducers, before: number): void {
+    const { size } = holder;
+    if (size === before) return;
+    this.#entries += size - before;
+    if (size > 0) this.#holders.add(holder);
+    else this.#holders.delete(holder);
+  }
+}

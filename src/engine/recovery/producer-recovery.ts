@@ -1,0 +1,172 @@
+/**
+ * Finding again what a partition remembers of appends that may be sent again: from its snapshot, and from the headers of the
+ * batches that came after it, or of all that matter where it is missing or damaged.
+ *
+ * A header does not say when its batch was appended. It was before the next segment's file was made, or else before now: so
+ * what is found this way is forgotten later than it might be, and never earlier.
+ */
+import { errnoOf, isSeglogError } from '../common/errors.ts';
+import type { CleanPartition } from '../directory/clean-marker.ts';
+import { readFully } from '../files/file-operations.ts';
+import {
+  batchBaseOffset,
+  batchLastOffsetDelta,
+  batchMaxTimestamp,
+  batchSize,
+} from '../format/record-batch.ts';
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
+import { conditionsOf } from '../partition/append-conditions.ts';
+import type { Checkpoint } from '../partition/checkpoint.ts';
+import type { PartitionLog } from '../partition/partition-log.ts';
+import { readPartition } from '../partition/partition-reader.ts';
+import type { ProducerRange } from '../partition/producer-range.ts';
+import type { ProducersSnapshot } from '../partition/producers-file.ts';
+import { findSegment, type LogSegment } from '../segment/log-segment.ts';
+import type { KnownEnds } from './recovery-point.ts';
+import type { ScanResult } from './recovery-scan.ts';
+
+const READ_BYTES = 1024 * 1024;
+
+/** Where to look after a crash: where the last checkpoint or clean stop says, and in all that came after it. */
+export function producerRanges(
+  clean: CleanPartition | undefined,
+  checkpoint: Checkpoint | 'damaged' | undefined,
+  { recoveryPoint, logStartOffset }: KnownEnds,
+  { producersFrom, endOffset }: Pick<ScanResult, 'producersFrom' | 'endOffset'>,
+): ProducerRange[] {
+  const stored = checkpoint === 'damaged' ? undefined : checkpoint;
+  const told = clean === undefined ? stored?.producers : clean.producers;
+  const toldEnd = clean?.logEndOffset ?? stored?.recoveryPoint ?? logStartOffset;
+  const ranges = [
+    told,
+    // Nobody has looked into these, nor does the scan.
+    { from: toldEnd, to: recoveryPoint },
+    producersFrom === undefined ? undefined : { from: producersFrom, to: endOffset },
+  ];
+  return ranges.filter((range) => range !== undefined && range.from < range.to) as ProducerRange[];
+}
+
+/** All of these in one. */
+export function hullOf(ranges: readonly ProducerRange[]): ProducerRange | undefined {
+  if (ranges.length === 0) return undefined;
+  return {
+    from: Math.min(...ranges.map(({ from }) => from)),
+    to: Math.max(...ranges.map(({ to }) => to)),
+  };
+}
+
+/** The log stands as it will be appended to. Where a part of it cannot be read, it takes no appends until it can. */
+export async function restoreProducers(
+  log: PartitionLog,
+  snapshot: ProducersSnapshot | undefined,
+  ranges: readonly ProducerRange[],
+): Promise<void> {
+  let from = log.logStartOffset;
+  // One of a log that went further than this one speaks of another one.
+  if (snapshot !== undefined && snapshot.offset <= log.logEndOffset) {
+    log.producers.restore(snapshot);
+    from = Math.max(from, snapshot.offset);
+  }
+  try {
+    for (const range of ranges) {
+      from = Math.max(from, range.from);
+      if (from >= range.to) continue;
+      await new ProducerWalk(log).run(from, range.to);
+      from = range.to;
+    }
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined && !isSeglogError(error)) throw error;
+    log.fence(`who appended to it cannot be read (${errno}); restart seglog once the disk is well`);
+  }
+  log.producers.expire(log.context.clock.now());
+}
+
+class ProducerWalk {
+  readonly #log: PartitionLog;
+  readonly #now: number;
+  readonly #memory = Buffer.allocUnsafe(READ_BYTES);
+
+  constructor(log: PartitionLog) {
+    this.#log = log;
+    this.#now = log.context.clock.now();
+  }
+
+  async run(from: number, to: number): Promise<void> {
+    const { segments, context } = this.#log;
+    const expiredAt = context.producerMemory.allExpiredAt(this.#now);
+    const first = Math.max(0, findSegment(segments, from));
+    const appendedAt = await this.#appendedBefore(first);
+    for (let i = first; i < segments.length && from < to; i++) {
+      const end = Math.min(to, segments[i + 1]?.baseOffset ?? to);
+      const time = appendedAt[i - first]!;
+      if (time > expiredAt) await this.#look(from, end, time);
+      from = Math.max(from, end);
+    }
+  }
+
+  /** Of each segment from number `first` on: by when all of it had been appended. */
+  async #appendedBefore(first: number): Promise<number[]> {
+    const { segments } = this.#log;
+    const times: number[] = [];
+    let before = this.#now;
+    // A segment that was rewritten has a younger file than those behind it.
+    for (let i = segments.length - 1; i >= first; i--) {
+      times.push(before);
+      before = Math.min(before, await this.#madeAt(segments[i]!));
+    }
+    return times.reverse();
+  }
+
+  async #madeAt({ path, exists }: LogSegment): Promise<number> {
+    if (!exists) return this.#now;
+    const lease = await this.#log.context.files.lease(path);
+    try {
+      const header = decodeSegmentHeader(await readFully(lease.file, SEGMENT_HEADER_BYTES, 0));
+      return typeof header === 'string' ? this.#now : header.createdAt;
+    } finally {
+      lease.release();
+    }
+  }
+
+  async #look(from: number, to: number, appendedAt: number): Promise<void> {
+    for (let offset = from; offset < to; ) {
+      const next = await this.#lookOnce(offset, to, appendedAt);
+      // Behind the high watermark there is nothing yet.
+      if (next <= offset) return;
+      offset = next;
+    }
+  }
+
+  /** Where to look on. What is damaged was lost to readers as well: a retry stores it again. */
+  async #lookOnce(offset: number, to: number, appendedAt: number): Promise<number> {
+    try {
+      const { chunks, nextOffset } = await readPartition(this.#log, { offset, into: this.#memory });
+      for (const chunk of chunks) this.#take(chunk, to, appendedAt);
+      return nextOffset;
+    } catch (error) {
+      if (!isSeglogError(error, 'CORRUPT_MESSAGE')) throw error;
+      const fields = { partition: this.#log.name, firstOffset: offset, endOffset: error.details.endOffset };
+      this.#log.context.logger.warn(
+        fields,
+        'who appended damaged records is not known: a retry stores them again',
+      );
+      return Number(error.details.endOffset);
+    }
+  }
+
+  #take(chunk: Buffer, to: number, appendedAt: number): void {
+    for (let at = 0; at < chunk.length; at += batchSize(chunk, at)) {
+      const baseOffset = batchBaseOffset(chunk, at);
+      if (baseOffset >= to) return;
+      const conditions = conditionsOf(chunk, at);
+      if (conditions === undefined) continue;
+      const batch = {
+        baseOffset,
+        count: batchLastOffsetDelta(chunk, at) + 1,
+        maxTimestamp: batchMaxTimestamp(chunk, at),
+      };
+      this.#log.producers.note(conditions, batch, appendedAt, batchSize(chunk, at));
+    }
+  }
+}
