@@ -12,7 +12,7 @@ const page = read('docs/format.md');
 
 /** The diagrams over a codec: the lines of its first comment that are set in by four spaces or more. */
 function diagramOf(module: string): string[] {
-  const [comment] = read(`src/engine/format/${module}.ts`).split('*/');
+  const [comment] = read(`src/engine/${module}.ts`).split('*/');
   return comment!
     .split('\n')
     .map((line) => line.replace(/^ \* ?/, ''))
@@ -21,14 +21,15 @@ function diagramOf(module: string): string[] {
 }
 
 for (const module of [
-  'file-header',
-  'segment-header',
-  'record-batch',
-  'record-batch-builder',
-  'offset-index',
-  'time-index',
-  'sidecar',
-  'journal-format',
+  'format/file-header',
+  'format/segment-header',
+  'format/record-batch',
+  'format/record-batch-builder',
+  'format/offset-index',
+  'format/time-index',
+  'format/sidecar',
+  'format/journal-format',
+  'partition/producers-file',
 ]) {
   t.test(`docs/format.md has the diagram that stands over ${module}`, async (t) => {
     const lines = diagramOf(module);

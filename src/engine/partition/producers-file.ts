@@ -12,7 +12,7 @@
  *       18  u16  batches that follow, 1 to 5      24  i64  when it was appended
  *       20  for each, oldest first:               32  u32  count of offsets of the batch
  *           u64  base offset                      36  u32  fingerprint of the request
- *           u64  max timestamp                    40  u32  partitions over which it was spread
+ *           i64  max timestamp                    40  u32  partitions over which it was spread
  *           u32  base sequence
  *           u32  count of offsets
  */

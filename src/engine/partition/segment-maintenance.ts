@@ -204,8 +204,9 @@ export class SegmentMaintenance {
       const written = this.#checkpointed.get(partition);
       const { logStartOffset, producers } = partition;
       const isLate = written?.offset !== state.offset || written.logStartOffset !== logStartOffset;
-      if (isLate || producers.hasChanged || producers.isSnapshotStale)
-        await this.#jobs.run(() => this.#checkpoint(partition, state, snapshotOf(partition)));
+      const needsSnapshot = producers.hasChanged || producers.isSnapshotStale;
+      const snapshot = needsSnapshot ? snapshotOf(partition) : undefined;
+      if (isLate || needsSnapshot) await this.#jobs.run(() => this.#checkpoint(partition, state, snapshot));
       return true;
     } catch (error) {
       // Sealing syncs as well.
@@ -229,10 +230,8 @@ export class SegmentMaintenance {
       try {
         await job();
       } catch (error) {
-        partition.context.logger.warn(
-          { partition: partition.name, err: error },
-          'maintenance failed, to be tried again',
-        );
+        const fields = { partition: partition.name, err: error };
+        partition.context.logger.warn(fields, 'maintenance failed, to be tried again');
       }
     });
   }
@@ -273,11 +272,8 @@ export class SegmentMaintenance {
       active: stats,
       ...(producers && { producers }),
     });
-    await replaceDerived(partition, [
-      ...before,
-      ...(snapshot === undefined ? [] : [snapshot.file]),
-      checkpoint,
-    ]);
+    const files = snapshot === undefined ? before : [...before, snapshot.file];
+    await replaceDerived(partition, [...files, checkpoint]);
     snapshot?.stored();
     this.#checkpointed.set(partition, { offset, stats, logStartOffset });
   }
