@@ -268,6 +268,7 @@ export class Engine {
       journaledBytes: this.#context.tails.bytes,
       journalFiles: this.#journal.files,
       indexCacheBytes: this.#context.indexCache.bytes,
+      producerEntries: this.#context.producerMemory.entries,
       freeBytes: this.#space.freeBytes,
       totalBytes: this.#space.totalBytes,
     };

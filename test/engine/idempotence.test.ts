@@ -6,6 +6,7 @@ import { SimEngine } from '../helpers/sim-engine.ts';
 async function open(settings: Record<string, string | number> = {}, partitions = 1): Promise<SimEngine> {
   const log = await SimEngine.open(settings);
   await log.engine.createTopic('a', { partitions });
+  if (settings['journal.files'] === 2) await log.warmJournal();
   return log;
 }
 
@@ -52,7 +53,13 @@ for (const [way, settings] of Object.entries(WAYS)) {
       again,
       first.map((each) => ({ ...each, duplicate: true })),
     );
-    t.equal(log.engine.listTopics()[0]!.records, 4);
+    t.equal(
+      (await log.engine.describeTopic('a')).partitions.reduce(
+        (sum, { logEndOffset }) => sum + logEndOffset,
+        0,
+      ),
+      4,
+    );
     t.equal((await log.engine.append('a', records, keyed('other')))[0]!.duplicate, false);
   });
 

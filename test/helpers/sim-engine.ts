@@ -71,6 +71,15 @@ export class SimEngine {
     await verifyNow(DIRECTORY, this.disk);
   }
 
+  /** Has the journal made ready, with a topic of its own: until then commits go to the segments directly. */
+  async warmJournal(): Promise<void> {
+    await this.engine.createTopic('warm');
+    while (this.engine.stats().journaledBytes === 0) {
+      await this.append('warm', 'x');
+      await this.settle();
+    }
+  }
+
   /** Closes it, if it is open, and opens it. */
   async reopen(): Promise<void> {
     await this.engine?.close();

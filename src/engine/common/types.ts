@@ -222,6 +222,8 @@ export interface EngineStats {
   journaledBytes: number;
   journalFiles: number;
   indexCacheBytes: number;
+  /** Producers and idempotency keys that are remembered, over all partitions (`producer.state.max.entries`). */
+  producerEntries: number;
   freeBytes: number;
   totalBytes: number;
 }

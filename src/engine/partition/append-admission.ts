@@ -24,6 +24,7 @@ export class GroupAdmission {
   constructor(partition: PartitionLog, now: number) {
     this.#partition = partition;
     this.#now = now;
+    partition.producers.expire(now);
   }
 
   /** Judges a batch of `count` records that would begin at `offset`. */
@@ -43,7 +44,7 @@ export class GroupAdmission {
       return this.#endVerdict(expectedEndOffset, offset);
     const { producers, context } = this.#partition;
     const isNew = before === undefined && producers.isNew(conditions);
-    return (isNew ? context.producerMemory.refusal(this.#now) : undefined) ?? 'append';
+    return (isNew ? context.producerMemory.refusal() : undefined) ?? 'append';
   }
 
   /** The log may still end where the group begins, but nowhere before. */

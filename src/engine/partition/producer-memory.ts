@@ -1,4 +1,7 @@
-/** How much all partitions of an engine remember together of appends that may be sent again, and for how long. It is bounded, and nothing goes before its time. */
+/**
+ * How much all partitions of an engine remember together of appends that may be sent again, and for how long. It is bounded: what
+ * there is no room for is refused, for nothing goes before its time.
+ */
 import { SeglogError } from '../common/errors.ts';
 import type { EngineSettings } from '../common/settings.ts';
 import type { PartitionProducers } from './partition-producers.ts';
@@ -50,9 +53,8 @@ export class ProducerMemory {
   }
 
   /** Why there is no room for one more; undefined where there is. */
-  refusal(now: number): SeglogError | undefined {
+  refusal(): SeglogError | undefined {
     const limit = this.#limits['producer.state.max.entries'];
-    if (this.#entries + this.#admitted >= limit) this.expire(now);
     if (this.#entries + this.#admitted < limit) return undefined;
     return new SeglogError(
       'THROTTLED',
@@ -62,7 +64,7 @@ export class ProducerMemory {
     );
   }
 
-  /** Forgets whatever has expired. */
+  /** Forgets whatever has expired; housekeeping asks for it. */
   expire(now: number): void {
     for (const holder of this.#holders) holder.expire(now);
   }
