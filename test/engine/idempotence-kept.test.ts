@@ -4,6 +4,8 @@
  */
 import t, { type Test } from 'tap';
 import type { AppendOptions, PartitionAppend, ProduceRecord } from '../../src/engine/common/types.ts';
+import { decodeSidecar, encodeSidecar } from '../../src/engine/format/sidecar.ts';
+import { decodeProducers, type ProducersBody } from '../../src/engine/partition/producers-file.ts';
 import { CRASH_VARIANTS } from '../crash/sim/crash-image.ts';
 import { KeyedLog } from '../helpers/keyed-log.ts';
 
@@ -42,6 +44,9 @@ class Resent {
       await log.append('a', [{ key: 'same', value: 'of an old epoch' }], producer(13, i));
     }
     await resent.send(producer(13, 0, 1), 'same');
+    // Its newest record goes, another one stays.
+    await resent.send(request('partly'), 'same', 'only here');
+    await log.each([['same', 'last']]);
     return resent;
   }
 
@@ -111,6 +116,23 @@ const EVENTS: Record<string, Event[]> = {
   'two kills': [kill, kill],
   'a kill, and a stop without the snapshot': [kill, stop, (each) => each.lose(SNAPSHOT), restart],
 };
+
+t.test('a snapshot of a log that went further is no snapshot of this one', async (t) => {
+  const { log } = await Resent.filled();
+  await log.engine.close();
+  const further = log.disk.contents(SNAPSHOT);
+  const other = await KeyedLog.with();
+  const { id } = await other.engine.describeTopic('a');
+  await other.append('a', [{ key: 'k', value: 'x' }], request('request 0'));
+  await other.engine.close();
+  const { offset } = decodeProducers(further)!;
+  const body = decodeSidecar<ProducersBody>('producers', further)!;
+  other.disk.plant(SNAPSHOT, encodeSidecar('producers', { ...body, topicId: id }));
+  await other.reopenAfterKill();
+  t.ok(offset > other.engine.offsets('a', 0).logEndOffset);
+  t.equal((await other.append('a', [{ key: 'k', value: 'x' }], request('request 0'))).duplicate, true);
+  t.equal((await other.append('a', [{ key: 'k', value: 'x' }], request('request 1'))).duplicate, false);
+});
 
 for (const [journal, settings] of Object.entries({
   'without a journal': { 'journal.files': 0 },

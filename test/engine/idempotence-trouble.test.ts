@@ -225,7 +225,13 @@ t.test('segments that are older than anything to be remembered are not looked at
     await log.clock.advance(i < 3 ? 2 * HOUR : 1);
   }
   for (const name of ['producers', 'checkpoint']) await log.disk.remove(`/data/topics/a/0/${name}`);
+  const first = log.disk.paths().find((path) => path.endsWith('0.log'))!;
+  const bytes = log.disk.contents(first);
+  bytes[200]! ^= 1;
+  log.disk.plant(first, bytes);
+  log.leaveDamaged();
   await log.reopenAfterKill();
+  t.same(log.engine.health().damagedPartitions, [], 'nobody has met the damage');
   t.equal(log.engine.stats().producerEntries, 3, 'the third one was there when the fourth segment was made');
   t.equal(await outcome(log.append('a', 'x', request('2'))), '2 again');
   t.equal(await outcome(log.append('a', 'x', request('1'))), '5');
@@ -292,14 +298,14 @@ t.test(
     const records = ['a', 'b', 'c', 'd', 'e', 'f'].map((key) => ({ key, value: key }));
     const early = log.engine.startAppend('a', request('early'));
     log.syncs.hold(/\.log$/);
+    const before = log.append('a', 'x');
+    await log.settle();
     const first = log.engine.append('a', records, request('k'));
-    await log.settle();
-    const altered = log.engine.alterTopic('a', { partitions: 5 });
-    await log.settle();
+    await log.engine.alterTopic('a', { partitions: 5 });
     const retry = log.engine.append('a', records, request('k'));
     await t.rejects(log.engine.append('a', records, request('k', 8)), { code: 'IDEMPOTENCY_KEY_REUSED' });
     log.syncs.release();
-    await altered;
+    await before;
     t.same(
       await retry,
       (await first).map((each) => ({ ...each, duplicate: true })),
@@ -310,9 +316,25 @@ t.test(
       { code: 'NOT_READY', retriable: true },
       'one that was begun before is begun anew',
     );
-    t.equal(log.engine.listTopics()[0]!.records, 6);
+    t.equal(log.engine.listTopics()[0]!.records, 7);
   },
 );
+
+t.test('what may have been stored is not stored elsewhere by its retry', async (t) => {
+  const log = await open({}, {}, 2);
+  const heal = log.disk.failAt({
+    kind: 'write',
+    path: /a\/\d\/.*log/,
+    forever: true,
+    fault: { error: 'EIO' },
+  });
+  const records = [{ key: 'b', value: 'x' }];
+  await t.rejects(log.engine.append('a', records, request('k')), { code: 'OUTCOME_UNKNOWN' });
+  heal();
+  await log.engine.alterTopic('a', { partitions: 50 });
+  await t.rejects(log.engine.append('a', records, request('k')), { code: 'KAFKA_STORAGE_ERROR' });
+  t.match(await log.engine.append('a', records, request('other')), [{ baseOffset: 0 }], 'one that is new is');
+});
 
 t.test(
   'a new producer has an id of its own, and takes the place of the old one with the next epoch',

@@ -7,6 +7,7 @@ import t from 'tap';
 import { SeglogError } from '../../../src/engine/common/errors.ts';
 import { ENGINE_SETTINGS, resolveSettings } from '../../../src/engine/common/settings.ts';
 import type { ProducerSequence } from '../../../src/engine/common/types.ts';
+import { CONTROL } from '../../../src/engine/format/record-batch.ts';
 import { RecordBatchBuilder } from '../../../src/engine/format/record-batch-builder.ts';
 import {
   type AppendConditions,
@@ -199,6 +200,8 @@ t.test('a batch’s header says whose it is', async (t) => {
     const { bytes } = builder.finish('none');
     stampConditions(bytes, conditions);
     t.same(conditionsOf(bytes, 0), what === 'nobody' ? undefined : conditions, what);
+    bytes.writeUInt16LE(CONTROL, 70);
+    t.equal(conditionsOf(bytes, 0), undefined, 'a control batch has no place in a sequence');
   }
 });
 

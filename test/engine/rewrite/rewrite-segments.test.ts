@@ -147,6 +147,8 @@ t.test('a batch of an idempotent producer keeps its frame, down to no records', 
   for (const i of [1, 3]) {
     t.equal(batchProducerId(after[i]!.bytes, 0), batchProducerId(before[i]!.bytes, 0));
     t.equal(batchBaseSequence(after[i]!.bytes, 0), batchBaseSequence(before[i]!.bytes, 0));
+    t.equal(batchBaseTimestamp(after[i]!.bytes, 0), batchBaseTimestamp(before[i]!.bytes, 0));
+    t.equal(batchMaxTimestamp(after[i]!.bytes, 0), batchMaxTimestamp(before[i]!.bytes, 0));
   }
 });
 
