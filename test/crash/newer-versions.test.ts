@@ -8,6 +8,9 @@ import { SEGMENT_HEADER_BYTES } from '../../src/engine/format/segment-header.ts'
 import { cleanedFile } from '../../src/engine/partition/cleaned-file.ts';
 import { NEVER_CLEANED } from '../../src/engine/partition/compaction.ts';
 import { gapsFile } from '../../src/engine/partition/gaps.ts';
+import { IdempotencyKeys } from '../../src/engine/partition/idempotency-keys.ts';
+import { ProducerStates } from '../../src/engine/partition/producer-states.ts';
+import { producersFile } from '../../src/engine/partition/producers-file.ts';
 import { SimClock, settled } from './sim-clock.ts';
 import { SimFileSystem } from './sim-file-system.ts';
 
@@ -39,6 +42,8 @@ async function usedLog(end: 'killed' | 'closed'): Promise<SimFileSystem> {
   const owner = { topicId: String((await engine.describeTopic('b')).id), partition: 1 };
   const cleaned = cleanedFile('/data/topics/b/0', { ...owner, partition: 0 }, NEVER_CLEANED);
   await createSynced(disk, cleaned.path, cleaned.buffers);
+  const producers = producersFile('/data/topics/b/1', owner, 0, new ProducerStates(), new IdempotencyKeys());
+  await createSynced(disk, producers.path, producers.buffers);
   const [gaps] = gapsFile('/data/topics/b/1', owner, []).buffers;
   await createSynced(disk, '/data/topics/b/1/gaps.json', [gaps!]);
   return disk.crash('kill');
@@ -70,6 +75,7 @@ const ALWAYS: readonly Row[] = [
   ['meta.json', /meta\.json$/, newerJson('formatVersion')],
   ['topic.json', /c\/topic\.json$/, newerJson('version')],
   ['a note of what was compacted', /b\/0\/cleaned$/, newerHeader()],
+  ['a snapshot of producers', /b\/1\/producers$/, newerHeader()],
   ['gaps.json', /b\/1\/gaps\.json$/, newerJson('version')],
   ['the active segment of the first partition', /a\/0\/\d+\.log$/, newerHeader(SEGMENT_HEADER_BYTES)],
   ['the active segment of the last partition', /c\/1\/\d+\.log$/, newerHeader(SEGMENT_HEADER_BYTES)],

@@ -23,6 +23,7 @@ import {
   verifyDirectory,
 } from '../../src/engine/index.ts';
 import { decodeGaps } from '../../src/engine/partition/gaps.ts';
+import { decodeProducers } from '../../src/engine/partition/producers-file.ts';
 import { decodeSummary } from '../../src/engine/segment/segment-files.ts';
 import { Random } from '../crash/sim/random.ts';
 import { SimFileSystem } from '../crash/sim-file-system.ts';
@@ -55,7 +56,10 @@ async function wholeDirectory(): Promise<SimFileSystem> {
         value: sampleValue(0, offset + i),
         headers: [{ key: 'h', value: 'v' }],
       }));
-      await engine.append('log', records, { compression: CODECS[offset % CODECS.length]! });
+      const compression = CODECS[offset % CODECS.length]!;
+      const key = { idempotency: { key: `key ${offset}`, fingerprint: offset } };
+      const producer = { producer: { id: offset, epoch: 0, sequence: 0 }, partition: 0 };
+      await engine.append('log', records, { compression, ...(offset % 2 === 0 ? key : producer) });
     }
   };
   let engine = await open(files);
@@ -78,7 +82,9 @@ async function wholeDirectory(): Promise<SimFileSystem> {
 const whole = await wholeDirectory();
 const paths = whole
   .paths()
-  .filter((path) => /\.(log|index|timeindex|summary|journal|json)$|checkpoint$|clean-shutdown$/.test(path));
+  .filter((path) =>
+    /\.(log|index|timeindex|summary|journal|json)$|checkpoint$|producers$|clean-shutdown$/.test(path),
+  );
 const pathOf = (suffix: string) => paths.find((path) => path.endsWith(suffix))!;
 
 /** Only SeglogErrors are answers. */
@@ -97,6 +103,7 @@ function withChecksum(path: string, bytes: Buffer): Buffer {
     [/\.timeindex$/, 'SLTI'],
     [/\.summary$/, 'SLSU'],
     [/checkpoint$/, 'SLCP'],
+    [/producers$/, 'SLPR'],
     [/clean-shutdown$/, 'SLCM'],
   ];
   const magic = magics.find(([pattern]) => pattern.test(path))?.[1];
@@ -143,6 +150,13 @@ const PARSERS: [suffix: string, decode: (bytes: Buffer) => unknown][] = [
   ['.index', (bytes) => OffsetIndex.decode(bytes, 0)],
   ['.timeindex', (bytes) => TimeIndex.decode(bytes, 0)],
   ['.summary', (bytes) => decodeSummary(bytes, 0)],
+  [
+    '/producers',
+    (bytes) => {
+      const snapshot = decodeProducers(bytes);
+      return snapshot && [...snapshot.producers(), ...snapshot.keys()];
+    },
+  ],
   ['clean-shutdown', (bytes) => [...(CleanMarker.decode(bytes)?.partitions() ?? [])]],
   ['topic.json', (bytes) => decodeTopicFile(bytes, 'log', 'topic.json')],
   ['gaps.json', (bytes) => decodeGaps(bytes, 'gaps.json', { topicId: '0'.repeat(32), partition: 0 })],

@@ -153,7 +153,7 @@ async function survey(request: SurveyView, missing: boolean, swaps: SegmentSwap[
     logStart,
     cleanedDamaged,
     producersDamaged: snapshot === 'damaged',
-    producersFault: producers?.fault(scan),
+    producersFault: producers?.fault(scan, gaps),
     logStartOffset,
     recoveryPoint,
     recoveredFrom: recoveredFrom(all, recoveryPoint, checkpoint, gaps),

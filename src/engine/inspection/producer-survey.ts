@@ -2,6 +2,8 @@
  * Compares the snapshot of a partition's producers with the headers of its batches: each batch that it remembers is what it says,
  * and none of a producer is left out between those that it remembers. What lies in bytes that cannot be read is not compared.
  */
+
+import type { OffsetGap } from '../common/types.ts';
 import {
   batchBaseOffset,
   batchLastOffsetDelta,
@@ -9,6 +11,7 @@ import {
   batchProducerId,
 } from '../format/record-batch.ts';
 import { conditionsOf } from '../partition/append-conditions.ts';
+import { endOfGaps } from '../partition/gaps.ts';
 import type { ProducersSnapshot } from '../partition/producers-file.ts';
 import type { ScanResult } from '../recovery/recovery-scan.ts';
 
@@ -55,14 +58,15 @@ export class ProducerSurvey {
   }
 
   /** In what the snapshot contradicts the log; undefined in nothing. */
-  fault({ runs, endOffset }: ScanResult): string | undefined {
+  fault({ runs, endOffset }: ScanResult, gaps: readonly OffsetGap[]): string | undefined {
     if (this.#offset > endOffset)
       return `it speaks of the log up to offset ${this.#offset}, which ends at ${endOffset}`;
     const inFiles = runs.filter(({ journaled }) => journaled === null);
     for (const offset of this.#missing.keys()) {
-      const isThere = inFiles.some(
+      const isRead = inFiles.some(
         ({ firstOffset, nextOffset }) => firstOffset <= offset && offset < nextOffset,
       );
+      const isThere = isRead && endOfGaps(gaps, offset) === offset;
       if (isThere) this.#fault ??= `no batch begins at offset ${offset}`;
     }
     return this.#fault;
