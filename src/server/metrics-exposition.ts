@@ -82,6 +82,11 @@ function addStorage(add: Add, { metrics, engine, maxPartitions }: MetricSources)
   gauge('seglog_journaled_bytes', 'Bytes in the journal, not yet in segments.', () => stats.journaledBytes);
   gauge('seglog_journal_files', 'Files of the journal.', () => stats.journalFiles);
   gauge('seglog_index_cache_bytes', 'Memory of indexes of sealed segments.', () => stats.indexCacheBytes);
+  gauge(
+    'seglog_producer_entries',
+    'Producers and idempotency keys that are remembered.',
+    () => stats.producerEntries,
+  );
   gauge('seglog_disk_free_bytes', 'Free bytes of the file system.', () => stats.freeBytes);
   gauge('seglog_disk_size_bytes', 'Size of the file system.', () => stats.totalBytes);
   gauge('seglog_ready', '1 while the log takes appends and reads.', () => (engine().health().ready ? 1 : 0));
