@@ -26,6 +26,7 @@ const ENGINE_FOLDERS = [
   'recovery',
   'cleaning',
   '.',
+  'groups',
   'inspection',
 ];
 const ENGINE_PACKAGES = [

@@ -29,7 +29,9 @@ import type {
   TopicDescription,
   TopicListing,
   TopicSpec,
+  TopicSummary,
 } from './common/types.ts';
+import { refuseInternal } from './directory/internal-topics.ts';
 import type { OpenTopic } from './directory/topic.ts';
 import { closeLog } from './engine-close.ts';
 import { healthOf } from './engine-health.ts';
@@ -148,6 +150,22 @@ export class Engine {
     return this.#changing(() => this.#admin.create(name, spec));
   }
 
+  /** Makes a topic that the caller keeps for itself, unless it is there, as it is. */
+  createInternalTopic(name: string, spec: TopicSpec): Promise<void> {
+    return this.#changing(() => this.#admin.createInternal(name, spec));
+  }
+
+  /** Which topic has that name now; undefined when there is none. */
+  findTopic(name: string): TopicSummary | undefined {
+    const topic = this.#topics.get(name);
+    return topic && { name, id: topic.file.id, partitions: topic.partitions.length };
+  }
+
+  /** Calls back after topics were made or deleted, or got partitions. Returns a function that ends it. */
+  onTopicsChanged(listener: () => void): () => void {
+    return this.#admin.onChange(listener);
+  }
+
   listTopics(): TopicListing[] {
     return this.#admin.list();
   }
@@ -158,12 +176,16 @@ export class Engine {
 
   /** Adds partitions (CORRUPT_MESSAGE where their directories are in use), sets config values or (null) takes them back. */
   alterTopic(name: string, change: TopicChange): Promise<TopicDescription> {
-    return this.#changing(() => this.#admin.alter(name, change));
+    return this.#changing(async () => {
+      refuseInternal(name);
+      return this.#admin.alter(name, change);
+    });
   }
 
   /** Deletes a topic with all its records. */
   deleteTopic(name: string): Promise<void> {
     return this.#changing(async () => {
+      refuseInternal(name);
       await this.background.cancelAllOf(name);
       await this.#admin.delete(name);
     });
@@ -191,6 +213,12 @@ export class Engine {
 
   /** As `append`, for a caller that goes through its input record by record: no array of them is needed. */
   startAppend(topic: string, options: AppendOptions = {}): PendingAppend {
+    refuseInternal(topic);
+    return this.startInternalAppend(topic, options);
+  }
+
+  /** As `startAppend`, for a topic that the caller keeps for itself: not for what comes from outside. */
+  startInternalAppend(topic: string, options: AppendOptions = {}): PendingAppend {
     const target = this.#intake.targetOf(this.#topic(topic));
     return new PendingAppend(target, options, this.#context.clock.now());
   }
@@ -224,6 +252,11 @@ export class Engine {
     signal?: AbortSignal,
   ): Promise<boolean> {
     return this.#partition(topic, partition).waitFor(offset, timeoutMs, signal);
+  }
+
+  /** Calls back once, when the high watermark is past `offset` or the partition is gone; returns a function that cancels it. */
+  onRecords(topic: string, partition: number, offset: number, wake: () => void): () => void {
+    return this.#partition(topic, partition).whenPast(offset, wake);
   }
 
   /** The offset of the first record with a timestamp of at least `timestamp` (ms); the high watermark when there is none. */

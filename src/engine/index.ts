@@ -44,6 +44,8 @@ export {
   type RecordVisitor,
   visitRecords,
 } from './format/record-batch-reader.ts';
+export { GroupCoordinator } from './groups/group-coordinator.ts';
+export type * from './groups/types.ts';
 export { dumpFile } from './inspection/dump.ts';
 export type { DumpItem, DumpOptions } from './inspection/dump-item.ts';
 export { repairDirectory } from './inspection/repair.ts';

@@ -4,6 +4,7 @@ import { SeglogError } from './common/errors.ts';
 import { Mutex } from './common/mutex.ts';
 import { nearestName, parseSetting, type SettingValue, TOPIC_SETTINGS } from './common/settings.ts';
 import type { TopicChange, TopicDescription, TopicListing, TopicSpec } from './common/types.ts';
+import { isInternalTopic, refuseReservedName } from './directory/internal-topics.ts';
 import {
   checkTopicName,
   type OpenTopic,
@@ -31,6 +32,7 @@ export class TopicAdmin {
   readonly #committer: Committer;
   readonly #maintenance: SegmentMaintenance;
   readonly #changes = new Mutex();
+  readonly #listeners = new Set<() => void>();
 
   constructor(opened: OpenedDirectory, committer: Committer, maintenance: SegmentMaintenance) {
     this.#context = opened.context;
@@ -46,23 +48,46 @@ export class TopicAdmin {
     return this.#changes.run(async () => {});
   }
 
+  /** Calls back after each change of which topics there are, and how many partitions they have. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
   create(name: string, spec: TopicSpec): Promise<{ created: boolean; topic: TopicDescription }> {
     return this.#changes.run(async () => {
       checkTopicName(name);
-      const partitions = spec.partitions ?? this.#context.settings['num.partitions'];
-      const config = parseTopicConfig(spec.config ?? {});
-      this.#checkPartitions(partitions, 0);
-      const existing = this.#topics.get(name);
-      if (existing !== undefined)
-        return { created: false, topic: this.#sameOrRefuse(existing, partitions, config) };
-      const file = await orStorageFull(NO_SPACE, () =>
-        this.#store.create(name, partitions, config, this.#context.clock.now()),
-      );
-      const topic: OpenTopic = { file, partitions: [] };
-      this.#addPartitions(topic, partitions);
-      this.#topics.set(name, topic);
-      return { created: true, topic: this.describe(topic) };
+      refuseReservedName(name);
+      return this.#create(name, spec);
     });
+  }
+
+  /** One that is there already stays as it is. */
+  createInternal(name: string, spec: TopicSpec): Promise<void> {
+    return this.#changes.run(async () => {
+      if (!this.#topics.has(name)) await this.#create(name, spec);
+    });
+  }
+
+  async #create(name: string, spec: TopicSpec): Promise<{ created: boolean; topic: TopicDescription }> {
+    const partitions = spec.partitions ?? this.#context.settings['num.partitions'];
+    const config = parseTopicConfig(spec.config ?? {});
+    this.#checkPartitions(partitions, 0);
+    const existing = this.#topics.get(name);
+    if (existing !== undefined)
+      return { created: false, topic: this.#sameOrRefuse(existing, partitions, config) };
+    const file = await orStorageFull(NO_SPACE, () =>
+      this.#store.create(name, partitions, config, this.#context.clock.now()),
+    );
+    const topic: OpenTopic = { file, partitions: [] };
+    this.#addPartitions(topic, partitions);
+    this.#topics.set(name, topic);
+    this.#changed();
+    return { created: true, topic: this.describe(topic) };
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   alter(name: string, change: TopicChange): Promise<TopicDescription> {
@@ -79,6 +104,7 @@ export class TopicAdmin {
       topic.file = file;
       topic.partitions[0]!.topic.settings = topicIdentity(file, this.#defaults).settings;
       this.#addPartitions(topic, partitions);
+      this.#changed();
       return this.describe(topic);
     });
   }
@@ -94,6 +120,7 @@ export class TopicAdmin {
           for (const { path } of partition.segments) this.#context.files.forget(path);
         }
       });
+      this.#changed();
       await this.#store.syncDeleted(topic.file);
       try {
         await this.#store.removeDeleted(topic.file);
@@ -136,6 +163,7 @@ export class TopicAdmin {
       name: file.name,
       id: file.id,
       partitions: partitions.length,
+      internal: isInternalTopic(file.name),
       records: partitions.reduce((sum, partition) => sum + countRecords(partition), 0),
       bytes: partitions.reduce((sum, { bytes }) => sum + bytes, 0),
     }));
@@ -153,6 +181,7 @@ export class TopicAdmin {
     return {
       name: file.name,
       id: file.id,
+      internal: isInternalTopic(file.name),
       partitions: partitions.map(describePartition),
       config,
     };

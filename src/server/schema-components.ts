@@ -7,6 +7,10 @@ const text = { type: 'string' } as const;
 const nullableText = { type: ['string', 'null'] } as const;
 const nullableInteger = { type: ['integer', 'null'] } as const;
 const flag = { type: 'boolean' } as const;
+const isInternal = {
+  ...flag,
+  description: 'Kept by seglog itself: it can be read, and nothing else.',
+} as const;
 const time = { type: 'string', format: 'date-time' } as const;
 const nullableTime = { type: ['string', 'null'], format: 'date-time' } as const;
 export const object = (properties: Record<string, object>, required = Object.keys(properties)) => ({
@@ -108,7 +112,14 @@ export const COMPONENTS = [
   },
   {
     $id: 'TopicListing',
-    ...object({ name: text, id: text, partitions: integer, records: integer, bytes: integer }),
+    ...object({
+      name: text,
+      id: text,
+      partitions: integer,
+      internal: isInternal,
+      records: integer,
+      bytes: integer,
+    }),
   },
   {
     $id: 'DamagedRange',
@@ -172,6 +183,7 @@ export const COMPONENTS = [
     ...object({
       name: text,
       id: text,
+      internal: isInternal,
       partitions: array(ref('Partition')),
       config: {
         type: 'object',

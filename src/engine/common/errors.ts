@@ -19,12 +19,30 @@ export const ERROR_CODES = {
   INVALID_CONFIG: { retriable: false },
   /** An argument of a call is malformed: an offset that is no safe integer, a bad timestamp, … */
   INVALID_REQUEST: { retriable: false },
+  /** A cursor that is none, or was not given to who brings it. */
+  INVALID_CURSOR: { retriable: false },
   /** A record or batch larger than `max.message.bytes`. */
   MESSAGE_TOO_LARGE: { retriable: false },
   /** A record that the topic cannot take (a bad timestamp, a header without a key, …). */
   INVALID_RECORD: { retriable: false },
-  /** What is asked for does not go with the topic's `cleanup.policy`. */
+  /** What is asked for does not go with the topic's `cleanup.policy`, or the topic is kept by seglog itself. */
   POLICY_VIOLATION: { retriable: false },
+  /** A group name outside 1–255 bytes without control characters. */
+  INVALID_GROUP_ID: { retriable: false },
+  /** No group has that name. */
+  GROUP_ID_NOT_FOUND: { retriable: false },
+  /** What is asked for needs a group without members. */
+  NON_EMPTY_GROUP: { retriable: false },
+  /** The group has as many members as group.max.size allows. */
+  GROUP_MAX_SIZE_REACHED: { retriable: false },
+  /** The members of the group share their partitions out by another assignor. */
+  INCONSISTENT_GROUP_PROTOCOL: { retriable: false },
+  /** The group has no such member: it never had, it left, or it was silent for too long. */
+  UNKNOWN_MEMBER_ID: { retriable: false },
+  /** A commit of an older generation, for a partition that is somebody else's, or by who is no member any more. */
+  FENCED_MEMBER_EPOCH: { retriable: false },
+  /** The group has committed nothing in the partition, and its member has `autoOffsetReset` none. */
+  NO_COMMITTED_OFFSET: { retriable: false },
   /** A codec this build does not know. */
   UNSUPPORTED_COMPRESSION_TYPE: { retriable: false },
   /** The offset lies outside [log start offset, high watermark]; `details` has the bounds. */

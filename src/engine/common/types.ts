@@ -172,14 +172,23 @@ export interface TopicDescription {
   name: string;
   /** 32 hexadecimal digits; another one when a topic is deleted and made again. */
   id: string;
+  /** Kept by seglog itself: it can be read, and nothing else. */
+  internal: boolean;
   partitions: PartitionDescription[];
   config: Record<string, ConfigEntry>;
 }
 
-export interface TopicListing {
+/** Which topic has a name. */
+export interface TopicSummary {
   name: string;
+  /** 32 hexadecimal digits; another one when a topic is deleted and made again. */
   id: string;
   partitions: number;
+}
+
+export interface TopicListing extends TopicSummary {
+  /** Kept by seglog itself: it can be read, and nothing else. */
+  internal: boolean;
   /** Those that can be read, over all partitions. */
   records: number;
   bytes: number;

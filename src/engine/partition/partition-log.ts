@@ -140,7 +140,7 @@ export class PartitionLog implements PartitionFlight {
   gaps: OffsetGap[];
   readonly writing = new Mutex();
   readonly syncing = new Mutex();
-  #waiters: OffsetWaiter[] = [];
+  readonly #waiters = new Set<OffsetWaiter>();
 
   constructor(
     context: EngineContext,
@@ -233,7 +233,7 @@ export class PartitionLog implements PartitionFlight {
     this.dropTail(this.tail.length);
     this.producers.clear();
     this.refuseQueued(() => unknownPartition(this.topic.name));
-    for (const waiter of this.#waiters.splice(0)) waiter.wake();
+    this.#wakeWaiters();
   }
 
   refuseQueued(error: () => SeglogError): void {
@@ -253,24 +253,31 @@ export class PartitionLog implements PartitionFlight {
 
   /** Resolves true once the high watermark is past `offset` or the partition is gone, false when time is up. */
   waitFor(offset: number, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
-    if (this.highWatermark > offset || this.deleted) return Promise.resolve(true);
+    if (this.#isPast(offset)) return Promise.resolve(true);
     if (timeoutMs <= 0 || signal?.aborted) return Promise.resolve(false);
     return new Promise((resolve) => {
       const settle = (woken: boolean) => {
         cancelTimer();
+        cancelWait();
         signal?.removeEventListener('abort', giveUp);
         resolve(woken);
       };
-      const waiter: OffsetWaiter = { offset, wake: () => settle(true) };
-      const giveUp = () => {
-        const at = this.#waiters.indexOf(waiter);
-        if (at >= 0) this.#waiters.splice(at, 1);
-        settle(false);
-      };
+      const giveUp = () => settle(false);
+      const cancelWait = this.whenPast(offset, () => settle(true));
       const cancelTimer = this.context.clock.after(timeoutMs, giveUp);
       signal?.addEventListener('abort', giveUp, { once: true });
-      this.#waiters.push(waiter);
     });
+  }
+
+  /**
+   * Calls back once, when the high watermark is past `offset` or the partition is gone: never before this returns. Returns a
+   * function that cancels it.
+   */
+  whenPast(offset: number, wake: () => void): () => void {
+    const waiter: OffsetWaiter = { offset, wake };
+    this.#waiters.add(waiter);
+    if (this.#isPast(offset)) queueMicrotask(() => this.#wakeWaiters());
+    return () => void this.#waiters.delete(waiter);
   }
 
   /** How many of the first segments are sealed and synced: nothing but a deletion or a rewriting changes them any more. */
@@ -301,13 +308,14 @@ export class PartitionLog implements PartitionFlight {
     else tails.partitions.delete(this);
   }
 
+  #isPast(offset: number): boolean {
+    return this.highWatermark > offset || this.deleted;
+  }
+
   #wakeWaiters(): void {
-    if (this.#waiters.length === 0) return;
-    const waiting: OffsetWaiter[] = [];
-    const woken: OffsetWaiter[] = [];
-    for (const waiter of this.#waiters) (waiter.offset < this.highWatermark ? woken : waiting).push(waiter);
-    this.#waiters = waiting;
-    for (const waiter of woken) waiter.wake();
+    for (const waiter of this.#waiters) {
+      if (this.#isPast(waiter.offset) && this.#waiters.delete(waiter)) waiter.wake();
+    }
   }
 }
 
