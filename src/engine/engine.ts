@@ -161,8 +161,8 @@ export class Engine {
     return topic && { name, id: topic.file.id, partitions: topic.partitions.length };
   }
 
-  /** Calls back after topics were made or deleted, or got partitions. Returns a function that ends it. */
-  onTopicsChanged(listener: () => void): () => void {
+  /** Calls back with the name of a topic that was made, deleted, or altered. Returns a function that ends it. */
+  onTopicsChanged(listener: (topic: string) => void): () => void {
     return this.#admin.onChange(listener);
   }
 

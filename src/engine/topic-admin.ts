@@ -32,7 +32,7 @@ export class TopicAdmin {
   readonly #committer: Committer;
   readonly #maintenance: SegmentMaintenance;
   readonly #changes = new Mutex();
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(topic: string) => void>();
 
   constructor(opened: OpenedDirectory, committer: Committer, maintenance: SegmentMaintenance) {
     this.#context = opened.context;
@@ -48,8 +48,8 @@ export class TopicAdmin {
     return this.#changes.run(async () => {});
   }
 
-  /** Calls back after each change of which topics there are, and how many partitions they have. */
-  onChange(listener: () => void): () => void {
+  /** Calls back with the name of a topic that was made, deleted, or altered. */
+  onChange(listener: (topic: string) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
@@ -82,12 +82,12 @@ export class TopicAdmin {
     const topic: OpenTopic = { file, partitions: [] };
     this.#addPartitions(topic, partitions);
     this.#topics.set(name, topic);
-    this.#changed();
+    this.#changed(name);
     return { created: true, topic: this.describe(topic) };
   }
 
-  #changed(): void {
-    for (const listener of this.#listeners) listener();
+  #changed(topic: string): void {
+    for (const listener of this.#listeners) listener(topic);
   }
 
   alter(name: string, change: TopicChange): Promise<TopicDescription> {
@@ -104,7 +104,7 @@ export class TopicAdmin {
       topic.file = file;
       topic.partitions[0]!.topic.settings = topicIdentity(file, this.#defaults).settings;
       this.#addPartitions(topic, partitions);
-      this.#changed();
+      this.#changed(name);
       return this.describe(topic);
     });
   }
@@ -120,7 +120,7 @@ export class TopicAdmin {
           for (const { path } of partition.segments) this.#context.files.forget(path);
         }
       });
-      this.#changed();
+      this.#changed(name);
       await this.#store.syncDeleted(topic.file);
       try {
         await this.#store.removeDeleted(topic.file);

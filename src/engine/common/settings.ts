@@ -271,8 +271,14 @@ export const ENGINE_SETTINGS = {
     'Longest session timeout of a member.',
   ),
   'group.max.size': integer(1_000, 1, 10_000, 'Most members of a group.'),
+  'group.max.members': integer(100_000, 1, 10_000_000, 'Most members of all groups together.'),
   'group.max.groups': integer(10_000, 1, 1_000_000, 'Most groups, those without members included.'),
-  'group.max.offsets': integer(1_000_000, 1, 100_000_000, 'Most committed offsets over all groups.'),
+  'group.max.offsets': integer(
+    1_000_000,
+    1,
+    100_000_000,
+    'Most committed offsets of all groups together; each 256 characters of metadata count as one more.',
+  ),
   'offset.metadata.max.bytes': integer(4096, 0, MIB, 'Longest text that is committed with an offset.'),
   'offsets.retention.ms': integer(
     7 * 86_400_000,

@@ -1,374 +1,237 @@
 /**
  * Consumer groups: members that share the partitions of topics, and offsets that the group has committed. The coordinator
- * decides who reads what; where and how members are reached is its caller's matter.
+ * decides who reads what; how members are reached is its caller's matter.
  *
- * One coordinator per engine. All methods may be called at any time and concurrently.
+ * All that it promises is in the log before it is told: who the members are, what they own, what is committed. After a restart
+ * the members are there again, each with a full session timeout before it.
+ *
+ * One coordinator per engine. All methods may be called at any time and concurrently. Besides the errors that they name they
+ * throw those of an append (STORAGE_FULL, OUTCOME_UNKNOWN, …; nothing changed unless it says that this is unknown), NOT_READY
+ * once it is closed, and CORRUPT_MESSAGE where what is stored of groups is damaged.
  */
 import { randomUUID } from 'node:crypto';
-import { type Clock, systemClock } from '../common/clock.ts';
-import { SeglogError } from '../common/errors.ts';
+import { systemClock } from '../common/clock.ts';
+import { isSeglogError, SeglogError } from '../common/errors.ts';
+import { silentLogger } from '../common/logger.ts';
 import type { Engine } from '../engine.ts';
-import { Group, type GroupContext } from './group.ts';
-import { describeGroup } from './group-description.ts';
-import { fenced, notEmpty, unknownGroup, unknownMember } from './group-errors.ts';
-import { emptyGroup, type GroupMember, ownedSince } from './group-state.ts';
+import { commitOffsets, resetOffsets } from './commits.ts';
+import type { Group } from './group.ts';
+import type { GroupContext } from './group-context.ts';
+import { describeGroup, lagsOf, listGroup } from './group-description.ts';
+import { fenced, unknownGroup, unknownMember } from './group-errors.ts';
+import { GroupRegistry } from './group-registry.ts';
+import { givesUp } from './group-state.ts';
+import { MemberPoll } from './member-poll.ts';
 import type { MemberSession } from './member-session.ts';
-import { OffsetsTopic } from './offsets-topic.ts';
-import { decodeCursor, encodeCursor } from './poll-cursor.ts';
-import { readFairly } from './poll-reader.ts';
-import { offsetRecord } from './records.ts';
-import { checkGroupId, checkJoin, checkOffsets, parseAutoOffsetReset } from './requests.ts';
+import { checkGroupId, checkJoin } from './requests.ts';
 import type {
   CommitRequest,
   CoordinatorOptions,
   GroupDescription,
+  GroupLag,
   GroupListing,
-  GroupObserver,
   HeartbeatOptions,
   JoinRequest,
   MemberView,
   OffsetChange,
-  OffsetToCommit,
-  PartitionOffset,
   PollAnswer,
   PollOptions,
   ResetRequest,
 } from './types.ts';
-import { isOwned, partitionsOf, stateOf } from './views.ts';
 
 export class GroupCoordinator {
   readonly #engine: Engine;
-  readonly #clock: Clock;
-  readonly #observer: GroupObserver;
-  readonly #groups = new Map<string, Group>();
+  readonly #groups: GroupRegistry;
   readonly #context: GroupContext;
-  readonly #log: OffsetsTopic;
   #closed = false;
-  readonly #unwatch: () => void;
+  /** Why there are no groups to be served: what is stored of them cannot be read. */
+  #failure: SeglogError | undefined;
+  #unwatchTopics = () => {};
 
+  /** Takes up the groups that are stored. Where they cannot be read, all calls fail with the reason. */
   static async open(engine: Engine, options: CoordinatorOptions = {}): Promise<GroupCoordinator> {
-    return new GroupCoordinator(engine, options);
+    const coordinator = new GroupCoordinator(engine, options);
+    await coordinator.#open();
+    return coordinator;
   }
 
   private constructor(engine: Engine, options: CoordinatorOptions) {
+    const { clock = systemClock, logger = silentLogger, observer = {} } = options;
     this.#engine = engine;
-    this.#clock = options.clock ?? systemClock;
-    this.#observer = options.observer ?? {};
-    this.#log = new OffsetsTopic(engine, this.#clock);
-    this.#context = {
-      clock: this.#clock,
-      log: this.#log,
-      observer: this.#observer,
-      lookup: (name) => engine.findTopic(name),
-      maxSize: engine.settings['group.max.size'],
-    };
-    this.#unwatch = engine.onTopicsChanged(() => {
-      for (const group of this.#groups.values())
-        if (group.content.members.size > 0) group.change({ kind: 'topics' }).catch(() => {});
+    this.#groups = new GroupRegistry({ engine, clock, logger, observer, isClosed: () => this.#closed });
+    this.#context = this.#groups.context;
+  }
+
+  async #open(): Promise<void> {
+    try {
+      await this.#groups.open();
+    } catch (error) {
+      if (!isSeglogError(error)) throw error;
+      this.#context.logger.error({ err: error }, 'groups cannot be served');
+      this.#failure = error;
+      return;
+    }
+    this.#unwatchTopics = this.#engine.onTopicsChanged((topic) => {
+      for (const group of this.#groups.all())
+        if (group.isAbout(topic)) group.changeBehind({ kind: 'topics' });
     });
   }
 
-  /** Makes a member, and resolves with what it is to read. */
+  /**
+   * Makes a member, and resolves with what it is to read. Throws INVALID_GROUP_ID, INVALID_REQUEST, INVALID_TOPIC_EXCEPTION,
+   * INCONSISTENT_GROUP_PROTOCOL, GROUP_MAX_SIZE_REACHED, THROTTLED.
+   */
   async join(groupId: string, request: JoinRequest): Promise<MemberView> {
-    checkGroupId(groupId);
-    const join = checkJoin(request, this.#engine.settings);
     this.#checkOpen();
-    const group = this.#groupFor(groupId);
-    const { assignor: _, ...rest } = join;
-    const member = { id: randomUUID(), ...rest };
-    await group.change({ kind: 'join', member, join });
-    return this.#session(group, member.id).tell(group.content);
+    checkGroupId(groupId);
+    const { assignor, ...rest } = checkJoin(request, this.#engine.settings);
+    const member = { id: newMemberId(rest.clientId), ...rest, target: new Map(), revoking: new Map() };
+    return this.#groups.with(groupId, async (group) => {
+      await group.change({ kind: 'join', member, assignor });
+      return this.#tell(group, member.id);
+    });
   }
 
-  /** Says that the member is there, confirms what it was told, and resolves with how things are now. */
+  /** Says that the member is there, confirms what it was told, and resolves with how things are. Throws UNKNOWN_MEMBER_ID, FENCED_MEMBER_EPOCH. */
   async heartbeat(groupId: string, memberId: string, options: HeartbeatOptions = {}): Promise<MemberView> {
-    this.#checkOpen();
     const { group, session } = this.#find(groupId, memberId);
     await this.#hear(group, session, options.generation);
-    return this.#session(group, memberId).tell(group.content);
+    return this.#tell(group, memberId);
   }
 
-  /** Gives the member's partitions back. */
+  /** The member goes, and its partitions to the others. Throws UNKNOWN_MEMBER_ID. */
   async leave(groupId: string, memberId: string): Promise<void> {
-    this.#checkOpen();
     const { group } = this.#find(groupId, memberId);
     await group.change({ kind: 'leave', memberId });
   }
 
-  /** Records of all partitions of the member, from where the group is on. Waits while there are none. */
+  /**
+   * Records of all partitions that the member owns, from where the group is; also a heartbeat. While there are none, it waits,
+   * but not longer than until the member has something else to read. A later poll of the member ends it.
+   *
+   * Throws UNKNOWN_MEMBER_ID, FENCED_MEMBER_EPOCH, INVALID_REQUEST, INVALID_CURSOR, NO_COMMITTED_OFFSET, OFFSET_OUT_OF_RANGE,
+   * and what a read throws where no other partition has anything.
+   */
   async poll(groupId: string, memberId: string, options: PollOptions = {}): Promise<PollAnswer> {
-    this.#checkOpen();
     const { group, session } = this.#find(groupId, memberId);
-    const cursor = options.cursor === undefined ? undefined : decodeCursor(options.cursor, memberId);
-    const poll = ++session.polls;
-    session.wakePoll?.();
+    const poll = new MemberPoll(this.#context, group, session, options);
     session.polling++;
     try {
       await this.#hear(group, session, options.generation);
-      const deadline = this.#clock.monotonic() + (options.waitMs ?? 0);
-      for (;;) {
-        const hadNews = session.hasNews(group.content);
-        const view = this.#session(group, memberId).tell(group.content);
-        const places = await this.#places(group, memberId, cursor);
-        const limits = {
-          maxBytes: options.maxBytes ?? 1024 * 1024,
-          maxRecords: options.maxRecords ?? Number.POSITIVE_INFINITY,
-        };
-        const reading = await readFairly(this.#engine, places, session.rotation, limits);
-        session.rotation = reading.next;
-        const left = deadline - this.#clock.monotonic();
-        const isOver = left <= 0 || session.polls !== poll || options.signal?.aborted || this.#closed;
-        if (reading.partitions.length > 0 || hadNews || isOver) {
-          const { partitions, errors, moved } = reading;
-          const ahead = places.filter(
-            ({ topic, partition, offset }) =>
-              offset !== group.offsets.get(topic, partition)?.offset &&
-              !moved.some((other) => other.topic === topic && other.partition === partition),
-          );
-          const positions = [...ahead, ...moved];
-          return {
-            ...view,
-            partitions,
-            cursor: encodeCursor({ memberId, generation: view.generation, positions }),
-            positions: moved,
-            errors,
-          };
-        }
-        if (reading.failure !== undefined) throw reading.failure;
-        await this.#wait(session, places, left, options.signal);
-      }
+      return await poll.run();
     } finally {
       session.polling--;
-      session.heardAt = this.#clock.monotonic();
+      session.heardAt = this.#context.clock.monotonic();
     }
   }
 
-  /** Resolves once the offsets are as safe as records with acks=all. All of them are committed, or none. */
+  /**
+   * Resolves once the offsets are as safe as records with acks=all: all of them, or none where it throws. Throws
+   * FENCED_MEMBER_EPOCH, INVALID_REQUEST, OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC_OR_PARTITION, THROTTLED.
+   */
   async commit(groupId: string, request: CommitRequest): Promise<OffsetChange[]> {
     this.#checkOpen();
-    const { memberId, generation, offsets } = request;
-    checkOffsets(offsets, this.#engine.settings['offset.metadata.max.bytes']);
     const group = this.#groups.get(groupId);
-    const session = group?.sessions.get(memberId);
-    if (group === undefined || session === undefined) throw fenced(groupId, 'it is no member any more', {});
-    session.heardAt = this.#clock.monotonic();
-    const start = this.#clock.monotonic();
-    const changes = await new Promise<OffsetChange[]>((resolve, reject) => {
-      group.whenSettled(() => {
-        try {
-          this.#checkCommit(group, session, generation, offsets);
-          resolve(this.#store(group, offsets));
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
-    this.#observer.committed?.(groupId, offsets.length, this.#clock.monotonic() - start);
+    const session = group?.sessions.get(request.memberId);
+    if (group === undefined || session === undefined)
+      throw fenced(groupId, 'it has no such member (any more)');
+    const { clock, observer } = this.#context;
+    const start = clock.monotonic();
+    session.heardAt = start;
+    const changes = await commitOffsets(this.#context, group, session, request);
+    observer.committed?.(groupId, changes.length, clock.monotonic() - start);
     return changes;
   }
 
-  /** Sets offsets of a group without members. */
+  /**
+   * Sets offsets of a group without members, which need not have existed. Throws NON_EMPTY_GROUP, INVALID_GROUP_ID,
+   * INVALID_REQUEST, OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC_OR_PARTITION, THROTTLED.
+   */
   async reset(groupId: string, request: ResetRequest): Promise<OffsetChange[]> {
-    checkGroupId(groupId);
     this.#checkOpen();
-    const group = this.#groupFor(groupId);
-    if (group.content.members.size > 0) throw notEmpty(groupId);
-    const offsets = request.offsets ?? [];
-    checkOffsets(offsets, this.#engine.settings['offset.metadata.max.bytes']);
-    if (request.dryRun) return offsets.map((each) => changeOf(group, each));
-    return this.#store(group, offsets);
+    checkGroupId(groupId);
+    return this.#groups.with(groupId, (group) => resetOffsets(this.#context, group, request));
   }
 
+  /** By name. */
   list(): GroupListing[] {
-    return [...this.#groups.values()].map((group) => ({
-      groupId: group.id,
-      state: stateOf(group.content, (id) => group.sessions.get(id)?.confirmed ?? 0),
-      generation: group.content.generation,
-      assignor: group.content.assignor,
-      members: group.content.members.size,
-    }));
+    this.#checkOpen();
+    return [...this.#groups.all()].map(listGroup).sort((a, b) => (a.groupId < b.groupId ? -1 : 1));
   }
 
+  /** Throws GROUP_ID_NOT_FOUND. */
   async describe(groupId: string): Promise<GroupDescription> {
-    const group = this.#groups.get(groupId);
-    if (group === undefined) throw unknownGroup(groupId);
-    return describeGroup(group, this.#engine, this.#clock.monotonic());
+    return describeGroup(this.#group(groupId), this.#context);
   }
 
-  /** Forgets a group without members, and all that it has committed. */
+  /** How far each group is behind in each topic that it has committed offsets of. */
+  lags(): GroupLag[] {
+    return [...this.#groups.all()].flatMap((group) => lagsOf(group, this.#engine));
+  }
+
+  /** Forgets a group without members, and all that it has committed. Throws GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP. */
   async delete(groupId: string): Promise<void> {
-    const group = this.#groups.get(groupId);
-    if (group === undefined) throw unknownGroup(groupId);
-    if (group.content.members.size > 0) throw notEmpty(groupId);
-    this.#groups.delete(groupId);
+    await this.#group(groupId).change({ kind: 'delete' });
   }
 
-  /** Ends polls that wait, and takes no more calls. Close it before the engine. */
+  /** Ends polls that wait, takes no more calls, and resolves once all that was begun is answered. Close it before the engine. */
   async close(): Promise<void> {
+    if (this.#closed) return;
     this.#closed = true;
-    this.#unwatch();
-    for (const group of this.#groups.values()) group.stop();
+    this.#unwatchTopics();
+    for (const group of this.#groups.all()) group.stop();
+    await this.#context.log.settle();
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new SeglogError('NOT_READY', 'the group coordinator is closed');
+    if (this.#closed)
+      throw new SeglogError('NOT_READY', 'groups are not served any more: the log is closing');
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
-  #groupFor(groupId: string): Group {
-    let group = this.#groups.get(groupId);
-    if (group === undefined) {
-      group = new Group(this.#context, groupId, emptyGroup(0, this.#clock.now()));
-      this.#groups.set(groupId, group);
-    }
+  #group(groupId: string): Group {
+    this.#checkOpen();
+    const group = this.#groups.get(groupId);
+    if (group === undefined) throw unknownGroup(groupId);
     return group;
   }
 
   #find(groupId: string, memberId: string): { group: Group; session: MemberSession } {
+    this.#checkOpen();
     const group = this.#groups.get(groupId);
-    if (group === undefined) throw unknownMember(groupId, memberId);
-    return { group, session: this.#session(group, memberId) };
+    const session = group?.sessions.get(memberId);
+    if (group === undefined || session === undefined) throw unknownMember(groupId, memberId);
+    return { group, session };
   }
 
-  #session(group: Group, memberId: string): MemberSession {
+  #tell(group: Group, memberId: string): MemberView {
+    const member = group.content.members.get(memberId);
     const session = group.sessions.get(memberId);
-    if (session === undefined) throw unknownMember(group.id, memberId);
-    return session;
+    if (member === undefined || session === undefined) throw unknownMember(group.id, memberId);
+    return session.tell(group.content, member);
   }
 
-  async #hear(group: Group, session: MemberSession, given: number | undefined): Promise<void> {
-    session.heardAt = this.#clock.monotonic();
-    const generation = given ?? session.told;
-    if (generation > group.content.generation) throw fenced(group.id, 'there is no such generation yet', {});
+  /** The member is there, and goes by the generation that it says, or that it was told. */
+  async #hear(group: Group, session: MemberSession, said: number | undefined): Promise<void> {
+    const { clock, logger } = this.#context;
+    session.heardAt = clock.monotonic();
+    const generation = said ?? session.told;
+    if (!(generation <= group.content.generation))
+      throw fenced(group.id, `there is no generation ${generation} yet`, { generation });
     session.confirmed = Math.max(session.confirmed, generation);
     const member = group.content.members.get(session.id);
-    if (member !== undefined && member.revoking.size > 0)
+    if (member === undefined || !givesUp(member, session.confirmed)) return;
+    try {
       await group.change({ kind: 'confirm', memberId: session.id, generation: session.confirmed });
-  }
-
-  async #places(
-    group: Group,
-    memberId: string,
-    cursor: ReturnType<typeof decodeCursor> | undefined,
-  ): Promise<PartitionOffset[]> {
-    const member = group.content.members.get(memberId)!;
-    const places: PartitionOffset[] = [];
-    for (const { topic, partitions } of partitionsOf(member.target, isOwned)) {
-      for (const partition of partitions) {
-        const offset = await this.#position(group, member, topic, partition);
-        const given = cursor?.positions.find((each) => each.topic === topic && each.partition === partition);
-        const isValid = given !== undefined && ownedSince(member, topic, partition)! <= cursor!.generation;
-        places.push({ topic, partition, offset: isValid ? Math.max(offset, given.offset) : offset });
-      }
+    } catch (error) {
+      // What it gives up stays with it for now: the next time it is heard of counts as well.
+      logger.warn({ group: group.id, err: error }, 'what a member gives up could not be passed on');
     }
-    return places;
-  }
-
-  async #position(group: Group, member: GroupMember, topic: string, partition: number): Promise<number> {
-    const { logStartOffset, highWatermark, logEndOffset } = this.#engine.offsets(topic, partition);
-    const committed = group.offsets.get(topic, partition);
-    const isOfTopic = committed?.topicId === group.content.topics.get(topic)?.id;
-    if (
-      committed !== undefined &&
-      isOfTopic &&
-      committed.offset >= logStartOffset &&
-      committed.offset <= logEndOffset
-    )
-      return committed.offset;
-    const reset = parseAutoOffsetReset(member.autoOffsetReset);
-    if (reset.kind === 'earliest') return logStartOffset;
-    if (reset.kind === 'none') {
-      throw new SeglogError(
-        'NO_COMMITTED_OFFSET',
-        `the group has committed no offset in partition ${partition} of topic "${topic}"`,
-        { group: group.id, topic, partition },
-      );
-    }
-    const offset =
-      reset.kind === 'by_duration'
-        ? await this.#engine.offsetForTimestamp(topic, partition, this.#clock.now() - reset.durationMs)
-        : highWatermark;
-    await this.#store(group, [{ topic, partition, offset }]);
-    return offset;
-  }
-
-  #wait(
-    session: MemberSession,
-    places: readonly PartitionOffset[],
-    waitMs: number,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    return new Promise((resolve) => {
-      const cancels: (() => void)[] = [];
-      const wake = () => {
-        for (const cancel of cancels) cancel();
-        signal?.removeEventListener('abort', wake);
-        session.wakePoll = undefined;
-        resolve();
-      };
-      session.wakePoll = wake;
-      signal?.addEventListener('abort', wake, { once: true });
-      cancels.push(this.#clock.after(waitMs, wake));
-      for (const { topic, partition, offset } of places)
-        cancels.push(this.#engine.onRecords(topic, partition, offset, wake));
-    });
-  }
-
-  #checkCommit(
-    group: Group,
-    session: MemberSession,
-    generation: number,
-    offsets: readonly OffsetToCommit[],
-  ): void {
-    const member = group.content.members.get(session.id);
-    if (member === undefined) throw fenced(group.id, 'it is no member any more', {});
-    if (generation < session.confirmed || generation > group.content.generation)
-      throw fenced(
-        group.id,
-        `its generation is ${generation}, the present one ${group.content.generation}`,
-        {},
-      );
-    for (const { topic, partition, offset } of offsets) {
-      const since = ownedSince(member, topic, partition);
-      if (since === undefined || since > generation)
-        throw fenced(group.id, `partition ${partition} of topic "${topic}" is not its own`, {
-          topic,
-          partition,
-        });
-      const { logStartOffset, highWatermark } = this.#engine.offsets(topic, partition);
-      if (offset > highWatermark)
-        throw new SeglogError(
-          'OFFSET_OUT_OF_RANGE',
-          `offset ${offset} lies beyond the end of partition ${topic}-${partition}, ${highWatermark}`,
-          { topic, partition, offset, logStartOffset, highWatermark },
-        );
-    }
-  }
-
-  async #store(group: Group, offsets: readonly OffsetToCommit[]): Promise<OffsetChange[]> {
-    const committedAt = this.#clock.now();
-    const entries = offsets.map(({ topic, partition, offset, metadata = null }) => {
-      const topicId = this.#engine.findTopic(topic)?.id;
-      if (topicId === undefined)
-        throw new SeglogError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic "${topic}"`, { topic });
-      return { topic, partition, committed: { offset, metadata, topicId, committedAt } };
-    });
-    let changes: OffsetChange[] = [];
-    const records = entries.map(({ topic, partition, committed }) =>
-      offsetRecord(group.id, topic, partition, committed),
-    );
-    await this.#log.append(records, () => {
-      changes = offsets.map((each) => changeOf(group, each));
-      for (const { topic, partition, committed } of entries) group.offsets.set(topic, partition, committed);
-    });
-    return changes;
   }
 }
 
-function changeOf(group: Group, { topic, partition, offset }: OffsetToCommit): OffsetChange {
-  return {
-    topic,
-    partition,
-    before: group.offsets.get(topic, partition)?.offset ?? null,
-    after: offset,
-  };
+/** As Kafka's: what the client is called, for people, and what makes it the only one. */
+function newMemberId(clientId: string): string {
+  const name = clientId.replace(/[^\w.-]/g, '').slice(0, 64);
+  return `${name || 'member'}-${randomUUID()}`;
 }

@@ -55,39 +55,18 @@ export interface GroupContent {
 
 export type TopicLookup = (name: string) => GroupTopic | undefined;
 
-/** A member that is to be: without partitions yet. */
-export type NewMember = Omit<GroupMember, 'target' | 'revoking'>;
-
-export interface MembershipChange {
-  readonly joins: readonly NewMember[];
-  /** Ids of members that leave or are taken out. */
-  readonly removed: ReadonlySet<string>;
-  /** For joins into an empty group. */
-  readonly assignor: AssignorName;
-}
-
-export const NO_MEMBERS: ReadonlyMap<string, GroupMember> = new Map();
-
 export function emptyGroup(generation: number, emptySince: number): GroupContent {
-  return { generation, assignor: null, members: NO_MEMBERS, topics: new Map(), emptySince };
+  return { generation, assignor: null, members: new Map(), topics: new Map(), emptySince };
 }
 
-/** The next generation: with members that come and go, and topics as they are now. */
+/** The next generation: the partitions of all topics, as they are now, spread over these members. */
 export function nextGeneration(
   group: GroupContent,
-  change: MembershipChange,
+  members: readonly GroupMember[],
+  assignor: AssignorName,
   lookup: TopicLookup,
-  now: number,
 ): GroupContent {
   const generation = group.generation + 1;
-  const stay = [...group.members.values()].filter(({ id }) => !change.removed.has(id));
-  const members: GroupMember[] = [
-    ...stay,
-    ...change.joins.map((member) => ({ ...member, target: new Map(), revoking: new Map() })),
-  ];
-  if (members.length === 0)
-    return emptyGroup(generation, group.members.size === 0 ? (group.emptySince ?? now) : now);
-  const assignor = stay.length === 0 ? change.assignor : (group.assignor ?? change.assignor);
   const topics = subscribedTopics(members, lookup);
   const owners = ownersOf(members, group.topics, topics);
   const assignment = ASSIGNORS[assignor]({
@@ -124,19 +103,15 @@ export function givesUp(member: GroupMember, confirmed: number): boolean {
 }
 
 /** The member has confirmed a generation: what it was asked for until then goes to who is to have it. */
-export function release(group: GroupContent, memberId: string, confirmed: number): GroupContent {
-  const member = group.members.get(memberId);
-  if (member === undefined) return group;
+export function release(group: GroupContent, member: GroupMember, confirmed: number): GroupContent {
   const kept = new Map<string, Map<number, Revocation>>();
-  const freed = new Map<string, Set<number>>();
+  const freed = new Map<string, Map<number, Revocation>>();
   for (const [topic, partitions] of member.revoking) {
-    for (const [partition, revocation] of partitions) {
-      if (revocation.revokedIn > confirmed) entry(kept, topic).set(partition, revocation);
-      else entry(freed, topic, () => new Set<number>()).add(partition);
-    }
+    for (const [partition, revocation] of partitions)
+      entry(revocation.revokedIn > confirmed ? kept : freed, topic).set(partition, revocation);
   }
   const members = new Map(group.members);
-  members.set(memberId, { ...member, revoking: kept });
+  members.set(member.id, { ...member, revoking: kept });
   for (const each of members.values()) {
     const given = give(each.target, freed, group.generation);
     if (given !== undefined) members.set(each.id, { ...each, target: given });
@@ -164,28 +139,23 @@ export function countMoved(before: GroupContent, after: GroupContent): number {
 }
 
 /** Pending partitions among `freed` are the member's own from now on; undefined when there are none. */
-function give(target: Owned, freed: ReadonlyMap<string, Set<number>>, generation: number): Owned | undefined {
-  let next: Map<string, ReadonlyMap<number, number>> | undefined;
-  for (const [topic, free] of freed) {
-    const partitions = target.get(topic);
-    if (partitions === undefined) continue;
-    let given: Map<number, number> | undefined;
-    for (const partition of free) {
-      if (partitions.get(partition) !== 0) continue;
-      given ??= new Map(partitions);
-      given.set(partition, generation);
-    }
-    if (given === undefined) continue;
-    next ??= new Map(target);
-    next.set(topic, given);
+function give(target: Owned, freed: Revoking, generation: number): Owned | undefined {
+  const given = new Map<string, Map<number, number>>();
+  for (const [topic, partitions] of freed) {
+    const wanted = target.get(topic);
+    for (const partition of partitions.keys())
+      if (wanted?.get(partition) === 0) entry(given, topic).set(partition, generation);
   }
+  if (given.size === 0) return undefined;
+  const next = new Map(target);
+  for (const [topic, partitions] of given) next.set(topic, new Map([...target.get(topic)!, ...partitions]));
   return next;
 }
 
+/** Who owns a partition: its member, since when, and, where it is being given up, by which generation. */
 interface Owner {
   readonly id: string;
   readonly since: number;
-  /** Set where it is being given up. */
   readonly revokedIn: number | undefined;
 }
 
@@ -226,39 +196,58 @@ function ownersOf(
   return owners;
 }
 
+/** The member as the assignment wants it: itself where nothing changes for it. */
 function retarget(
   member: GroupMember,
   assignment: Assignment,
   owners: Owners,
   generation: number,
 ): GroupMember {
-  const { id } = member;
   const target = new Map<string, Map<number, number>>();
-  for (const [topic, partitions] of assignment.get(id)!) {
+  for (const [topic, partitions] of assignment.get(member.id)!) {
     for (const partition of partitions) {
       const owner = owners.get(topic)?.get(partition);
-      const since = owner === undefined ? generation : owner.id === id ? owner.since : 0;
+      const since = owner === undefined ? generation : owner.id === member.id ? owner.since : 0;
       entry(target, topic).set(partition, since);
     }
   }
   const revoking = new Map<string, Map<number, Revocation>>();
-  for (const [topic, partitions] of owners) {
-    for (const [partition, owner] of partitions) {
-      if (owner.id !== id || target.get(topic)?.has(partition)) continue;
-      const { since, revokedIn = generation } = owner;
-      entry(revoking, topic).set(partition, { since, revokedIn });
-    }
-  }
-  return { ...member, target, revoking };
+  const keep = (topic: string, partition: number) => {
+    const owner = owners.get(topic)?.get(partition);
+    if (owner?.id !== member.id || target.get(topic)?.has(partition)) return;
+    entry(revoking, topic).set(partition, { since: owner.since, revokedIn: owner.revokedIn ?? generation });
+  };
+  for (const owned of [member.target, member.revoking])
+    for (const [topic, partitions] of owned)
+      for (const partition of partitions.keys()) keep(topic, partition);
+  const isSame =
+    sameEntries(member.target, target, (a, b) => a === b) &&
+    sameEntries(member.revoking, revoking, (a, b) => a.since === b.since && a.revokedIn === b.revokedIn);
+  return isSame ? member : { ...member, target, revoking };
 }
 
-function entry<K, V>(map: Map<K, Map<number, V>>, key: K): Map<number, V>;
-function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V;
-function entry<K>(map: Map<K, unknown>, key: K, make: () => unknown = () => new Map()): unknown {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = make();
-    map.set(key, value);
+function sameEntries<T>(
+  a: ReadonlyMap<string, ReadonlyMap<number, T>>,
+  b: ReadonlyMap<string, ReadonlyMap<number, T>>,
+  same: (a: T, b: T) => boolean,
+): boolean {
+  if (a.size !== b.size) return false;
+  for (const [topic, partitions] of a) {
+    const others = b.get(topic);
+    if (others?.size !== partitions.size) return false;
+    for (const [partition, value] of partitions) {
+      const other = others.get(partition);
+      if (other === undefined || !same(value, other)) return false;
+    }
   }
-  return value;
+  return true;
+}
+
+function entry<T>(map: Map<string, Map<number, T>>, topic: string): Map<number, T> {
+  let partitions = map.get(topic);
+  if (partitions === undefined) {
+    partitions = new Map();
+    map.set(topic, partitions);
+  }
+  return partitions;
 }

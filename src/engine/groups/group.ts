@@ -1,216 +1,263 @@
 /**
- * One group while the coordinator runs: what is in the log about it, what is remembered of its members, and its changes one
- * after the other. A change is planned from the state as it is in the log, made durable, applied, and only then told.
+ * One group while the coordinator runs: what the log says of it, and what is remembered of its members.
+ *
+ * A change of who is in the group, or owns what, is planned from the state that the log has, made durable, applied, and only
+ * then told; one is on its way at a time, and what is asked for meanwhile is the next. Commits go their own way to the log, but
+ * wait for a change that is on its way: they are judged by what has become of it.
  */
-import type { Clock } from '../common/clock.ts';
-import { SeglogError } from '../common/errors.ts';
-import { CommittedOffsets } from './committed-offsets.ts';
-import {
-  countMoved,
-  type GroupContent,
-  givesUp,
-  type NewMember,
-  nextGeneration,
-  release,
-  type TopicLookup,
-  topicsChanged,
-} from './group-state.ts';
+import { CommittedOffsets, weightOf } from './committed-offsets.ts';
+import type { GroupContext } from './group-context.ts';
+import { changedMeanwhile, overLimit } from './group-errors.ts';
+import { type GroupIntent, type GroupPlan, type OffsetEntry, planChange } from './group-plan.ts';
+import { countMoved, emptyGroup, type GroupContent } from './group-state.ts';
 import { MemberSession } from './member-session.ts';
-import type { OffsetsTopic } from './offsets-topic.ts';
-import { groupRecord } from './records.ts';
-import type { CheckedJoin } from './requests.ts';
-import type { GroupObserver, RebalanceReport } from './types.ts';
+import { startingOffsets } from './offset-reset.ts';
+import type { OffsetsRecord } from './offsets-topic.ts';
+import { generationRecord, groupRecord, offsetRecord } from './records.ts';
+import { SilenceWatch, type Watched } from './silence-watch.ts';
+import type { RebalanceReport } from './types.ts';
 
-/** What the groups of a coordinator share. */
-export interface GroupContext {
-  readonly clock: Clock;
-  readonly log: OffsetsTopic;
-  readonly observer: GroupObserver;
-  readonly lookup: TopicLookup;
-  readonly maxSize: number;
+interface Asked {
+  readonly intent: GroupIntent;
+  resolve(): void;
+  reject(error: unknown): void;
 }
 
-/** Something that changes who owns what. */
-type Intent = { resolve(): void; reject(error: unknown): void } & (
-  | { readonly kind: 'join'; readonly member: NewMember; readonly join: CheckedJoin }
-  | { readonly kind: 'leave' | 'expire'; readonly memberId: string }
-  | { readonly kind: 'confirm'; readonly memberId: string; readonly generation: number }
-  | { readonly kind: 'topics' }
-);
-
-type IntentOf = Intent extends infer I ? (I extends Intent ? Omit<I, 'resolve' | 'reject'> : never) : never;
-
-export class Group {
+export class Group implements Watched {
   readonly id: string;
-  content: GroupContent;
   readonly offsets = new CommittedOffsets();
   readonly sessions = new Map<string, MemberSession>();
   readonly #context: GroupContext;
-  #intents: Intent[] = [];
+  /** Called after a change that leaves nothing of the group. */
+  readonly #vanished: (group: Group) => void;
+  readonly #watch: SilenceWatch;
+  #content: GroupContent;
+  /** Whether the log has a record of the group itself. */
+  #recorded = false;
+  #asked: Asked[] = [];
   /** Set while a change is on its way to the log; what must see its outcome waits in `#held`. */
   #changing = false;
   #held: (() => void)[] = [];
-  #cancelTimer: (() => void) | undefined;
 
-  constructor(context: GroupContext, id: string, content: GroupContent) {
+  constructor(context: GroupContext, id: string, vanished: (group: Group) => void) {
     this.#context = context;
     this.id = id;
-    this.content = content;
+    this.#vanished = vanished;
+    this.#content = emptyGroup(context.totals.lastGeneration, context.clock.now());
+    this.#watch = new SilenceWatch(context, this);
   }
 
-  /** Resolves once the change is durable and applied. */
-  change(intent: IntentOf): Promise<void> {
+  /** Milliseconds until a group without members expires. */
+  get retentionLeftMs(): number {
+    return this.#watch.retentionLeftMs;
+  }
+
+  get content(): GroupContent {
+    return this.#content;
+  }
+
+  /** Nothing is stored of it, and nobody is about to change that. */
+  get isBlank(): boolean {
+    return !this.#recorded && this.offsets.size === 0 && !this.#changing;
+  }
+
+  /** All that is stored of it has been applied: begins to watch. */
+  start(): void {
+    const { totals, clock } = this.#context;
+    if (!this.#recorded) this.#content = emptyGroup(totals.lastGeneration, clock.now());
+    this.#watch.start();
+  }
+
+  stop(): void {
+    this.#watch.stop();
+    for (const session of this.sessions.values()) session.wakePoll?.();
+  }
+
+  /** Resolves once the change is durable and applied, or where there is nothing to change. */
+  change(intent: GroupIntent): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#intents.push({ ...intent, resolve, reject } as Intent);
+      this.#asked.push({ intent, resolve, reject });
       if (!this.#changing) void this.#runChanges();
     });
   }
 
-  /** Runs `action` now, or after the change that is on its way: it sees the state that the log has. */
-  whenSettled(action: () => void): void {
-    if (this.#changing) this.#held.push(action);
-    else action();
+  /** A change that nobody waits for: where it fails, it is tried again later. */
+  changeBehind(intent: GroupIntent): void {
+    this.change(intent).then(
+      () => this.#watch.arm(),
+      (error) => {
+        const fields = { group: this.id, change: intent.kind, err: error };
+        this.#context.logger.warn(fields, 'a group could not be changed, to be tried again');
+        this.#watch.failed();
+      },
+    );
+  }
+
+  expire(memberId: string): void {
+    this.changeBehind({ kind: 'expire', memberId });
+  }
+
+  expireGroup(): void {
+    this.changeBehind({ kind: 'retention' });
+  }
+
+  retry(): void {
+    this.changeBehind({ kind: 'topics' });
+    for (const id of this.sessions.keys()) if (this.#watch.isSilent(id)) this.expire(id);
+    if (this.#content.members.size === 0) this.expireGroup();
+  }
+
+  /** Runs `action` now, or at the end of the change that is on its way: it sees the state that the log has. */
+  afterChange<T>(action: () => Promise<T>): Promise<T> {
+    if (!this.#changing) return action();
+    return new Promise((resolve, reject) => {
+      this.#held.push(() => void action().then(resolve, reject));
+    });
+  }
+
+  /** Makes offsets durable and applies them, right after `applying` was called. Throws THROTTLED. */
+  async store(entries: readonly OffsetEntry[], applying?: () => void): Promise<void> {
+    this.checkRoom(entries);
+    await this.#context.log.append(this.#records(entries), () => {
+      applying?.();
+      this.applyOffsets(entries);
+    });
+  }
+
+  /** Throws THROTTLED where all groups together would have more offsets than they may. */
+  checkRoom(entries: readonly OffsetEntry[]): void {
+    const { engine, totals } = this.#context;
+    const limit = engine.settings['group.max.offsets'];
+    const growth = entries.reduce((sum, entry) => sum + this.#growth(entry), 0);
+    if (growth > 0 && totals.offsets + growth > limit)
+      throw overLimit('committed offsets', 'group.max.offsets', limit);
+  }
+
+  #growth({ topic, partition, committed }: OffsetEntry): number {
+    return weightOf(committed) - weightOf(this.offsets.get(topic, partition) ?? null);
+  }
+
+  /** Whether a change of the topic is one for the group. */
+  isAbout(topic: string): boolean {
+    if (this.offsets.has(topic)) return true;
+    for (const member of this.#content.members.values()) if (member.topics.includes(topic)) return true;
+    return false;
+  }
+
+  applyOffsets(entries: readonly OffsetEntry[]): void {
+    const { totals } = this.#context;
+    for (const entry of entries) {
+      const { topic, partition, committed } = entry;
+      totals.offsets += this.#growth(entry);
+      if (committed === null) this.offsets.delete(topic, partition);
+      else this.offsets.set(topic, partition, committed);
+    }
+  }
+
+  /** What the log says of the group from now on; null: nothing. `confirmed` is for members that were not known. */
+  applyContent(content: GroupContent | null, confirmed: ReadonlyMap<string, number> = new Map()): void {
+    const { clock, totals } = this.#context;
+    const before = this.#content;
+    this.#recorded = content !== null;
+    this.#content = content ?? emptyGroup(Math.max(before.generation, totals.lastGeneration), clock.now());
+    totals.members += this.#content.members.size - before.members.size;
+    for (const [id, member] of this.#content.members) {
+      if (!this.sessions.has(id))
+        this.sessions.set(id, new MemberSession(member, clock.monotonic(), confirmed.get(id) ?? 0));
+    }
+    for (const [id, session] of this.sessions) {
+      const member = this.#content.members.get(id);
+      if (member === undefined) this.sessions.delete(id);
+      if (member !== before.members.get(id)) session.wakePoll?.();
+    }
+    this.#watch.changed();
   }
 
   async #runChanges(): Promise<void> {
     this.#changing = true;
-    while (this.#intents.length > 0) {
-      const intents = this.#intents;
-      this.#intents = [];
-      await this.#runChange(intents);
+    while (this.#asked.length > 0) {
+      const asked = this.#asked;
+      this.#asked = [];
+      await this.#runChange(asked);
       for (const action of this.#held.splice(0)) action();
     }
     this.#changing = false;
-    this.#armTimer();
+    this.#vanished(this);
   }
 
-  async #runChange(all: readonly Intent[]): Promise<void> {
-    const intents = all.filter((intent) => this.#admits(intent, all));
-    const before = this.content;
-    const after = this.#plan(intents);
+  async #runChange(asked: readonly Asked[]): Promise<void> {
     try {
-      if (after !== before) {
-        const confirmed = (id: string) => this.sessions.get(id)?.confirmed ?? after.generation;
-        const record = groupRecord(this.id, after, confirmed);
-        await this.#context.log.append([record], () => this.#apply(after));
-        if (after.generation !== before.generation) this.#report(before, after, intents);
+      const intents = asked.map(({ intent }) => intent);
+      const before = this.#content;
+      const plan = planChange(this.#situation(), intents);
+      if (plan.changed || plan.offsets.length > 0) {
+        await this.#carryOut(plan);
+        this.#report(before, plan, intents);
       }
-      for (const intent of intents) intent.resolve();
+      for (const { intent, resolve, reject } of asked) {
+        const refusal = plan.refusals.get(intent);
+        if (refusal === undefined) resolve();
+        else reject(refusal);
+      }
     } catch (error) {
-      for (const intent of intents) intent.reject(error);
+      for (const { reject } of asked) reject(error);
     }
   }
 
-  /** Refuses joins that the group cannot take. */
-  #admits(intent: Intent, all: readonly Intent[]): boolean {
-    if (intent.kind !== 'join') return true;
-    const refusal = this.#refusal(intent, all);
-    if (refusal === undefined) return true;
-    intent.reject(refusal);
-    return false;
+  async #carryOut(plan: GroupPlan): Promise<void> {
+    const { log, totals } = this.#context;
+    const planned = this.#content;
+    const starting = await startingOffsets(this.#context, this, plan);
+    if (this.#content !== planned) throw changedMeanwhile(this.id);
+    const offsets = [...plan.offsets, ...starting];
+    const records = this.#records(offsets);
+    const lastGeneration = Math.max(totals.lastGeneration, plan.content.generation);
+    const confirmed = (id: string) => this.sessions.get(id)?.confirmed ?? 0;
+    if (plan.changed) records.push(groupRecord(this.id, plan.deleted ? null : plan.content, confirmed));
+    if (plan.deleted) records.push(generationRecord(lastGeneration));
+    await log.append(records, () => {
+      if (plan.deleted) totals.lastGeneration = lastGeneration;
+      this.applyOffsets(offsets);
+      if (plan.changed) this.applyContent(plan.deleted ? null : plan.content);
+    });
   }
 
-  #refusal(intent: Extract<Intent, { kind: 'join' }>, all: readonly Intent[]): SeglogError | undefined {
-    const { members } = this.content;
-    const joins = all.filter((each) => each.kind === 'join');
-    if (members.size + joins.indexOf(intent) >= this.#context.maxSize) {
-      return new SeglogError(
-        'GROUP_MAX_SIZE_REACHED',
-        `the group has ${this.#context.maxSize} members (group.max.size)`,
-        { group: this.id, setting: 'group.max.size', limit: this.#context.maxSize },
-      );
-    }
-    const removed = removals(all);
-    const stays = [...members.keys()].some((id) => !removed.has(id));
-    const present = stays ? this.content.assignor : assignorOf(joins);
-    const { assignor } = intent.join;
-    if (assignor === undefined || present === null || assignor === present) return undefined;
-    return new SeglogError(
-      'INCONSISTENT_GROUP_PROTOCOL',
-      `the members of the group share out by ${present}, not ${assignor}`,
-      { group: this.id, assignor: present },
+  #records(entries: readonly OffsetEntry[]): OffsetsRecord[] {
+    return entries.map(({ topic, partition, committed }) =>
+      offsetRecord(this.id, topic, partition, committed),
     );
   }
 
-  #plan(intents: readonly Intent[]): GroupContent {
-    const { lookup, clock } = this.#context;
-    let content = this.content;
-    for (const intent of intents) {
-      if (intent.kind !== 'confirm') continue;
-      const member = content.members.get(intent.memberId);
-      if (member !== undefined && givesUp(member, intent.generation))
-        content = release(content, intent.memberId, intent.generation);
-    }
-    const joins = intents.filter((intent) => intent.kind === 'join');
-    const removed = removals(intents);
-    const leaves = [...removed].some((id) => content.members.has(id));
-    if (joins.length === 0 && !leaves && !topicsChanged(content, lookup)) return content;
-    const change = { joins: joins.map(({ member }) => member), removed, assignor: assignorOf(joins) };
-    return nextGeneration(content, change, lookup, clock.now());
+  #situation() {
+    const { engine, clock, totals } = this.#context;
+    const { settings } = engine;
+    return {
+      id: this.id,
+      content: this.#content,
+      offsets: this.offsets,
+      lookup: (name: string) => engine.findTopic(name),
+      now: clock.now(),
+      maxSize: settings['group.max.size'],
+      maxMembers: settings['group.max.members'],
+      totalMembers: totals.members,
+      isSilent: (id: string) => this.#watch.isSilent(id),
+      isPastRetention: this.#watch.retentionLeftMs <= 0,
+    };
   }
 
-  #apply(content: GroupContent): void {
-    const before = this.content;
-    this.content = content;
-    const now = this.#context.clock.monotonic();
-    for (const id of content.members.keys())
-      if (!this.sessions.has(id)) this.sessions.set(id, new MemberSession(id, now, 0));
-    for (const [id, session] of this.sessions) {
-      const isMember = content.members.has(id);
-      if (!isMember) this.sessions.delete(id);
-      if (!isMember || before.members.get(id) !== content.members.get(id)) session.wakePoll?.();
-    }
-  }
-
-  #report(before: GroupContent, after: GroupContent, intents: readonly Intent[]): void {
+  #report(before: GroupContent, { content, deleted }: GroupPlan, intents: readonly GroupIntent[]): void {
     const { observer } = this.#context;
-    const kinds = new Set(intents.map(({ kind }) => kind));
+    if (deleted) observer.groupRemoved?.(this.id);
+    if (content.generation === before.generation) return;
     const reasons = ['join', 'leave', 'expire'] as const;
-    const reason: RebalanceReport['reason'] = reasons.find((kind) => kinds.has(kind)) ?? 'topics';
-    const { generation, members } = after;
-    const moved = countMoved(before, after);
+    const reason: RebalanceReport['reason'] =
+      reasons.find((kind) => intents.some((intent) => intent.kind === kind)) ?? 'topics';
+    const moved = countMoved(before, content);
+    const { generation, members } = content;
     observer.rebalanced?.({ groupId: this.id, generation, reason, members: members.size, moved });
-    for (const intent of intents)
-      if (intent.kind === 'expire' && before.members.has(intent.memberId)) observer.memberExpired?.(this.id);
+    for (const intent of intents) {
+      if (intent.kind === 'expire' && before.members.has(intent.memberId) && !members.has(intent.memberId))
+        observer.memberExpired?.(this.id);
+    }
   }
-
-  stop(): void {
-    this.#cancelTimer?.();
-    for (const session of this.sessions.values()) session.wakePoll?.();
-  }
-
-  /** One timer for all members: it looks again when the first of them would have been silent for too long. */
-  #armTimer(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    const { clock } = this.#context;
-    let due = Number.POSITIVE_INFINITY;
-    for (const session of this.sessions.values()) due = Math.min(due, this.#deadline(session));
-    if (due === Number.POSITIVE_INFINITY) return;
-    this.#cancelTimer = clock.after(Math.max(1, due - clock.monotonic()), () => this.#takeOutSilent());
-  }
-
-  #deadline(session: MemberSession): number {
-    const heardAt = session.polling > 0 ? this.#context.clock.monotonic() : session.heardAt;
-    return heardAt + this.content.members.get(session.id)!.sessionTimeoutMs;
-  }
-
-  #takeOutSilent(): void {
-    const now = this.#context.clock.monotonic();
-    for (const session of this.sessions.values())
-      if (this.#deadline(session) <= now)
-        this.change({ kind: 'expire', memberId: session.id }).catch(() => {});
-    if (!this.#changing) this.#armTimer();
-  }
-}
-
-function removals(intents: readonly Intent[]): ReadonlySet<string> {
-  const ids = intents.flatMap((each) =>
-    each.kind === 'leave' || each.kind === 'expire' ? [each.memberId] : [],
-  );
-  return new Set(ids);
-}
-
-function assignorOf(joins: readonly { readonly join: CheckedJoin }[]) {
-  return joins.find(({ join }) => join.assignor !== undefined)?.join.assignor ?? 'cooperative-sticky';
 }

@@ -8,42 +8,41 @@ import { viewOf } from './views.ts';
 
 export class MemberSession {
   readonly id: string;
+  readonly timeoutMs: number;
   /** Monotonic, ms. */
   heardAt: number;
-  /** The newest generation that was told, and that was confirmed. */
+  /** The newest generation that the member was told, and that it has confirmed. */
   told = 0;
   confirmed: number;
-  /** Ends the poll that waits: woken, or because a newer one takes its place. */
+  /** Ends the wait of its poll. */
   wakePoll: (() => void) | undefined;
-  /** Counts polls, so that one knows that a newer one has begun. */
+  /** Counts its polls, so that one knows that a newer one has begun. */
   polls = 0;
-  /** Polls that run. */
+  /** How many of them run. */
   polling = 0;
-  /** Where the next poll begins among the member's partitions. */
+  /** Where the next one begins among the member's partitions. */
   rotation = 0;
   #toldMember: GroupMember | undefined;
-  #toldGeneration = 0;
   #view: MemberView | undefined;
 
-  constructor(id: string, heardAt: number, confirmed: number) {
-    this.id = id;
+  constructor(member: GroupMember, heardAt: number, confirmed: number) {
+    this.id = member.id;
+    this.timeoutMs = member.sessionTimeoutMs;
     this.heardAt = heardAt;
     this.confirmed = confirmed;
   }
 
-  /** Whether the member does not know yet how things are. */
-  hasNews(content: GroupContent): boolean {
-    return content.generation !== this.#toldGeneration || content.members.get(this.id) !== this.#toldMember;
+  /** Whether the member does not know yet what it is to read. */
+  hasNews(member: GroupMember): boolean {
+    return member !== this.#toldMember;
   }
 
-  /** What the member is told now. */
-  tell(content: GroupContent): MemberView {
-    if (this.#view === undefined || this.hasNews(content)) {
-      const member = content.members.get(this.id)!;
-      this.#view = viewOf(content, member);
+  /** What the member is told now: from here on it is taken to know it. */
+  tell({ generation }: GroupContent, member: GroupMember): MemberView {
+    if (this.#view === undefined || this.told !== generation || this.hasNews(member)) {
+      this.#view = viewOf(generation, member);
       this.#toldMember = member;
-      this.#toldGeneration = content.generation;
-      this.told = content.generation;
+      this.told = generation;
     }
     return this.#view;
   }

@@ -5,11 +5,12 @@ import { parseQuantity } from '../common/quantities.ts';
 import type { EngineSettings } from '../common/settings.ts';
 import { checkTopicName } from '../directory/topic.ts';
 import { ASSIGNORS } from './assignors.ts';
-import type { AssignorName, JoinRequest, OffsetToCommit } from './types.ts';
+import type { AssignorName, JoinRequest, OffsetToCommit, PollOptions, ResetRequest } from './types.ts';
 
 const MAX_GROUP_ID_BYTES = 255;
 const MAX_CLIENT_ID_BYTES = 255;
 const MAX_TOPICS = 1_000;
+const TARGETS = ['offset', 'timestamp', 'durationMs'];
 
 /** A checked join, with all that it left out. */
 export interface CheckedJoin {
@@ -55,7 +56,9 @@ export function checkJoin(request: JoinRequest, settings: EngineSettings): Check
 }
 
 export type AutoOffsetReset =
-  | { readonly kind: 'earliest' | 'latest' | 'none' }
+  | { readonly kind: 'earliest' }
+  | { readonly kind: 'latest' }
+  | { readonly kind: 'none' }
   | { readonly kind: 'by_duration'; readonly durationMs: number };
 
 /** `earliest`, `latest`, `none`, or `by_duration:` with an ISO 8601 duration (PT1H30M) or a time (90m), as Kafka spells it. */
@@ -82,6 +85,13 @@ function isoDuration(text: string): number | undefined {
   return Math.round(((((weeks! * 7 + days!) * 24 + hours!) * 60 + minutes!) * 60 + seconds!) * 1_000);
 }
 
+export function checkPoll({ maxBytes = 1, maxRecords = 1, waitMs = 0 }: PollOptions): void {
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) throw invalid('"maxBytes" is a whole number from 1');
+  if (maxRecords !== Number.POSITIVE_INFINITY && (!Number.isSafeInteger(maxRecords) || maxRecords < 1))
+    throw invalid('"maxRecords" is a whole number from 1');
+  if (!(waitMs >= 0)) throw invalid('"waitMs" is a number from 0');
+}
+
 /** Checks the form of offsets to be committed, not whether they lie in the log. */
 export function checkOffsets(offsets: readonly OffsetToCommit[], maxMetadataBytes: number): void {
   if (!Array.isArray(offsets)) throw invalid('"offsets" is a list of {topic, partition, offset}');
@@ -103,6 +113,43 @@ export function checkOffsets(offsets: readonly OffsetToCommit[], maxMetadataByte
       throw invalid(`partition ${partition} of topic "${topic}" is named twice`, { topic, partition });
     seen.add(place);
   }
+}
+
+export function checkReset(request: ResetRequest, maxMetadataBytes: number): void {
+  const { offsets, to, topics, partitions } = request;
+  if ((offsets === undefined) === (to === undefined)) throw invalid('a reset has either "offsets" or "to"');
+  if (offsets !== undefined) {
+    if (topics !== undefined || partitions !== undefined)
+      throw invalid('"topics" and "partitions" go with "to": "offsets" name their partitions themselves');
+    checkOffsets(offsets, maxMetadataBytes);
+    return;
+  }
+  checkTarget(to);
+  if (topics !== undefined && !Array.isArray(topics)) throw invalid('"topics" is a list of names');
+  for (const topic of topics ?? []) checkTopicName(topic);
+  if (partitions !== undefined && !Array.isArray(partitions))
+    throw invalid('"partitions" is a list of {topic, partitions}');
+  const places = (partitions ?? []).flatMap(({ topic, partitions: numbers }) => {
+    if (!Array.isArray(numbers)) throw invalid('"partitions" is a list of {topic, partitions}');
+    if (topics?.includes(topic)) throw invalid(`topic "${topic}" is named twice`, { topic });
+    return numbers.map((partition) => ({ topic, partition, offset: 0 }));
+  });
+  checkOffsets(places, maxMetadataBytes);
+}
+
+function checkTarget(to: unknown): void {
+  if (to === 'earliest' || to === 'latest') return;
+  const [[name, value] = [], ...others] = Object.entries(typeof to === 'object' && to !== null ? to : {});
+  const isNumber = Number.isSafeInteger(value);
+  if (
+    others.length === 0 &&
+    isNumber &&
+    (name === 'shift' || (TARGETS.includes(name!) && (value as number) >= 0))
+  )
+    return;
+  throw invalid(
+    '"to" is "earliest", "latest", {"offset"}, {"timestamp"}, {"shift"} or {"durationMs"} with a whole number',
+  );
 }
 
 export function invalid(message: string, details: Record<string, string | number> = {}): SeglogError {

@@ -1,6 +1,6 @@
-/** A group as members and people are shown it. */
-import type { GroupContent, GroupMember } from './group-state.ts';
-import type { GroupState, MemberView, TopicPartitions } from './types.ts';
+/** Partitions as they are told to members. */
+import type { GroupMember } from './group-state.ts';
+import type { MemberView, TopicPartitions } from './types.ts';
 
 /** Partitions in ascending order, topics by name; only those that `include` takes. */
 export function partitionsOf<T>(
@@ -19,20 +19,12 @@ export function partitionsOf<T>(
 export const isOwned = (since: number): boolean => since > 0;
 export const isPending = (since: number): boolean => since === 0;
 
-export function viewOf(content: GroupContent, member: GroupMember): MemberView {
+export function viewOf(generation: number, member: GroupMember): MemberView {
   return {
     memberId: member.id,
-    generation: content.generation,
+    generation,
     assignment: partitionsOf(member.target, isOwned),
     revoking: partitionsOf(member.revoking),
     sessionTimeoutMs: member.sessionTimeoutMs,
   };
-}
-
-/** `confirmed`: the generation that a member has confirmed. */
-export function stateOf(content: GroupContent, confirmed: (memberId: string) => number): GroupState {
-  if (content.members.size === 0) return 'Empty';
-  for (const { id, revoking } of content.members.values())
-    if (revoking.size > 0 || confirmed(id) < content.generation) return 'Reconciling';
-  return 'Stable';
 }

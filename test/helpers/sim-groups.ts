@@ -1,0 +1,79 @@
+/** A group coordinator over an engine on a simulated disk, with a simulated clock, and short ways to say what came of a call. */
+import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
+import { GroupCoordinator } from '../../src/engine/groups/group-coordinator.ts';
+import type {
+  GroupObserver,
+  MemberView,
+  PollAnswer,
+  TopicPartitions,
+} from '../../src/engine/groups/types.ts';
+import { SimEngine } from './sim-engine.ts';
+
+type Settings = ConstructorParameters<typeof SimEngine>[0];
+
+export class SimGroups {
+  readonly log: SimEngine;
+  readonly observer: GroupObserver = {};
+  coordinator!: GroupCoordinator;
+
+  private constructor(log: SimEngine) {
+    this.log = log;
+  }
+
+  /** With topics and how many partitions they have. */
+  static async open(topics: Record<string, number> = {}, settings: Settings = {}): Promise<SimGroups> {
+    const groups = new SimGroups(await SimEngine.open(settings));
+    for (const [name, partitions] of Object.entries(topics))
+      await groups.log.engine.createTopic(name, { partitions });
+    await groups.#take();
+    return groups;
+  }
+
+  get engine() {
+    return this.log.engine;
+  }
+
+  /** Stops in good order, and starts again. */
+  async reopen(): Promise<void> {
+    await this.coordinator.close();
+    await this.log.reopen();
+    await this.#take();
+  }
+
+  /** The process dies, and another one takes up what is stored. */
+  async reopenAfterKill(): Promise<void> {
+    await this.log.reopenAfterKill();
+    await this.#take();
+  }
+
+  /** Lets time pass, and all happen that it sets off. */
+  async advance(ms: number): Promise<void> {
+    await this.log.clock.advance(ms);
+    await this.log.settle();
+  }
+
+  async #take(): Promise<void> {
+    const { engine, clock, logger } = this.log;
+    this.coordinator = await GroupCoordinator.open(engine, { clock, logger, observer: this.observer });
+    await this.log.settle();
+  }
+}
+
+/** "a:0,1 b:2" */
+export function shown(partitions: readonly TopicPartitions[]): string {
+  return partitions.map(({ topic, partitions: numbers }) => `${topic}:${numbers}`).join(' ');
+}
+
+/** "2 a:0,1", or "2 a:0 -a:1" where something is to be given up. */
+export function told({ generation, assignment, revoking }: MemberView): string {
+  return [generation, shown(assignment), ...revoking.map((each) => `-${shown([each])}`)].join(' ').trimEnd();
+}
+
+/** "a-0@3=value" of each record. */
+export function given({ partitions }: PollAnswer): string[] {
+  return partitions.flatMap(({ topic, partition, offset, endOffset, chunks }) =>
+    decodeRecords(chunks, offset)
+      .filter((record) => record.offset < endOffset)
+      .map((record) => `${topic}-${partition}@${record.offset}=${record.value}`),
+  );
+}
