@@ -7,7 +7,8 @@
  * the member that is to have it, for which it is *pending* until then. So a partition has one owner at any time, and the
  * partitions that members are told to read in one generation are parts of one target.
  */
-import { ASSIGNORS, type Assignment } from './assignors.ts';
+import type { Assignment } from './assignment.ts';
+import { ASSIGNORS } from './assignors.ts';
 import type { AssignorName } from './types.ts';
 
 /** A topic that members are subscribed to, as it was when its partitions were spread. */
