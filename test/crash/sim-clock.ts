@@ -69,6 +69,16 @@ export class SimClock implements Clock {
     this.#monotonic = end;
   }
 
+  /** Time passes, and nothing runs meanwhile: what fell due is late. */
+  sleep(ms: number): void {
+    this.#monotonic += ms;
+  }
+
+  /** How many timers are set. */
+  get timers(): number {
+    return this.#timers.length;
+  }
+
   /** Sets the wall clock forward or back, which timers and durations do not notice. */
   jump(ms: number): void {
     this.#wallOffset += ms;

@@ -3,6 +3,7 @@ import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
 import { GroupCoordinator } from '../../src/engine/groups/group-coordinator.ts';
 import type {
   GroupObserver,
+  JoinRequest,
   MemberView,
   PollAnswer,
   TopicPartitions,
@@ -33,11 +34,21 @@ export class SimGroups {
     return this.log.engine;
   }
 
-  /** Stops in good order, and starts again. */
-  async reopen(): Promise<void> {
+  /** Stops in good order. */
+  async stop(): Promise<void> {
     await this.coordinator.close();
-    await this.log.reopen();
+    await this.engine.close();
+  }
+
+  /** Takes up what is stored. */
+  async start(): Promise<void> {
+    await this.log.start();
     await this.#take();
+  }
+
+  async reopen(): Promise<void> {
+    await this.stop();
+    await this.start();
   }
 
   /** The process dies, and another one takes up what is stored. */
@@ -57,6 +68,15 @@ export class SimGroups {
     this.coordinator = await GroupCoordinator.open(engine, { clock, logger, observer: this.observer });
     await this.log.settle();
   }
+}
+
+/** Joins a group as a member that reads topic `a`, unless `request` says otherwise. */
+export function join(
+  { coordinator }: SimGroups,
+  request: Partial<JoinRequest> = {},
+  group = 'g',
+): Promise<MemberView> {
+  return coordinator.join(group, { topics: ['a'], ...request });
 }
 
 /** "a:0,1 b:2" */

@@ -2,8 +2,9 @@
  * One group while the coordinator runs: what the log says of it, and what is remembered of its members.
  *
  * A change of who is in the group, or owns what, is planned from the state that the log has, made durable, applied, and only
- * then told; one is on its way at a time, and what is asked for meanwhile is the next. Commits go their own way to the log, but
- * wait for a change that is on its way: they are judged by what has become of it.
+ * then told; one is on its way at a time, and what is asked for meanwhile is the next. Commits go to the log many at a time, but
+ * never beside a change: it waits for those that were begun before, and those that come meanwhile wait for it, to be judged by
+ * what has become of it.
  */
 import { CommittedOffsets, weightOf } from './committed-offsets.ts';
 import type { GroupContext } from './group-context.ts';
@@ -35,9 +36,12 @@ export class Group implements Watched {
   /** Whether the log has a record of the group itself. */
   #recorded = false;
   #asked: Asked[] = [];
-  /** Set while a change is on its way to the log; what must see its outcome waits in `#held`. */
+  #sections: (() => Promise<void>)[] = [];
+  /** Set while a change is on its way; commits wait in `#held`. */
   #changing = false;
   #held: (() => void)[] = [];
+  /** Settles once no commit is on its way that was begun so far. */
+  #lastStore: Promise<unknown> = Promise.resolve();
 
   constructor(context: GroupContext, id: string, vanished: (group: Group) => void) {
     this.#context = context;
@@ -81,6 +85,14 @@ export class Group implements Watched {
     });
   }
 
+  /** Runs `section` while neither a change nor a commit is on its way. */
+  exclusive<T>(section: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#sections.push(() => section().then(resolve, reject));
+      if (!this.#changing) void this.#runChanges();
+    });
+  }
+
   /** A change that nobody waits for: where it fails, it is tried again later. */
   changeBehind(intent: GroupIntent): void {
     this.change(intent).then(
@@ -118,10 +130,13 @@ export class Group implements Watched {
   /** Makes offsets durable and applies them, right after `applying` was called. Throws THROTTLED. */
   async store(entries: readonly OffsetEntry[], applying?: () => void): Promise<void> {
     this.checkRoom(entries);
-    await this.#context.log.append(this.#records(entries), () => {
+    const stored = this.#context.log.append(this.#records(entries), () => {
       applying?.();
       this.applyOffsets(entries);
     });
+    // The log keeps the order: with the last one, those before have come to their end.
+    this.#lastStore = stored.catch(() => {});
+    await stored;
   }
 
   /** Throws THROTTLED where all groups together would have more offsets than they may. */
@@ -175,10 +190,10 @@ export class Group implements Watched {
 
   async #runChanges(): Promise<void> {
     this.#changing = true;
-    while (this.#asked.length > 0) {
-      const asked = this.#asked;
-      this.#asked = [];
-      await this.#runChange(asked);
+    while (this.#asked.length > 0 || this.#sections.length > 0) {
+      await this.#lastStore;
+      for (const section of this.#sections.splice(0)) await section();
+      if (this.#asked.length > 0) await this.#runChange(this.#asked.splice(0));
       for (const action of this.#held.splice(0)) action();
     }
     this.#changing = false;
@@ -206,9 +221,9 @@ export class Group implements Watched {
 
   async #carryOut(plan: GroupPlan): Promise<void> {
     const { log, totals } = this.#context;
-    const planned = this.#content;
+    const { rereads } = log;
     const starting = await startingOffsets(this.#context, this, plan);
-    if (this.#content !== planned) throw changedMeanwhile(this.id);
+    if (log.rereads !== rereads) throw changedMeanwhile(this.id);
     const offsets = [...plan.offsets, ...starting];
     const records = this.#records(offsets);
     const lastGeneration = Math.max(totals.lastGeneration, plan.content.generation);

@@ -144,7 +144,7 @@ export class MemberPoll {
       const offset = await resetOffset(this.#context, reset, topic, partition);
       if (offset !== undefined) chosen.push({ topic, partition, offset });
     }
-    await this.#group.afterChange(async () => {
+    await this.#group.exclusive(async () => {
       if (this.#member() !== member) return;
       // What was committed meanwhile stands.
       const missed = chosen.filter(

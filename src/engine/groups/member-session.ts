@@ -32,14 +32,18 @@ export class MemberSession {
     this.confirmed = confirmed;
   }
 
-  /** Whether the member does not know yet what it is to read. */
+  /** Whether the member has to be told of something else to read, or to give up. What it has given up it knows. */
   hasNews(member: GroupMember): boolean {
-    return member !== this.#toldMember;
+    const told = this.#toldMember;
+    if (told === undefined || member.target !== told.target) return true;
+    for (const [topic, partitions] of member.revoking)
+      for (const partition of partitions.keys()) if (!told.revoking.get(topic)?.has(partition)) return true;
+    return false;
   }
 
   /** What the member is told now: from here on it is taken to know it. */
   tell({ generation }: GroupContent, member: GroupMember): MemberView {
-    if (this.#view === undefined || this.told !== generation || this.hasNews(member)) {
+    if (this.#view === undefined || this.told !== generation || this.#toldMember !== member) {
       this.#view = viewOf(generation, member);
       this.#toldMember = member;
       this.told = generation;

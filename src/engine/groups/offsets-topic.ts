@@ -61,11 +61,17 @@ export class OffsetsTopic {
   /** `unsure`: what became of the last batch is not known yet. */
   #state: 'idle' | 'writing' | 'unsure' = 'idle';
   #exists = false;
+  #rereads = 0;
   /** All before is applied. */
   #appliedEnd = 0;
 
   constructor(parts: OffsetsTopicParts) {
     this.#parts = parts;
+  }
+
+  /** How often memory has been brought up to the log: what was planned from it before does not hold. */
+  get rereads(): number {
+    return this.#rereads;
   }
 
   /** Replays what is stored. Throws CORRUPT_MESSAGE, KAFKA_STORAGE_ERROR, THROTTLED. */
@@ -139,6 +145,7 @@ export class OffsetsTopic {
   async #lookAgain(cause: unknown): Promise<void> {
     const { engine, logger } = this.#parts;
     this.#state = 'unsure';
+    this.#rereads++;
     logger.error({ err: cause }, 'changes of groups wait until it is known what became of the last one');
     for (const change of this.#queue.splice(0)) change.reject(notKnownYet());
     if (!this.#exists) {

@@ -4,6 +4,7 @@
  */
 import { isSeglogError } from '../common/errors.ts';
 import type { Engine } from '../engine.ts';
+import { batchBaseOffset, batchSize } from '../format/record-batch.ts';
 import { takeRecords } from './record-range.ts';
 import type { PartitionOffset, PollError, PolledPartition } from './types.ts';
 
@@ -112,25 +113,31 @@ class PlaceReader {
     const { topic, partition } = this.#place;
     try {
       for (let found = 0; found === 0 && this.hasMore; ) {
-        const options = { offset: this.#offset, maxBytes: Math.min(share.bytes, left.bytes) };
-        const { chunks, bytes, nextOffset, highWatermark } = await this.#engine.read(
-          topic,
-          partition,
-          options,
-        );
-        const taken = takeRecords(chunks, this.#offset, Math.min(share.records, left.records));
+        const from = this.#offset;
+        const maxBytes = Math.min(share.bytes, left.bytes);
+        const result = await this.#engine.read(topic, partition, { offset: from, maxBytes });
+        const taken = takeRecords(result.chunks, from, Math.min(share.records, left.records));
         found = taken.records;
-        this.#highWatermark = highWatermark;
-        this.#offset = taken.endOffset ?? nextOffset;
+        this.#highWatermark = result.highWatermark;
+        this.#offset = taken.endOffset ?? result.nextOffset;
         if (found === 0) continue;
-        this.#chunks.push(...taken.chunks);
-        this.#endOffset = this.#offset;
-        left.bytes -= bytes;
+        this.#add(taken.chunks, from);
+        left.bytes -= result.bytes;
         left.records -= found;
       }
     } catch (error) {
       if (!isSeglogError(error)) throw error;
       this.failure = error;
     }
+  }
+
+  /** A batch that was read before up to `from` is there already. */
+  #add(chunks: readonly Buffer[], from: number): void {
+    const [first, ...others] = chunks;
+    const isThere = this.#chunks.length > 0 && batchBaseOffset(first!, 0) < from;
+    const rest = isThere ? first!.subarray(batchSize(first!, 0)) : first!;
+    if (rest.length > 0) this.#chunks.push(rest);
+    this.#chunks.push(...others);
+    this.#endOffset = this.#offset;
   }
 }

@@ -3,7 +3,7 @@
  * group, whatever its size: it rings when the first of its members may have been silent for too long, and looks again.
  *
  * Durations are measured by the monotonic clock: a wall clock that is set expires nothing. What the process itself slept
- * through is no member's silence.
+ * through is no member's silence: all have a full session before them then, as after a start.
  */
 import type { CommittedOffsets } from './committed-offsets.ts';
 import type { GroupContext } from './group-context.ts';
@@ -58,6 +58,7 @@ export class SilenceWatch {
     this.#idleSince = now - idleMs;
     this.#started = true;
     this.arm();
+    if (content.members.size === 0 && this.retentionLeftMs <= 0) this.#watched.expireGroup();
   }
 
   stop(): void {
@@ -110,10 +111,10 @@ export class SilenceWatch {
 
   #ring(): void {
     const now = this.#context.clock.monotonic();
-    const heldUpMs = now - this.#due;
+    const isHeldUp = now - this.#due > HELD_UP_MS;
     this.#due = Number.POSITIVE_INFINITY;
     const { content, sessions } = this.#watched;
-    if (heldUpMs > HELD_UP_MS) for (const session of sessions.values()) session.heardAt += heldUpMs;
+    if (isHeldUp) for (const session of sessions.values()) session.heardAt = now;
     const silent = [...sessions.values()].filter((session) => this.#deadline(session) <= now);
     for (const { id } of silent) this.#watched.expire(id);
     if (content.members.size === 0 && this.retentionLeftMs <= 0) this.#watched.expireGroup();
