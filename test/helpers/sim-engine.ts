@@ -39,6 +39,8 @@ export class SimEngine {
   taskRunner: ((log: SimEngine) => TaskRunner) | undefined;
   readonly observer: EngineObserver = {};
   logger: Logger | undefined;
+  /** For engines that are opened from now on. */
+  topicDefaults: Record<string, SettingValue> = {};
   readonly #settings: Record<string, SettingValue>;
   engine!: Engine;
 
@@ -99,6 +101,7 @@ export class SimEngine {
       clock: this.clock,
       observer: this.observer,
       settings: this.#settings,
+      topicDefaults: this.topicDefaults,
       taskRunner: this.taskRunner?.(this),
       logger: this.logger,
     });

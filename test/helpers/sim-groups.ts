@@ -22,11 +22,17 @@ export class SimGroups {
   }
 
   /** With topics and how many partitions they have. */
-  static async open(topics: Record<string, number> = {}, settings: Settings = {}): Promise<SimGroups> {
-    const groups = new SimGroups(await SimEngine.open(settings));
+  static async open(
+    topics: Record<string, number> = {},
+    settings: Settings = {},
+    topicDefaults: Record<string, string | number> = {},
+  ): Promise<SimGroups> {
+    const groups = new SimGroups(new SimEngine(settings));
+    groups.log.topicDefaults = topicDefaults;
+    await groups.log.start();
     for (const [name, partitions] of Object.entries(topics))
       await groups.log.engine.createTopic(name, { partitions });
-    await groups.#take();
+    await groups.take();
     return groups;
   }
 
@@ -43,7 +49,7 @@ export class SimGroups {
   /** Takes up what is stored. */
   async start(): Promise<void> {
     await this.log.start();
-    await this.#take();
+    await this.take();
   }
 
   async reopen(): Promise<void> {
@@ -54,7 +60,7 @@ export class SimGroups {
   /** The process dies, and another one takes up what is stored. */
   async reopenAfterKill(): Promise<void> {
     await this.log.reopenAfterKill();
-    await this.#take();
+    await this.take();
   }
 
   /** Lets time pass, and all happen that it sets off. */
@@ -63,7 +69,14 @@ export class SimGroups {
     await this.log.settle();
   }
 
-  async #take(): Promise<void> {
+  /** The topic of the groups gets a new segment with its next record. */
+  async rollGroupsTopic(): Promise<void> {
+    this.log.clock.jump(8 * 86_400_000);
+    await this.advance(1_000);
+  }
+
+  /** Opens the coordinator over the engine as it is. */
+  async take(): Promise<void> {
     const { engine, clock, logger } = this.log;
     this.coordinator = await GroupCoordinator.open(engine, { clock, logger, observer: this.observer });
     await this.log.settle();
