@@ -81,6 +81,11 @@ export class SimGroups {
     this.coordinator = await GroupCoordinator.open(engine, { clock, logger, observer: this.observer });
     await this.log.settle();
   }
+
+  /** What another coordinator makes of the log; it must not be asked to change anything. */
+  second(): Promise<GroupCoordinator> {
+    return GroupCoordinator.open(this.engine, { clock: this.log.clock });
+  }
 }
 
 /** Joins a group as a member that reads topic `a`, unless `request` says otherwise. */

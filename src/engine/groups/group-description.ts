@@ -107,7 +107,8 @@ function describeOffsets(group: Group, engine: Engine): GroupOffset[] {
 function ownersOf({ content }: Group): Map<string, Map<number, string>> {
   const owners = new Map<string, Map<number, string>>();
   for (const { id, target, revoking } of content.members.values()) {
-    for (const { topic, partitions } of [...partitionsOf(target, isOwned), ...partitionsOf(revoking)]) {
+    const leaving = partitionsOf(revoking, ({ since }) => isOwned(since));
+    for (const { topic, partitions } of [...partitionsOf(target, isOwned), ...leaving]) {
       const owned = owners.get(topic) ?? new Map<number, string>();
       owners.set(topic, owned);
       for (const partition of partitions) owned.set(partition, id);

@@ -6,6 +6,9 @@
  * and is not to have any more is *revoking* until it has confirmed a generation that asked for it, and only then it belongs to
  * the member that is to have it, for which it is *pending* until then. So a partition has one owner at any time, and the
  * partitions that members are told to read in one generation are parts of one target.
+ *
+ * That holds for the partitions of a deleted topic as well: were one that is made again under its name given to the same member
+ * at once, the member could not tell it from the one that it knew.
  */
 import type { Assignment } from './assignment.ts';
 import { ASSIGNORS } from './assignors.ts';
@@ -23,7 +26,7 @@ export type Owned = ReadonlyMap<string, ReadonlyMap<number, number>>;
 
 /** A partition that is to be given up. */
 export interface Revocation {
-  /** The generation in which it came to the member. */
+  /** The generation in which it came to the member; 0 where it is gone with its topic, and only not to be touched any more. */
   readonly since: number;
   /** The generation that asks for it. */
   readonly revokedIn: number;
@@ -73,7 +76,10 @@ export function nextGeneration(
   const assignment = ASSIGNORS[assignor]({
     members,
     topics: new Map([...topics].map(([name, { partitions }]) => [name, partitions])),
-    owner: (topic, partition) => owners.get(topic)?.get(partition)?.id,
+    owner: (topic, partition) => {
+      const owner = owners.get(topic)?.get(partition);
+      return owner !== undefined && owner.since > 0 ? owner.id : undefined;
+    },
   });
   const next = members.map((member) => retarget(member, assignment, owners, generation));
   return {
@@ -124,7 +130,7 @@ export function release(group: GroupContent, member: GroupMember, confirmed: num
 export function ownedSince(member: GroupMember, topic: string, partition: number): number | undefined {
   const since = member.target.get(topic)?.get(partition);
   if (since !== undefined && since > 0) return since;
-  return member.revoking.get(topic)?.get(partition)?.since;
+  return member.revoking.get(topic)?.get(partition)?.since || undefined;
 }
 
 /** Partitions that go from a member that stays to another one. */
@@ -133,7 +139,7 @@ export function countMoved(before: GroupContent, after: GroupContent): number {
   for (const member of after.members.values()) {
     for (const [topic, partitions] of member.revoking) {
       const earlier = before.members.get(member.id)?.revoking.get(topic);
-      for (const partition of partitions.keys()) if (!earlier?.has(partition)) moved++;
+      for (const [partition, { since }] of partitions) if (since > 0 && !earlier?.has(partition)) moved++;
     }
   }
   return moved;
@@ -153,7 +159,7 @@ function give(target: Owned, freed: Revoking, generation: number): Owned | undef
   return next;
 }
 
-/** Who owns a partition: its member, since when, and, where it is being given up, by which generation. */
+/** Who owns a partition: its member, since when (0: it is gone), and, where it is being given up, by which generation. */
 interface Owner {
   readonly id: string;
   readonly since: number;
@@ -174,25 +180,23 @@ function subscribedTopics(
   return topics;
 }
 
-/** Who owns what, of topics that are still the same ones. */
+/** Who owns what; partitions of topics that are not the same ones any more are gone. */
 function ownersOf(
   members: readonly GroupMember[],
   before: ReadonlyMap<string, GroupTopic>,
   now: ReadonlyMap<string, GroupTopic>,
 ): Owners {
   const owners = new Map<string, Map<number, Owner>>();
-  const isSame = (topic: string) => now.has(topic) && now.get(topic)?.id === before.get(topic)?.id;
+  const note = (id: string, topic: string, partition: number, since: number, revokedIn?: number) => {
+    const isSame = now.has(topic) && now.get(topic)?.id === before.get(topic)?.id;
+    entry(owners, topic).set(partition, { id, since: isSame ? since : 0, revokedIn });
+  };
   for (const { id, target, revoking } of members) {
-    for (const [topic, partitions] of target) {
-      if (!isSame(topic)) continue;
-      for (const [partition, since] of partitions)
-        if (since > 0) entry(owners, topic).set(partition, { id, since, revokedIn: undefined });
-    }
-    for (const [topic, partitions] of revoking) {
-      if (!isSame(topic)) continue;
+    for (const [topic, partitions] of target)
+      for (const [partition, since] of partitions) if (since > 0) note(id, topic, partition, since);
+    for (const [topic, partitions] of revoking)
       for (const [partition, { since, revokedIn }] of partitions)
-        entry(owners, topic).set(partition, { id, since, revokedIn });
-    }
+        note(id, topic, partition, since, revokedIn);
   }
   return owners;
 }
@@ -207,15 +211,14 @@ function retarget(
   const target = new Map<string, Map<number, number>>();
   for (const [topic, partitions] of assignment.get(member.id)!) {
     for (const partition of partitions) {
-      const owner = owners.get(topic)?.get(partition);
-      const since = owner === undefined ? generation : owner.id === member.id ? owner.since : 0;
-      entry(target, topic).set(partition, since);
+      entry(target, topic).set(partition, sinceFor(member, owners.get(topic)?.get(partition), generation));
     }
   }
   const revoking = new Map<string, Map<number, Revocation>>();
   const keep = (topic: string, partition: number) => {
     const owner = owners.get(topic)?.get(partition);
-    if (owner?.id !== member.id || target.get(topic)?.has(partition)) return;
+    const isKept = owner !== undefined && owner.since > 0 && target.get(topic)?.has(partition);
+    if (owner?.id !== member.id || isKept) return;
     entry(revoking, topic).set(partition, { since: owner.since, revokedIn: owner.revokedIn ?? generation });
   };
   for (const owned of [member.target, member.revoking])
@@ -225,6 +228,14 @@ function retarget(
     sameEntries(member.target, target, (a, b) => a === b) &&
     sameEntries(member.revoking, revoking, (a, b) => a.since === b.since && a.revokedIn === b.revokedIn);
   return isSame ? member : { ...member, target, revoking };
+}
+
+/** In which generation a partition that the member is to have has come to it; 0 while it has not. */
+function sinceFor(member: GroupMember, owner: Owner | undefined, generation: number): number {
+  if (owner === undefined) return generation;
+  if (owner.id !== member.id || owner.since === 0) return 0;
+  // It may have stopped with what it was to give up: what it knew of that counts no more when it gets it back.
+  return owner.revokedIn === undefined ? owner.since : generation;
 }
 
 function sameEntries<T>(

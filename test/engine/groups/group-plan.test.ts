@@ -154,6 +154,15 @@ t.test('a partition is owned from the generation on in which it came', async (t)
   t.same([since('x', 0), since('x', 1), since('y', 1)], [1, undefined, 3]);
 });
 
+t.test('what comes back before it was given up is as if it had been', async (t) => {
+  let { content } = plan(emptyGroup(0, 0), [join('x')]);
+  ({ content } = plan(content, [join('y')]));
+  ({ content } = plan(content, [leave('y')]));
+  t.equal(written(content), '3 x(a0 a1)');
+  const x = content.members.get('x')!;
+  t.same([ownedSince(x, 'a', 0), ownedSince(x, 'a', 1)], [1, 3]);
+});
+
 t.test('who is not touched by a change stays the same', async (t) => {
   const { content: before } = plan(emptyGroup(0, 0), [join('x', ['a']), join('y', ['b'])]);
   const { content: after } = plan(before, [join('z', ['a'])]);
@@ -181,12 +190,23 @@ t.test('topics that come, grow, go, and are made again', async (t) => {
   t.equal(ownedSince(content.members.get('x')!, 'a', 0), 1);
   topics.set('a', { id: 'd'.repeat(32), partitions: 1 });
   content = change(content);
-  t.equal(written(content), '4 x(a0 c0)');
-  t.equal(ownedSince(content.members.get('x')!, 'a', 0), 4, 'it is another partition');
+  t.equal(
+    written(content),
+    '4 x(a0? c0 -a0 -a1 -a2)',
+    'the new one comes when the old one has been given up',
+  );
+  t.equal(ownedSince(content.members.get('x')!, 'a', 0), undefined);
+  topics.set('a', { id: 'e'.repeat(32), partitions: 2 });
+  content = change(content);
+  t.equal(written(content), '5 x(a0? a1? c0 -a0 -a1 -a2)');
+  ({ content } = plan(content, [confirm('x', 4)], { lookup }));
+  t.equal(written(content), '5 x(a0 a1 c0)');
+  t.equal(ownedSince(content.members.get('x')!, 'a', 0), 5, 'it is another partition');
   topics.delete('a');
   topics.delete('c');
   content = change(content);
-  t.equal(written(content), '5 x()');
+  t.equal(written(content), '6 x(-a0 -a1 -c0)');
+  t.equal(countMoved(emptyGroup(0, 0), content), 0);
   t.equal(change(content), content);
 });
 
