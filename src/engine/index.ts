@@ -45,6 +45,7 @@ export {
   visitRecords,
 } from './format/record-batch-reader.ts';
 export { GroupCoordinator } from './groups/group-coordinator.ts';
+export { parseDuration } from './groups/requests.ts';
 export type * from './groups/types.ts';
 export { dumpFile } from './inspection/dump.ts';
 export type { DumpItem, DumpOptions } from './inspection/dump-item.ts';

@@ -53,7 +53,9 @@ export class MemberPoll {
         await this.#chooseOffsets(member, missing);
         continue;
       }
-      const reading = await readFairly(this.#context.engine, places, this.#session.rotation, allowance);
+      const { rotation } = this.#session;
+      const { reader } = this.#options;
+      const reading = await readFairly(this.#context.engine, places, rotation, allowance, reader);
       // What has changed hands meanwhile is not the member's to see.
       if (this.#member() !== member) continue;
       this.#session.rotation = reading.next;

@@ -6,13 +6,14 @@ import { isSeglogError } from '../common/errors.ts';
 import type { Engine } from '../engine.ts';
 import { batchBaseOffset, batchSize } from '../format/record-batch.ts';
 import { takeRecords } from './record-range.ts';
-import type { PartitionOffset, PollError, PolledPartition } from './types.ts';
-
-/** How much may be read; counted down. */
-export interface ReadAllowance {
-  bytes: number;
-  records: number;
-}
+import type {
+  PartitionOffset,
+  PollError,
+  PolledPartition,
+  RecordReader,
+  RecordShare,
+  ShareRead,
+} from './types.ts';
 
 export interface FairReading {
   /** Those that have records. */
@@ -26,15 +27,17 @@ export interface FairReading {
   readonly next: number;
 }
 
-/** `first`: the place to begin with. */
+/** `first`: the place to begin with. `reader`: what reads, if not the engine into memory. */
 export async function readFairly(
   engine: Engine,
   places: readonly PartitionOffset[],
   first: number,
-  allowance: ReadAllowance,
+  allowance: RecordShare,
+  reader?: RecordReader,
 ): Promise<FairReading> {
+  reader?.begin();
   const left = { ...allowance };
-  const all = places.map((place, at) => new PlaceReader(engine, place, at));
+  const all = places.map((place, at) => new PlaceReader(engine, place, at, reader));
   const start = places.length === 0 ? 0 : first % places.length;
   let open = [...all.slice(start), ...all.slice(0, start)].filter((reader) => reader.hasMore);
   let next = start;
@@ -48,8 +51,11 @@ export async function readFairly(
       await reader.read(share, left);
       next = (reader.at + 1) % places.length;
     }
-    open = open.filter((reader) => reader.hasMore);
+    open = open.filter((reader) => reader.hasMore && !reader.isBlocked);
   }
+  // One that had no place for its next record gets all of it the next time.
+  const blocked = all.find((reader) => reader.isBlocked && reader.polled === undefined);
+  if (blocked !== undefined) next = blocked.at;
   return {
     partitions: all.flatMap((reader) => reader.polled ?? []),
     positions: all.map((reader) => reader.position),
@@ -63,6 +69,10 @@ export async function readFairly(
 class PlaceReader {
   readonly at: number;
   failure: unknown;
+  /** Its next record is larger than what was left. */
+  isBlocked = false;
+  readonly #reader: RecordReader | undefined;
+  #records = 0;
   readonly #engine: Engine;
   readonly #place: PartitionOffset;
   readonly #chunks: Buffer[] = [];
@@ -71,8 +81,9 @@ class PlaceReader {
   #offset: number;
   #highWatermark: number;
 
-  constructor(engine: Engine, place: PartitionOffset, at: number) {
+  constructor(engine: Engine, place: PartitionOffset, at: number, reader: RecordReader | undefined) {
     this.#engine = engine;
+    this.#reader = reader;
     this.#place = place;
     this.at = at;
     this.#endOffset = place.offset;
@@ -89,7 +100,7 @@ class PlaceReader {
   }
 
   get polled(): PolledPartition | undefined {
-    if (this.#chunks.length === 0) return undefined;
+    if (this.#records === 0) return undefined;
     const { topic, partition, offset } = this.#place;
     return {
       topic,
@@ -109,26 +120,42 @@ class PlaceReader {
   }
 
   /** Reads until there are records, or the end is reached. */
-  async read(share: ReadAllowance, left: ReadAllowance): Promise<void> {
-    const { topic, partition } = this.#place;
+  async read(share: RecordShare, left: RecordShare): Promise<void> {
     try {
-      for (let found = 0; found === 0 && this.hasMore; ) {
-        const from = this.#offset;
-        const maxBytes = Math.min(share.bytes, left.bytes);
-        const result = await this.#engine.read(topic, partition, { offset: from, maxBytes });
-        const taken = takeRecords(result.chunks, from, Math.min(share.records, left.records));
-        found = taken.records;
-        this.#highWatermark = result.highWatermark;
-        this.#offset = taken.endOffset ?? result.nextOffset;
+      for (let found = 0; found === 0 && this.hasMore && !this.isBlocked; ) {
+        const bounds = {
+          bytes: Math.min(share.bytes, left.bytes),
+          records: Math.min(share.records, left.records),
+        };
+        const { position, records, bytes } = await this.#readShare(bounds);
+        this.isBlocked = position === this.#offset;
+        this.#offset = position;
+        found = records;
         if (found === 0) continue;
-        this.#add(taken.chunks, from);
-        left.bytes -= result.bytes;
+        this.#records += found;
+        this.#endOffset = position;
+        left.bytes -= bytes;
         left.records -= found;
       }
     } catch (error) {
       if (!isSeglogError(error)) throw error;
       this.failure = error;
     }
+  }
+
+  async #readShare(share: RecordShare): Promise<ShareRead> {
+    const { topic, partition } = this.#place;
+    const offset = this.#offset;
+    if (this.#reader !== undefined) {
+      const read = await this.#reader.read({ topic, partition, offset }, share);
+      this.#highWatermark = this.#engine.offsets(topic, partition).highWatermark;
+      return read;
+    }
+    const result = await this.#engine.read(topic, partition, { offset, maxBytes: share.bytes });
+    const { chunks, records, endOffset } = takeRecords(result.chunks, offset, share.records);
+    this.#highWatermark = result.highWatermark;
+    if (records > 0) this.#add(chunks, offset);
+    return { position: endOffset ?? result.nextOffset, records, bytes: result.bytes };
   }
 
   /** A batch that was read before up to `from` is there already. */
@@ -138,6 +165,5 @@ class PlaceReader {
     const rest = isThere ? first!.subarray(batchSize(first!, 0)) : first!;
     if (rest.length > 0) this.#chunks.push(rest);
     this.#chunks.push(...others);
-    this.#endOffset = this.#offset;
   }
 }

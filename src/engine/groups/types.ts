@@ -3,7 +3,7 @@
  * ms since 1970.
  */
 import type { Clock } from '../common/clock.ts';
-import type { ErrorDetails } from '../common/errors.ts';
+import type { ErrorCode, ErrorDetails } from '../common/errors.ts';
 import type { Logger } from '../common/logger.ts';
 
 /** How the partitions of a group are spread over its members; names as in Kafka. */
@@ -75,6 +75,30 @@ export interface PollOptions extends HeartbeatOptions {
   waitMs?: number;
   /** Ends the wait; the answer is empty then. */
   signal?: AbortSignal;
+  reader?: RecordReader;
+}
+
+/** How much is to be read at most. */
+export interface RecordShare {
+  bytes: number;
+  records: number;
+}
+
+/** What was read: `position` is the end of what was looked at, records or not. */
+export interface ShareRead extends RecordShare {
+  position: number;
+}
+
+/** Reads for a poll whose caller makes something else of records than batches in memory: `chunks` stay empty then. */
+export interface RecordReader {
+  /** Called before each reading: what an earlier one gave counts no more. */
+  begin(): void;
+  /**
+   * Reads a share of a partition from a place on; its bytes are those of what is made of the records. The first record since
+   * `begin` comes whatever its size. One that does not fit into a later share is left (then `position` is the place), and its
+   * partition comes first the next time. What it throws, unless a SeglogError, ends the poll.
+   */
+  read(place: PartitionOffset, share: RecordShare): Promise<ShareRead>;
 }
 
 /** What a poll gives of one partition: the records from `offset` to `endOffset` (exclusive) in `chunks`. */
@@ -92,7 +116,7 @@ export interface PolledPartition {
 export interface PollError {
   topic: string;
   partition: number;
-  code: string;
+  code: ErrorCode;
   message: string;
   details: ErrorDetails;
 }
