@@ -13,13 +13,14 @@ import type { ServerMetrics } from './metrics.ts';
 import { metricsRegistry } from './metrics-exposition.ts';
 import { registerOpenApi } from './openapi.ts';
 import { unsupportedMediaType } from './produce-body.ts';
-import { compileParameters, type ParametersSchema } from './query-parameters.ts';
+import { compileHeaders, compileParameters, type ParametersSchema } from './query-parameters.ts';
 import { registerDeletionRoute } from './routes/deletion.ts';
 import { registerFetchRoute } from './routes/fetch.ts';
 import { registerJobRoutes } from './routes/jobs.ts';
 import { registerMergedFetchRoute } from './routes/merged-fetch.ts';
 import { registerOperationRoutes } from './routes/operations.ts';
 import { registerProduceRoute } from './routes/produce.ts';
+import { registerProducerRoute } from './routes/producers.ts';
 import { registerTopicRoutes } from './routes/topics.ts';
 import type { ServerSettings } from './settings.ts';
 import { RouteTable } from './unknown-route.ts';
@@ -86,6 +87,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     registerTopicRoutes(admin, context);
     registerDeletionRoute(admin, context);
     registerJobRoutes(admin, context);
+    registerProducerRoute(admin, context);
   });
   await app.register(async (records) => {
     // The route reads its body itself, once the request is known to be worth it.
@@ -174,7 +176,8 @@ function installSchemaCompilers(app: FastifyInstance): void {
   app.setSerializerCompiler(() => (data) => `${JSON.stringify(data)}\n`);
 }
 
-const compileParametersOf: SchemaCompiler = ({ schema }) => compileParameters(schema as ParametersSchema);
+const compileParametersOf: SchemaCompiler = ({ schema, httpPart }) =>
+  (httpPart === 'headers' ? compileHeaders : compileParameters)(schema as ParametersSchema);
 
 function acceptJsonBodies(app: FastifyInstance, { bodyLimits }: AppContext): void {
   app.removeAllContentTypeParsers();

@@ -27,6 +27,12 @@ function addTraffic(add: Add, metrics: ServerMetrics): void {
   add('counter', 'seglog_produce_bytes_total', 'Bytes of batches appended.', byTopic('producedBytes'));
   add('counter', 'seglog_fetch_records_total', 'Records given to readers.', byTopic('fetchedRecords'));
   add('counter', 'seglog_fetch_bytes_total', 'Bytes of batches read for readers.', byTopic('fetchedBytes'));
+  add(
+    'counter',
+    'seglog_produce_replays_total',
+    'Produce requests that were sent again and answered as the first time; nothing was stored twice.',
+    () => one(metrics.replayed),
+  );
   histogram(
     'seglog_produce_duration_seconds',
     'Time of a produce request, from its body to its acknowledgement.',

@@ -40,6 +40,8 @@ export class ServerMetrics {
   readonly problems = new Map<ProblemCode, number>();
   readonly failures = { write: 0, sync: 0, storage_full: 0, corruption: 0 };
   readonly background = new BackgroundFigures();
+  /** Produce requests that had been answered before. */
+  replayed = 0;
   journaledBatches = 0;
   rolls = 0;
   removedSegments = 0;

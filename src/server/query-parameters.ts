@@ -53,6 +53,23 @@ export function compileParameters(
   };
 }
 
+/** As `compileParameters`, for headers: those that the schema does not name are not its business, and the others stay text. */
+export function compileHeaders(
+  schema: ParametersSchema,
+): (raw: Readonly<Record<string, unknown>>) => true | { error: HttpProblem } {
+  const parsers = Object.entries(schema.properties).map(
+    ([name, property]) => [name, parserOf(property)] as const,
+  );
+  return (raw) => {
+    for (const [name, parse] of parsers) {
+      const given = raw[name];
+      if (given !== undefined && parse(String(given)) === undefined)
+        return { error: problemWith(schema, name, String(given)) };
+    }
+    return true;
+  };
+}
+
 function parserOf(schema: ParameterSchema): Parser {
   if (schema.format === 'timestamp') return parseTimestamp;
   if (schema.type === 'integer') {

@@ -111,6 +111,10 @@ export const COMPONENTS = [
     }),
   },
   {
+    $id: 'Producer',
+    ...object({ producerId: integer, epoch: integer }),
+  },
+  {
     $id: 'TopicListing',
     ...object({
       name: text,

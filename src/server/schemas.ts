@@ -15,6 +15,8 @@ const offset = (description: string): ParameterSchema => ({
   'x-problem': 'invalid_offset',
 });
 
+const safeInteger = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
+
 const timestamp = (description: string): ParameterSchema => ({
   type: 'string',
   format: 'timestamp',
@@ -23,13 +25,13 @@ const timestamp = (description: string): ParameterSchema => ({
   'x-problem': 'invalid_timestamp',
 });
 
-const count = (description: string, minimum = 1): ParameterSchema => ({
+export const count = (description: string, minimum = 1): ParameterSchema => ({
   type: 'integer',
   minimum,
   description,
 });
 
-const parameters = (properties: Record<string, ParameterSchema>): ParametersSchema => ({
+export const parameters = (properties: Record<string, ParameterSchema>): ParametersSchema => ({
   type: 'object',
   additionalProperties: false,
   properties,
@@ -42,7 +44,7 @@ const topic: ParameterSchema = {
   'x-problem': 'invalid_topic',
 };
 
-const encoding: ParameterSchema = {
+export const encoding: ParameterSchema = {
   type: 'string',
   enum: ['text', 'json', 'base64'],
   description:
@@ -81,7 +83,51 @@ export const PRODUCE_PARAMETERS = parameters({
     description: 'Codec of the stored batch, where the topic has compression.type=producer.',
   },
   key: { type: 'string', description: 'Key of the record, for a body of application/octet-stream.' },
+  producerId: {
+    type: 'integer',
+    description: 'Of POST /api/producers: its records are stored once however often they are sent.',
+  },
+  producerEpoch: {
+    type: 'integer',
+    maximum: 32_767,
+    description: 'Of POST /api/producers; an older one is fenced.',
+  },
+  sequence: {
+    type: 'integer',
+    maximum: 2 ** 31 - 1,
+    description:
+      'Of the first record: 0 for the first that this producer sends to the partition, and one more for each that follows.',
+  },
 });
+
+export const PRODUCE_HEADERS = parameters({
+  'idempotency-key': {
+    type: 'string',
+    pattern: '^[\\x20-\\x7e]{1,255}$',
+    description:
+      '1 to 255 printable ASCII characters. The same request with the same key is stored once: a retry gets the first answer.',
+    'x-problem': 'invalid_request',
+  },
+  'if-match': {
+    type: 'string',
+    pattern: '^(\\d{1,16}|"\\d{1,16}")$',
+    description:
+      'the log end offset, 42 or "42", to append only where nothing has come since (with partition)',
+    'x-problem': 'invalid_offset',
+  },
+});
+
+export const PRODUCER_BODY = {
+  type: ['object', 'null'],
+  additionalProperties: false,
+  properties: {
+    producerId: {
+      ...safeInteger,
+      description: 'Of a producer that goes on with its next epoch, and fences the one before.',
+    },
+    epoch: { type: 'integer', minimum: 0, maximum: 32_767, description: 'The one that it had.' },
+  },
+} as const;
 
 export const FETCH_PARAMETERS = parameters({
   offset: offset('First offset. Default: the log start offset; for an event stream, the high watermark.'),

@@ -282,6 +282,35 @@ export const CASES: Case[] = [
     },
   },
   {
+    name: 'a sequence out of order',
+    act: async (context) => context.send('POST', `${RECORDS}?${await numbered(context, 1)}`, TEXT_TYPE, 'x'),
+    expect: { status: 409, code: 'out_of_order_sequence', problem: { expectedSequence: 0 } },
+  },
+  {
+    name: 'a fenced epoch',
+    act: async (context) => {
+      const parameters = await numbered(context, 0);
+      const newer = parameters.replace('producerEpoch=0', 'producerEpoch=1');
+      await context.send('POST', `${RECORDS}?${newer}`, TEXT_TYPE, 'x');
+      return context.send('POST', `${RECORDS}?${parameters}`, TEXT_TYPE, 'x');
+    },
+    expect: { status: 409, code: 'fenced', problem: { currentEpoch: 1 } },
+  },
+  {
+    name: 'a log that has gone on',
+    act: produce('x', { ...TEXT_TYPE, 'if-match': '"2"' }, '?partition=0'),
+    expect: { status: 412, code: 'precondition_failed', problem: { logEndOffset: 3 } },
+  },
+  {
+    name: 'an idempotency key of another request',
+    act: async (context) => {
+      const headers = { ...TEXT_TYPE, 'idempotency-key': 'k' };
+      await context.send('POST', RECORDS, headers, 'x');
+      return context.send('POST', RECORDS, headers, 'y');
+    },
+    expect: { status: 422, code: 'idempotency_key_reused' },
+  },
+  {
     name: 'two starts',
     act: on('GET', `${FETCH}?offset=0&tail=1`),
     expect: { status: 400, code: 'invalid_parameter' },
@@ -341,6 +370,13 @@ export const CASES: Case[] = [
     expect: { status: 500, code: 'corrupt_data', problem: { firstOffset: 0, nextOffset: Number } },
   },
 ];
+
+/** The parameters of a request by a new producer whose first record has this number. */
+async function numbered({ server }: Context, sequence: number): Promise<string> {
+  const answer = await fetch(`${server.url}/api/producers`, { method: 'POST' });
+  const { producerId } = (await answer.json()) as { producerId: number };
+  return `partition=0&producerId=${producerId}&producerEpoch=0&sequence=${sequence}`;
+}
 
 /** Changes a byte of the first batch behind the segment's header. */
 function damageFirstBatch(data: string): void {

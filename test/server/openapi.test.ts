@@ -18,6 +18,7 @@ interface Document {
 }
 
 const ROUTES = [
+  'post /api/producers',
   'delete /api/jobs/{id}',
   'get /api/jobs',
   'get /api/jobs/{id}',
@@ -77,7 +78,7 @@ t.test('each operation is complete: words, parameters, answers, valid schemas', 
       `${name} requires its path`,
     );
     t.ok(
-      ['200', '202', '204'].some((status) => status in operation.responses),
+      ['200', '201', '202', '204'].some((status) => status in operation.responses),
       `${name} says what it gives`,
     );
     t.match(
@@ -144,6 +145,7 @@ t.test('what is really answered fits what the document says', async (t) => {
       '/api/topics/t/partitions/0/records?before_offset=1',
     ],
     ['GET', '/api/jobs', '/api/jobs'],
+    ['POST', '/api/producers', '/api/producers'],
     ['GET', '/livez', '/livez'],
     ['GET', '/readyz', '/readyz'],
     ['GET', '/health', '/health'],

@@ -1,0 +1,54 @@
+/**
+ * What makes it safe to send a produce request again, or to send it at all: the number that a producer gives its records,
+ * an idempotency key, the log end offset that the client goes by.
+ */
+import { crc32 } from 'node:zlib';
+import type { AppendOptions } from '../engine/index.ts';
+import { HttpProblem } from './error-mapping.ts';
+import type { ValueEncoding } from './record-sink.ts';
+
+export interface ProducerParameters {
+  producerId?: number;
+  producerEpoch?: number;
+  sequence?: number;
+}
+
+export interface SafetyHeaders {
+  'idempotency-key'?: string;
+  'if-match'?: string;
+}
+
+/** @throws HttpProblem invalid_parameter where a producer says not all of its number. */
+export function safetyOptions(
+  { producerId, producerEpoch, sequence }: ProducerParameters,
+  { 'idempotency-key': key, 'if-match': expected }: SafetyHeaders,
+): Pick<AppendOptions, 'producer' | 'idempotency' | 'expectedEndOffset'> {
+  return {
+    producer: producerSequence(producerId, producerEpoch, sequence),
+    idempotency: key === undefined ? undefined : { key },
+    // Its form was checked with the other headers.
+    expectedEndOffset: expected === undefined ? undefined : Number(expected.replaceAll('"', '')),
+  };
+}
+
+function producerSequence(id?: number, epoch?: number, sequence?: number): AppendOptions['producer'] {
+  if (id === undefined && epoch === undefined && sequence === undefined) return undefined;
+  if (id !== undefined && epoch !== undefined && sequence !== undefined) return { id, epoch, sequence };
+  throw new HttpProblem('invalid_parameter', 'producerId, producerEpoch and sequence go together');
+}
+
+/** What an answer depends on, beside the body. */
+export interface RequestShape {
+  contentType: string | undefined;
+  partition: number | undefined;
+  encoding: ValueEncoding | undefined;
+  key: string | undefined;
+}
+
+/** Tells a request with a key from another one with the same key: 31 bits. */
+export function requestFingerprint(
+  body: Buffer,
+  { contentType, partition, encoding, key }: RequestShape,
+): number {
+  return crc32(JSON.stringify([contentType, partition, encoding, key]), crc32(body)) >>> 1;
+}
