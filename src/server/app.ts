@@ -16,7 +16,10 @@ import { unsupportedMediaType } from './produce-body.ts';
 import { compileHeaders, compileParameters, type ParametersSchema } from './query-parameters.ts';
 import { registerDeletionRoute } from './routes/deletion.ts';
 import { registerFetchRoute } from './routes/fetch.ts';
+import { registerGroupPollRoute } from './routes/group-poll.ts';
+import { registerGroupRoutes } from './routes/groups.ts';
 import { registerJobRoutes } from './routes/jobs.ts';
+import { registerMemberRoutes } from './routes/members.ts';
 import { registerMergedFetchRoute } from './routes/merged-fetch.ts';
 import { registerOperationRoutes } from './routes/operations.ts';
 import { registerProduceRoute } from './routes/produce.ts';
@@ -77,6 +80,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     engine: () => lifecycle.engine,
     connections: () => new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count))),
     bodyBytes: () => bodyLimits.budget.used,
+    groups: () => lifecycle.groups,
     maxTopics: settings['metrics.max.topics'],
     maxPartitions: settings['metrics.max.partitions'],
     version,
@@ -88,6 +92,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     registerDeletionRoute(admin, context);
     registerJobRoutes(admin, context);
     registerProducerRoute(admin, context);
+    registerGroupRoutes(admin, context);
+    registerMemberRoutes(admin, context);
+    registerGroupPollRoute(admin, context);
   });
   await app.register(async (records) => {
     // The route reads its body itself, once the request is known to be worth it.
@@ -126,18 +133,22 @@ function createFastify(
     routerOptions: { maxParamLength: settings['http.max.header.bytes'] },
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => {
-      const isTopic = request.url.startsWith('/api/topics/');
+      const code =
+        BAD_URL_PROBLEMS.find(([prefix]) => request.url.startsWith(prefix))?.[1] ?? 'invalid_request';
       const detail = 'the path is not valid: a percent sign must begin an encoded UTF-8 character';
       const badUrl = error.code === 'FST_ERR_BAD_URL';
-      answerProblem(
-        reply,
-        badUrl ? new HttpProblem(isTopic ? 'invalid_topic' : 'invalid_request', detail) : error,
-      );
+      answerProblem(reply, badUrl ? new HttpProblem(code, detail) : error);
     },
     forceCloseConnections: true,
     return503OnClosing: false,
   });
 }
+
+/** What a path that cannot be decoded names. */
+const BAD_URL_PROBLEMS = [
+  ['/api/topics/', 'invalid_topic'],
+  ['/api/groups/', 'invalid_group'],
+] as const;
 
 /**
  * HTTP/1.1 wants one, and of no request more than one (RFC 9112, section 3.2): whoever stands before us may have gone by

@@ -1,8 +1,8 @@
 /**
- * What the server is doing: starting (the engine recovers), running, or stopping. Routes get the engine
- * here, so none of them can use it before it is open or after it began to close.
+ * What the server is doing: starting (the engine recovers), running, or stopping. Routes get the engine and its consumer
+ * groups here, so none of them can use these before they are open or after they began to close.
  */
-import type { Engine } from '../engine/index.ts';
+import type { Engine, GroupCoordinator } from '../engine/index.ts';
 import { HttpProblem } from './error-mapping.ts';
 
 export type Phase = 'starting' | 'running' | 'stopping';
@@ -15,6 +15,7 @@ const REASONS: Readonly<Record<Exclude<Phase, 'running'>, string>> = {
 export class Lifecycle {
   #phase: Phase = 'starting';
   #engine: Engine | undefined;
+  #groups: GroupCoordinator | undefined;
   readonly #onStop = new Set<() => void>();
 
   get phase(): Phase {
@@ -27,13 +28,20 @@ export class Lifecycle {
     return this.#engine;
   }
 
+  /** @throws HttpProblem not_ready while the engine is not open. */
+  get groups(): GroupCoordinator {
+    if (this.#groups === undefined) throw notReady('starting');
+    return this.#groups;
+  }
+
   /** @throws HttpProblem not_ready unless requests are served. */
   assertRunning(): void {
     if (this.#phase !== 'running') throw notReady(this.#phase);
   }
 
-  opened(engine: Engine): void {
+  opened(engine: Engine, groups: GroupCoordinator): void {
     this.#engine = engine;
+    this.#groups = groups;
     if (this.#phase === 'starting') this.#phase = 'running';
   }
 

@@ -2,6 +2,7 @@
 import { type Metric, Registry } from 'prom-client';
 import type { Engine, EngineStats } from '../engine/index.ts';
 import { addBackground } from './background-exposition.ts';
+import { addGroups } from './group-exposition.ts';
 import type { Histogram, Sample } from './histogram.ts';
 import type { ServerMetrics, TopicFigures } from './metrics.ts';
 import { type Add, type MetricSources, one, PulledMetric } from './pulled-metric.ts';
@@ -13,6 +14,7 @@ export function metricsRegistry(sources: MetricSources): Registry {
   addTraffic(add, sources.metrics);
   addStorage(add, sources);
   addBackground(add, sources);
+  addGroups(add, sources);
   addServer(add, sources);
   return registry;
 }

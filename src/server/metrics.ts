@@ -9,6 +9,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { CommitReport, EngineObserver } from '../engine/index.ts';
 import { BackgroundFigures } from './background-figures.ts';
 import type { ProblemCode } from './error-mapping.ts';
+import { GroupFigures } from './group-figures.ts';
 import { Histogram } from './histogram.ts';
 
 /** From 50 µs to 10 s. */
@@ -20,7 +21,7 @@ const BYTES = [1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777
 const LAG_RESOLUTION_MS = 10;
 
 /** No topic can have this name. */
-const OTHER_TOPICS = '(other)';
+export const OTHER_TOPICS = '(other)';
 
 export interface TopicFigures {
   producedRecords: number;
@@ -40,6 +41,7 @@ export class ServerMetrics {
   readonly problems = new Map<ProblemCode, number>();
   readonly failures = { write: 0, sync: 0, storage_full: 0, corruption: 0 };
   readonly background = new BackgroundFigures();
+  readonly groups: GroupFigures;
   /** Produce requests that had been answered before. */
   replayed = 0;
   journaledBatches = 0;
@@ -50,8 +52,9 @@ export class ServerMetrics {
   readonly #maxTopics: number;
   readonly #lag: ReturnType<typeof monitorEventLoopDelay>;
 
-  constructor(maxTopics: number) {
+  constructor(maxTopics: number, maxGroups: number) {
     this.#maxTopics = maxTopics;
+    this.groups = new GroupFigures(maxGroups, SECONDS);
     this.#lag = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
     this.#lag.enable();
   }
@@ -88,6 +91,12 @@ export class ServerMetrics {
   /** `durationMs` is without the time that a long poll waited. */
   fetched(topic: string, records: number, durationMs: number): void {
     this.#figures(topic).fetchedRecords += records;
+    this.fetchSeconds.observe(durationMs / 1000);
+  }
+
+  /** As `fetched`, of records by topic. */
+  polled(records: ReadonlyMap<string, number>, durationMs: number): void {
+    for (const [topic, count] of records) this.#figures(topic).fetchedRecords += count;
     this.fetchSeconds.observe(durationMs / 1000);
   }
 

@@ -1,6 +1,6 @@
 /** Records as MessagePack carries them: a map of the fields that records have in JSON, bytes as they are. */
 import { decodeHeaders, type RecordHeader } from '../engine/index.ts';
-import { Constant, NUMBER_BYTES, type OutputBuffer } from './output-buffer.ts';
+import { Constant, NUMBER_BYTES, OutputBuffer } from './output-buffer.ts';
 import type { RecordFormat, RecordWriter } from './record-formats.ts';
 import { kernelFormat, type RecordFrame } from './record-kernel.ts';
 
@@ -18,6 +18,8 @@ const FRAME: RecordFrame = {
 };
 const BEGIN = new Constant(FRAME.begin);
 const BEGIN_WITH_PARTITION = new Constant(`\x86${packed('partition')}`);
+const BEGIN_WITH_TOPIC = new Constant(`\x87${packed('topic')}`);
+const PARTITION = new Constant(packed('partition'));
 const OFFSET = new Constant(packed('offset'));
 const TIMESTAMP = new Constant(FRAME.timestamp);
 const NO_KEY = new Constant(FRAME.noKey);
@@ -28,45 +30,49 @@ const END = new Constant(FRAME.end);
 /** Room for the constants and numbers of a record. */
 const FRAME_BYTES = 128 + 3 * NUMBER_BYTES;
 
-const msgpackRecordWriter: RecordWriter = (
-  out,
-  partition,
-  offset,
-  timestamp,
-  chunk,
-  keyStart,
-  keyEnd,
-  valueStart,
-  valueEnd,
-  headersStart,
-) => {
-  out.reserve(FRAME_BYTES + keyEnd - keyStart + valueEnd - valueStart);
-  if (partition === undefined) {
-    out.constant(BEGIN);
-  } else {
-    out.constant(BEGIN_WITH_PARTITION);
-    packInteger(out, partition);
-    out.constant(OFFSET);
-  }
-  packInteger(out, offset);
-  packTimestamp(out, timestamp);
-  if (keyStart < 0) {
-    out.constant(NO_KEY);
-  } else {
-    out.constant(KEY);
-    packBytes(out, chunk, keyStart, keyEnd);
-    out.constant(VALUE);
-  }
-  packBytes(out, chunk, valueStart, valueEnd);
-  if (chunk[headersStart] === 0) out.constant(END);
-  else packHeaders(out, decodeHeaders(chunk, headersStart));
-};
+/** `begin` may put more before the offset. */
+function msgpackRecordWriter(begin: Constant): RecordWriter {
+  return (out, partition, offset, timestamp, chunk, keyStart, keyEnd, valueStart, valueEnd, headersStart) => {
+    out.reserve(FRAME_BYTES + begin.length + keyEnd - keyStart + valueEnd - valueStart);
+    if (partition === undefined) {
+      out.constant(begin);
+    } else {
+      out.constant(BEGIN_WITH_PARTITION);
+      packInteger(out, partition);
+      out.constant(OFFSET);
+    }
+    packInteger(out, offset);
+    packTimestamp(out, timestamp);
+    if (keyStart < 0) {
+      out.constant(NO_KEY);
+    } else {
+      out.constant(KEY);
+      packBytes(out, chunk, keyStart, keyEnd);
+      out.constant(VALUE);
+    }
+    packBytes(out, chunk, valueStart, valueEnd);
+    if (chunk[headersStart] === 0) out.constant(END);
+    else packHeaders(out, decodeHeaders(chunk, headersStart));
+  };
+}
 
 /** Keys, values and header values are bin or nil. */
 export const msgpackFormat: RecordFormat = {
-  write: msgpackRecordWriter,
+  write: msgpackRecordWriter(BEGIN),
   kernel: kernelFormat(FRAME, { packed: true }),
 };
+
+/** As `msgpackFormat`, of one partition among those of several topics: each record says where it lies. */
+export function placedMsgpackFormat(topic: string, partition: number): RecordFormat {
+  const begin = new OutputBuffer(FRAME_BYTES + topic.length);
+  begin.reserve(FRAME_BYTES);
+  begin.constant(BEGIN_WITH_TOPIC);
+  packString(begin, topic);
+  begin.constant(PARTITION);
+  packInteger(begin, partition);
+  begin.constant(OFFSET);
+  return { write: msgpackRecordWriter(new Constant(begin.takeAll().bytes)) };
+}
 
 function packHeaders(out: OutputBuffer, headers: readonly RecordHeader[]): void {
   out.constant(HEADERS);

@@ -1,12 +1,13 @@
 /** /openapi.json: made of the schemas of the routes, by @fastify/swagger. */
 import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
+import { GROUP_COMPONENTS } from './group-components.ts';
 import { COMPONENTS } from './schema-components.ts';
 import { json, NO_PARAMETERS, responses } from './schemas.ts';
 
 /** To be called before the routes are registered. */
 export async function registerOpenApi(app: FastifyInstance, version: string): Promise<void> {
-  for (const schema of COMPONENTS) app.addSchema(schema);
+  for (const schema of [...COMPONENTS, ...GROUP_COMPONENTS]) app.addSchema(schema);
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -19,6 +20,7 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
       tags: [
         { name: 'topics', description: 'Topics and their partitions' },
         { name: 'records', description: 'Appending and reading records' },
+        { name: 'groups', description: 'Consumer groups: members, polls, committed offsets' },
         {
           name: 'jobs',
           description: 'Compaction, retention, recompression: asked for, looked at, cancelled',

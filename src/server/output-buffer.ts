@@ -148,6 +148,12 @@ export class OutputBuffer {
     this.bytes[this.length++] = value;
   }
 
+  append(bytes: Uint8Array): void {
+    this.reserve(bytes.length);
+    this.bytes.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
   text(value: string): void {
     this.reserve(value.length * 3);
     this.length += this.bytes.write(value, this.length, 'utf8');

@@ -1,10 +1,12 @@
 /** The frame of a page of records, in JSON and in MessagePack: `{records: […], <fields>}`. */
 
+import { encode } from '@msgpack/msgpack';
 import { packInteger, packString } from './msgpack-records.ts';
 import { Constant, type OutputBuffer } from './output-buffer.ts';
 
 export type PageFormat = 'application/json' | 'application/msgpack';
-export type PageField = readonly [name: string, value: number | string | null];
+/** The value is plain JSON. */
+export type PageField = readonly [name: string, value: unknown];
 
 /** What stands between records. */
 export const PAGE_SEPARATORS: Readonly<Record<PageFormat, number | undefined>> = {
@@ -41,8 +43,7 @@ export function endPage(
   out.view.setUint32(MSGPACK_BEGIN.length - 4, records);
   for (const [name, value] of fields) {
     packString(out, name);
-    if (value === null) out.byte(0xc0);
-    else if (typeof value === 'string') packString(out, value);
-    else packInteger(out, value);
+    if (typeof value === 'number') packInteger(out, value);
+    else out.append(encode(value));
   }
 }

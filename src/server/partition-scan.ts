@@ -48,13 +48,15 @@ export interface ScanLimits {
   stepBytes?: number;
   /** A byte between records, where the format has one. */
   separator?: number;
+  /** Records that the answer has already, of other ranges. */
+  recordsBefore?: number;
 }
 
 export class PartitionScan {
   /** The next offset to read. */
   nextOffset: number;
-  /** Records written so far. */
-  records = 0;
+  /** Records of the answer so far. */
+  records: number;
   readonly #engine: Engine;
   readonly #range: ScanRange;
   readonly #limits: ScanLimits;
@@ -78,6 +80,7 @@ export class PartitionScan {
     this.#out = out;
     this.#format = format;
     this.nextOffset = range.start;
+    this.records = limits.recordsBefore ?? 0;
     const wanted = Math.min(
       limits.maxBytes,
       Math.max(SMALL_PIECE_BYTES, limits.maxRecords * BYTES_PER_RECORD),

@@ -1,11 +1,12 @@
 /** A metric whose values are made when a scrape asks for them, and what they are made of. */
-import type { Engine } from '../engine/index.ts';
+import type { Engine, GroupCoordinator } from '../engine/index.ts';
 import type { Sample } from './histogram.ts';
 import type { ServerMetrics } from './metrics.ts';
 
 export interface MetricSources {
   metrics: ServerMetrics;
   engine: () => Engine;
+  groups: () => GroupCoordinator;
   connections: () => Promise<number>;
   bodyBytes: () => number;
   /** Topics and partitions with figures of their own. */

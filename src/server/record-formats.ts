@@ -69,15 +69,15 @@ const LINE_END = new Constant('}\n');
 /** Writes bytes as a JSON value, and `,<mark>` behind it when it could not be written as was asked for. */
 type ValueWriter = (out: OutputBuffer, chunk: Buffer, start: number, end: number, base64Mark: string) => void;
 
-/** Writes `{"offset":…,"timestamp":…,"key":…,"value":…,"headers":[…]}`. */
-function jsonRecordWriter(encoding: ValueEncoding, recordEnd: Constant): RecordWriter {
+/** Writes `{"offset":…,"timestamp":…,"key":…,"value":…,"headers":[…]}`; `begin` may put more before the offset. */
+function jsonRecordWriter(encoding: ValueEncoding, recordEnd: Constant, begin = BEGIN): RecordWriter {
   const writeText = textWriter();
   const writeValue = { text: writeText, json: jsonWriter(writeText), base64: writeBase64 }[encoding];
   const writeKey = encoding === 'base64' ? writeBase64 : writeText;
   return (out, partition, offset, timestamp, chunk, keyStart, keyEnd, valueStart, valueEnd, headersStart) => {
-    out.reserve(FRAME_BYTES);
+    out.reserve(FRAME_BYTES + begin.length);
     if (partition === undefined) {
-      out.constant(BEGIN);
+      out.constant(begin);
     } else {
       out.constant(BEGIN_WITH_PARTITION);
       out.integer(partition);
@@ -178,6 +178,16 @@ export function jsonFormat(encoding: ValueEncoding = 'text'): RecordFormat {
 export function lineFormat(encoding: ValueEncoding = 'text'): RecordFormat {
   const kernel = encoding === 'text' ? LINE_KERNEL : undefined;
   return { write: jsonRecordWriter(encoding, LINE_END), kernel };
+}
+
+/** As `jsonFormat`, of one partition among those of several topics: each record says where it lies. */
+export function placedJsonFormat(
+  topic: string,
+  partition: number,
+  encoding: ValueEncoding = 'text',
+): RecordFormat {
+  const begin = new Constant(`{"topic":"${topic}","partition":${partition},"offset":`);
+  return { write: jsonRecordWriter(encoding, RECORD_END, begin) };
 }
 
 const EVENT_ID = new Constant('id: ');

@@ -9,6 +9,7 @@ import {
   Engine,
   type EngineObserver,
   type EngineOptions,
+  GroupCoordinator,
   type Logger,
   silentLogger,
 } from '../engine/index.ts';
@@ -45,7 +46,7 @@ export async function startServer(config: ServerConfig, options: StartOptions = 
   const { logger = silentLogger, version = '0.0.0' } = options;
   const { settings } = config;
   const lifecycle = new Lifecycle();
-  const metrics = new ServerMetrics(settings['metrics.max.topics']);
+  const metrics = new ServerMetrics(settings['metrics.max.topics'], settings['metrics.max.groups']);
   const app = await buildApp({ lifecycle, settings, logger, metrics, version });
   const requests = new RequestsInFlight(app.server);
   const { host, port } = parseListenAddress(settings.listen);
@@ -109,7 +110,13 @@ export class RunningServer {
         observer: this.#watch(metrics.observer),
         ...options.engine,
       });
-      lifecycle.opened(engine);
+      try {
+        const groups = await GroupCoordinator.open(engine, { logger, observer: metrics.groups.observer });
+        lifecycle.opened(engine, groups);
+      } catch (error) {
+        await engine.close();
+        throw error;
+      }
       const ms = Math.round(performance.now() - startedAt);
       logger.info({ url: this.url, data: config.settings.data, ms }, 'the log is open');
     } catch (error) {
@@ -178,6 +185,7 @@ export class RunningServer {
     try {
       // A log that is still being recovered is closed once it is open.
       await this.ready;
+      await lifecycle.groups.close();
       await lifecycle.engine.close();
       return true;
     } catch (error) {

@@ -118,6 +118,12 @@ export const SERVER_SETTINGS = {
     100_000,
     'Topics with figures of their own in /metrics; the others are one sum.',
   ),
+  'metrics.max.groups': integer(
+    100,
+    1,
+    100_000,
+    'Consumer groups with figures of their own in /metrics; the others are one sum.',
+  ),
   'metrics.max.partitions': integer(1_000, 1, 100_000, 'Partitions with figures of their own in /metrics.'),
 } as const satisfies Record<string, Setting | TextSetting>;
 

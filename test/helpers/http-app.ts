@@ -4,7 +4,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
-import { Engine, type Logger, silentLogger } from '../../src/engine/index.ts';
+import { Engine, GroupCoordinator, type Logger, silentLogger } from '../../src/engine/index.ts';
 import { buildApp } from '../../src/server/app.ts';
 import { loadConfig } from '../../src/server/config.ts';
 import { Lifecycle } from '../../src/server/lifecycle.ts';
@@ -43,7 +43,8 @@ export async function openApp(
   let close = async () => {};
   t.teardown(() => close());
   const directory = t.testdir();
-  const metrics = new ServerMetrics(serverSettings(settings)['metrics.max.topics']);
+  const { 'metrics.max.topics': topics, 'metrics.max.groups': maxGroups } = serverSettings(settings);
+  const metrics = new ServerMetrics(topics, maxGroups);
   const lifecycle = new Lifecycle();
   const engine = await Engine.open({
     directory,
@@ -52,7 +53,8 @@ export async function openApp(
     // Small, so that a test does not wait for 64 MiB to be preallocated.
     settings: { 'journal.file.bytes': 256 * 1024, 'log.dir.reserve.bytes': 0, ...engineSettings },
   });
-  lifecycle.opened(engine);
+  const groups = await GroupCoordinator.open(engine, { observer: metrics.groups.observer });
+  lifecycle.opened(engine, groups);
   const app = await buildApp({
     lifecycle,
     settings: serverSettings(settings),
@@ -65,6 +67,7 @@ export async function openApp(
     metrics.close();
     app.server.closeAllConnections();
     await app.close();
+    await groups.close();
     await engine.close();
     await verifyNow(directory);
   };

@@ -310,6 +310,31 @@ export const CASES: Case[] = [
     },
     expect: { status: 422, code: 'idempotency_key_reused' },
   },
+  ...['a%00b', '%ff', '%zz', 'g'.repeat(256)].map((group) => ({
+    name: `a group name with ${group.slice(0, 8)}`,
+    act: on('GET', `/api/groups/${group}`),
+    expect: { status: 400, code: 'invalid_group' },
+  })),
+  {
+    name: 'an unknown group',
+    act: on('GET', '/api/groups/nope'),
+    expect: { status: 404, code: 'unknown_group' },
+  },
+  {
+    name: 'an unknown member',
+    act: on('GET', '/api/groups/nope/members/nope/records'),
+    expect: { status: 404, code: 'unknown_member' },
+  },
+  {
+    name: 'a commit of who is no member',
+    act: on('PUT', '/api/groups/nope/offsets', JSON_TYPE, '{"memberId":"m","generation":1,"offsets":[]}'),
+    expect: { status: 409, code: 'fenced' },
+  },
+  {
+    name: '__proto__ as data of a group',
+    act: on('POST', '/api/groups/g/members', JSON_TYPE, '{"topics":["t"],"__proto__":{"polluted":1}}'),
+    expect: { status: 400, code: 'invalid_request' },
+  },
   {
     name: 'two starts',
     act: on('GET', `${FETCH}?offset=0&tail=1`),

@@ -240,7 +240,7 @@ t.test('damage is told with its range and where to go on; what is intact is give
       return { ...result, chunks: [chunk.subarray(0, firstTwoBatches(chunk))], nextOffset: 4 };
     },
   });
-  opened.lifecycle.opened(corrupt);
+  opened.lifecycle.opened(corrupt, opened.lifecycle.groups);
   t.match(await page(''), { records: { length: 4 }, nextOffset: 4 }, 'the page ends before the damage');
   const problem = {
     code: 'corrupt_data',

@@ -176,7 +176,10 @@ t.test('a job that fails says why, without a path', async (t) => {
     error: { code: 'EIO', message: broken.message },
   };
   const seen = Object.assign(Object.create(background), { job: () => failed });
-  opened.lifecycle.opened(Object.assign(Object.create(engine), { background: seen }));
+  opened.lifecycle.opened(
+    Object.assign(Object.create(engine), { background: seen }),
+    opened.lifecycle.groups,
+  );
   const job = (await ask({ url: `/api/jobs/${failed.id}` })).json();
   t.match(job, { state: 'failed', error: { code: 'EIO' } });
   t.match(job.error.message, /^EIO: i\/o error/);

@@ -18,6 +18,14 @@ interface Document {
 }
 
 const ROUTES = [
+  'delete /api/groups/{group}',
+  'delete /api/groups/{group}/members/{member}',
+  'get /api/groups',
+  'get /api/groups/{group}',
+  'get /api/groups/{group}/members/{member}/records',
+  'post /api/groups/{group}/members',
+  'put /api/groups/{group}/members/{member}',
+  'put /api/groups/{group}/offsets',
   'post /api/producers',
   'delete /api/jobs/{id}',
   'get /api/jobs',
@@ -95,7 +103,7 @@ t.test('each operation is complete: words, parameters, answers, valid schemas', 
 });
 
 t.test('what is really answered fits what the document says', async (t) => {
-  const { document, ask, fill, engine, compile } = await openDocument(t);
+  const { document, ask, fill, engine, lifecycle, compile } = await openDocument(t);
   await fill('t', ['a', 'b'], 2);
   const config = { 'cleanup.policy': 'compact,delete', 'retention.ms': '1h', 'segment.bytes': '4KiB' };
   await ask({ method: 'PUT', url: '/api/topics/c', payload: { config } });
@@ -104,6 +112,9 @@ t.test('what is really answered fits what the document says', async (t) => {
   await engine.background.waitFor(compaction, 30_000);
   const retention = engine.background.retain('c', { dryRun: true }).id;
   await engine.background.waitFor(retention, 30_000);
+  const { memberId, generation } = await lifecycle.groups.join('g', { topics: ['t'] });
+  const member = `/api/groups/g/members/${memberId}`;
+  const commit = { memberId, generation, offsets: [{ topic: 't', partition: 1, offset: 0 }] };
   const requests: [
     method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE',
     path: string,
@@ -146,6 +157,22 @@ t.test('what is really answered fits what the document says', async (t) => {
     ],
     ['GET', '/api/jobs', '/api/jobs'],
     ['POST', '/api/producers', '/api/producers'],
+    ['POST', '/api/groups/{group}/members', '/api/groups/g/members', { topics: ['t'] }],
+    ['POST', '/api/groups/{group}/members', '/api/groups/g/members', { topics: ['a b'] }],
+    ['PUT', '/api/groups/{group}/members/{member}', member, {}],
+    ['GET', '/api/groups/{group}/members/{member}/records', `${member}/records`],
+    ['GET', '/api/groups/{group}/members/{member}/records', `${member}/records?cursor=x`],
+    ['PUT', '/api/groups/{group}/offsets', '/api/groups/g/offsets', commit],
+    [
+      'PUT',
+      '/api/groups/{group}/offsets',
+      '/api/groups/e/offsets',
+      { reset: { to: 'latest', topics: ['t'] } },
+    ],
+    ['GET', '/api/groups', '/api/groups'],
+    ['GET', '/api/groups/{group}', '/api/groups/g'],
+    ['GET', '/api/groups/{group}', '/api/groups/e'],
+    ['DELETE', '/api/groups/{group}', '/api/groups/g'],
     ['GET', '/livez', '/livez'],
     ['GET', '/readyz', '/readyz'],
     ['GET', '/health', '/health'],

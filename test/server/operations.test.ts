@@ -63,7 +63,7 @@ t.test('a log that takes no appends is alive, but not ready', async (t) => {
   const { lifecycle, ask, engine } = await openApp(t);
   const reasons = ['a sync of the journal failed'];
   const health = { ...engine.health(), ready: false, failed: reasons[0]!, reasons };
-  lifecycle.opened(Object.assign(Object.create(engine), { health: () => health }));
+  lifecycle.opened(Object.assign(Object.create(engine), { health: () => health }), lifecycle.groups);
   t.match(await ask({ url: '/livez' }), { statusCode: 200 });
   t.match(await ask({ url: '/readyz' }), { statusCode: 503, problem: { code: 'not_ready', reasons } });
   t.match(await ask({ url: '/health' }), {
@@ -179,6 +179,54 @@ t.test('the metrics count what work in the background came to', async (t) => {
   });
 });
 
+t.test('the metrics count what consumer groups came to', async (t) => {
+  const { ask, fill, lifecycle, engine } = await openApp(t, {
+    'metrics.max.groups': 2,
+    'metrics.max.topics': 1,
+  });
+  await fill('t', ['a', 'b', 'c']);
+  const { groups } = lifecycle;
+  for (const group of ['g1', 'g2', 'g3', 'g4']) {
+    const first = await groups.join(group, { topics: ['t', 'later'] });
+    const offsets = [{ topic: 't', partition: 0, offset: 1 }];
+    await groups.commit(group, { ...first, offsets });
+  }
+  const second = await groups.join('g2', { topics: ['t', 'later'] });
+  await groups.leave('g2', second.memberId);
+  await engine.createTopic('later');
+  await groups.heartbeat('g1', (await groups.describe('g1')).members[0]!.memberId);
+  const { body } = await ask({ url: '/metrics' });
+  const series = (name: string) =>
+    body
+      .split('\n')
+      .filter((line) => line.startsWith(`seglog_consumer_group${name}`))
+      .map((line) => line.slice(21));
+  t.strictSame(series('_members{'), [
+    '_members{group="g1"} 1',
+    '_members{group="g2"} 1',
+    '_members{group="(other)"} 2',
+  ]);
+  t.strictSame(series('_lag{'), [
+    '_lag{group="g1",topic="t"} 2',
+    '_lag{group="g2",topic="t"} 2',
+    '_lag{group="(other)",topic="t"} 4',
+  ]);
+  t.strictSame(series('_max_lag{group="(other)"'), ['_max_lag{group="(other)",topic="t"} 2']);
+  t.strictSame(series('_commits_total'), [
+    '_commits_total{group="g1"} 1',
+    '_commits_total{group="g2"} 1',
+    '_commits_total{group="(other)"} 2',
+  ]);
+  t.strictSame(series('_commit_duration_seconds_count'), ['_commit_duration_seconds_count 4']);
+  t.match(series('_rebalances_total{group="g2"'), [/\} [345]$/]);
+  t.match(series('_moved_partitions_total{group="g1"'), [/\} 0$/]);
+  t.match(series('_expired_members_total{group="g1"'), [/\} 0$/]);
+  t.match(series('s{state='), [/Empty"\} 0$/, /Stable"\} \d$/, /Reconciling"\} \d$/]);
+  t.match((await ask({ url: '/api/metrics/summary' })).json(), {
+    groups: { groups: 4, members: 4, lag: 8, commits: 4, p99Ms: Number },
+  });
+});
+
 t.test('topics and partitions beyond the limit share their labels', async (t) => {
   const { ask, fill } = await openApp(t, { 'metrics.max.topics': 2, 'metrics.max.partitions': 3 });
   for (const topic of ['a', 'b', 'c', 'd']) await fill(topic, ['v'], 2);
@@ -199,6 +247,7 @@ t.test(
     const opened = await openApp(t);
     await opened.fill('t', ['a']);
     await opened.engine.createTopic('c', { config: { 'cleanup.policy': 'compact' } });
+    await opened.lifecycle.groups.join('g', { topics: ['t'] });
     const { background } = opened.engine;
     await background.waitFor(background.compact('c').id, 30_000);
     const { url } = await listen(opened);
@@ -219,6 +268,7 @@ t.test('a failure of the server is logged, and told without its reasons', async 
           throw error;
         },
       }),
+      lifecycle.groups,
     );
   fails(new TypeError('secret at /etc/passwd'));
   const answer = await ask({ url: '/api/topics' });
@@ -249,7 +299,7 @@ async function openAppWithLifecycle(t: Parameters<typeof openApp>[0], lifecycle:
   const { ServerMetrics } = await import('../../src/server/metrics.ts');
   const { serverSettings } = await import('../../src/server/settings.ts');
   const { silentLogger } = await import('../../src/engine/index.ts');
-  const metrics = new ServerMetrics(10);
+  const metrics = new ServerMetrics(10, 10);
   const app = await buildApp({
     lifecycle,
     settings: serverSettings(),

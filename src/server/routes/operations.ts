@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client';
 import type { JobState } from '../../engine/index.ts';
 import type { AppContext } from '../app-context.ts';
 import { HttpProblem } from '../error-mapping.ts';
+import type { GroupCounts } from '../group-figures.ts';
 import type { Histogram } from '../histogram.ts';
 import { json, NO_PARAMETERS, responses } from '../schemas.ts';
 import { formatTimestamp } from '../timestamps.ts';
@@ -121,10 +122,27 @@ function summary(context: AppContext) {
       ...latency(metrics.fetchSeconds),
     },
     commit: { groups: metrics.commitBatches.count, ...latency(metrics.commitSeconds) },
+    groups: groupSummary(context),
     background: backgroundSummary(context),
     problems: Object.fromEntries(metrics.problems),
     storage: engine.stats(),
     process: { residentBytes: rss, heapUsedBytes: heapUsed, cpuSeconds: process.cpuUsage().user / 1e6 },
+  };
+}
+
+function groupSummary({ lifecycle, metrics }: AppContext) {
+  const groups = lifecycle.groups.list();
+  const counts = [...metrics.groups.counts.values()];
+  const sum = (field: keyof GroupCounts) => counts.reduce((total, each) => total + each[field], 0);
+  return {
+    groups: groups.length,
+    members: groups.reduce((total, { members }) => total + members, 0),
+    lag: lifecycle.groups.lags().reduce((total, lag) => total + lag.sum, 0),
+    rebalances: sum('rebalances'),
+    movedPartitions: sum('movedPartitions'),
+    expiredMembers: sum('expiredMembers'),
+    commits: sum('commits'),
+    ...latency(metrics.groups.commitSeconds),
   };
 }
 
