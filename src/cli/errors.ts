@@ -44,6 +44,13 @@ export class ServerError extends Error {
   }
 }
 
+/** The daemon may or may not have done what was asked. */
+export function isOutcomeUnknown(error: unknown): boolean {
+  return (
+    error instanceof ConnectionLostError || (error instanceof ServerError && error.code === 'outcome_unknown')
+  );
+}
+
 function describeProblem(status: number, problem: Readonly<Record<string, unknown>>): string {
   const text = problem.detail ?? problem.title;
   if (typeof text === 'string' && text !== '') return text;

@@ -7,7 +7,7 @@
  * is sent line by line, a fast one in full batches.
  */
 import type { BatchPacker } from './batch-packer.ts';
-import { ConnectionLostError, ServerError } from './errors.ts';
+import { isOutcomeUnknown, ServerError } from './errors.ts';
 import type { ProduceBatch } from './produce-batch.ts';
 
 export class ProduceLane {
@@ -91,10 +91,7 @@ function describeFailure(inputName: string, batch: ProduceBatch, error: unknown)
   const single = firstLine === lastLine;
   const lines = single ? `line ${firstLine}` : `lines ${firstLine} to ${lastLine}`;
   const message = error instanceof Error ? error.message : String(error);
-  const unknown =
-    error instanceof ConnectionLostError ||
-    (error instanceof ServerError && error.code === 'outcome_unknown');
-  if (unknown)
+  if (isOutcomeUnknown(error))
     return `nobody knows whether ${lines} of ${inputName} ${single ? 'was' : 'were'} stored, see the end of the topic: ${message}`;
   return `${lines} of ${inputName} not stored: ${message}`;
 }

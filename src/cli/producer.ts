@@ -6,6 +6,7 @@
  * (`--json`), the order within each partition is that of the input.
  */
 import { type BatchPacker, RecordPacker, TextPacker } from './batch-packer.ts';
+import { BatchSender } from './batch-sender.ts';
 import { createProgress } from './byte-progress.ts';
 import { compressedFileNote } from './compressed-file.ts';
 import { ReportedFailure, ServerError, UsageError } from './errors.ts';
@@ -14,13 +15,12 @@ import type { Io } from './io.ts';
 import type { TimestampCheck } from './json-record.ts';
 import { LineJoiner } from './line-joiner.ts';
 import { lineParser } from './line-parser.ts';
-import { nothingWasDone, patiently } from './patience.ts';
 import type { ProduceBatch } from './produce-batch.ts';
 import { openInputs, type ProduceInput } from './produce-inputs.ts';
 import { ProduceLane } from './produce-lane.ts';
-import { type PartitionAck, ProduceReport } from './produce-report.ts';
+import { ProduceReport } from './produce-report.ts';
 import { count } from './text.ts';
-import { describeTopic, isUnknownTopic, recordsPath, type TopicInfo, topicPath } from './topics-client.ts';
+import { describeTopic, isUnknownTopic, type TopicInfo, topicPath } from './topics-client.ts';
 
 export interface ProduceOptions {
   server?: string;
@@ -155,12 +155,16 @@ interface ProducerParts {
 
 class Producer {
   readonly #parts: ProducerParts;
+  readonly #sender: BatchSender;
   /** Aborted when no more input is to be read: Ctrl-C, or a failure in one of the lanes. */
   readonly #stop = new AbortController();
   #interruption: AbortSignal | undefined;
 
   constructor(parts: ProducerParts) {
     this.#parts = parts;
+    const { client, info, options, io } = parts;
+    const { acks, compression, deliveryTimeoutMs: forMs } = options;
+    this.#sender = new BatchSender({ client, topic: info.name, acks, compression, forMs, io });
   }
 
   /** Resolves when every input is acknowledged, or all that was read before `interruption` aborted. */
@@ -242,26 +246,12 @@ class Producer {
   }
 
   async #send(batch: ProduceBatch, input: ProduceInput, partition: number): Promise<void> {
-    const { client, info, options, report, io, acknowledged } = this.#parts;
-    const { acks, compression } = options;
-    const ownPartition = isPlain(options) || options.partition !== undefined;
-    const request = {
-      query: { acks, compression, partition: ownPartition ? partition : undefined },
-      headers: { 'content-type': batch.contentType },
-      body: batch.body(),
-    };
-    const patience = {
-      io,
-      forMs: options.deliveryTimeoutMs,
-      worthATry: nothingWasDone,
-      signal: this.#interruption,
-    };
-    const answer = await patiently(patience, () =>
-      client.json<{ partitions: PartitionAck[] }>('POST', recordsPath(info.name), request),
-    ).catch((error: unknown) => {
+    const { info, options, report, acknowledged } = this.#parts;
+    const ownPartition = isPlain(options) || options.partition !== undefined ? partition : undefined;
+    const acks = await this.#sender.send(batch, ownPartition, this.#interruption).catch((error: unknown) => {
       throw options.json ? explainPartition(error, info) : error;
     });
-    report.acknowledge(input.name, batch, answer.partitions);
+    report.acknowledge(input.name, batch, acks);
     acknowledged();
   }
 }

@@ -31,6 +31,9 @@ export class FakeDaemon {
   readonly requests: FakeRequest[] = [];
   intercept: Interceptor = () => false;
   now = Date.parse('2020-05-20T08:00:00Z');
+  #producers = 0;
+  /** Of batches that may be sent again, by what they are known by. */
+  readonly #answers = new Map<string, object>();
   readonly #server = createServer((request, response) => void this.#handle(request, response));
 
   static async start(): Promise<FakeDaemon> {
@@ -100,7 +103,9 @@ export class FakeDaemon {
     const [, , name = '', kind, partition, last] = request.path.slice(1).split('/').map(decodeURIComponent);
     const route = `${request.method} ${kind === undefined ? 'topic' : (last ?? kind)}`;
     const topic = this.topics.get(name);
-    if (request.path === '/readyz') sendJson(response, 200, { status: 'ready' });
+    if (request.path === '/api/producers')
+      sendJson(response, 201, { producerId: 1000 + this.#producers++, epoch: 0 });
+    else if (request.path === '/readyz') sendJson(response, 200, { status: 'ready' });
     else if (request.path === '/api/topics')
       sendJson(response, 200, { topics: [...this.topics.keys()].map((each) => this.#listing(each)) });
     else if (route === 'PUT topic') this.#create(name, request, response);
@@ -153,6 +158,12 @@ export class FakeDaemon {
 
   #produce(name: string, request: FakeRequest, response: ServerResponse): void {
     const fixed = request.query.get('partition');
+    const identity = identityOf(request);
+    const before = identity && this.#answers.get(identity);
+    if (before !== undefined) {
+      sendJson(response, 200, before);
+      return;
+    }
     const touched = new Map<
       number,
       { partition: number; baseOffset: number; lastOffset: number; count: number }
@@ -168,7 +179,9 @@ export class FakeDaemon {
       const known = touched.get(partition) ?? { partition, baseOffset: offset, lastOffset: offset, count: 0 };
       touched.set(partition, { ...known, lastOffset: offset, count: known.count + 1 });
     }
-    sendJson(response, 200, { acks: request.query.get('acks') ?? 'all', partitions: [...touched.values()] });
+    const answer = { acks: request.query.get('acks') ?? 'all', partitions: [...touched.values()] };
+    if (identity !== undefined) this.#answers.set(identity, answer);
+    sendJson(response, 200, answer);
   }
 
   #fetch(log: readonly FakeRecord[], { query }: FakeRequest, response: ServerResponse): void {
@@ -190,6 +203,14 @@ export class FakeDaemon {
     if (records.length === 0 && number('wait_ms', 0) > 0) setTimeout(answer, 10);
     else answer();
   }
+}
+
+/** What tells a batch that is sent again from a new one; undefined where nothing does. */
+function identityOf({ query, headers }: FakeRequest): string | undefined {
+  const key = headers['idempotency-key'];
+  if (key !== undefined) return String(key);
+  if (!query.has('producerId')) return undefined;
+  return ['producerId', 'partition', 'sequence'].map((name) => query.get(name)).join('/');
 }
 
 interface ParsedRecord {

@@ -16,6 +16,9 @@ const HELP = `
 Only a newline ends a line, and no byte of a line is changed; a last line without one is a record too.
 Lines without a key of one input go to one partition, so they come back in the order of the input.
 
+What is refused for now, and a batch whose answer is lost, is sent again for --delivery-timeout-ms, and stored once: the
+daemon knows a batch that it has stored. With --acks 0 nothing waits for what is stored, and a lost answer ends it.
+
 Examples:
   seglog produce access access.log                       a file, a record a line
   tail -F app.log | seglog produce app                   as it grows
@@ -59,7 +62,12 @@ export function produceCommand(io: Io): Command {
     .option('--batch-bytes <size>', 'send at most so much at a time', parseBatchSize, 1024 * 1024)
     .option('--create-topic', 'make the topic if it does not exist')
     .option('--partitions <n>', 'with --create-topic: how many it then gets', parsePositiveNumber)
-    .option('--delivery-timeout-ms <time>', 'how long to retry what is refused', parseDuration, 120_000)
+    .option(
+      '--delivery-timeout-ms <time>',
+      'how long to retry what is refused or lost',
+      parseDuration,
+      120_000,
+    )
     .option('-q, --quiet', 'print errors only')
     .addOption(serverOption())
     .addHelpText('after', HELP)

@@ -1,8 +1,9 @@
+import type { ServerResponse } from 'node:http';
 import { PassThrough } from 'node:stream';
 import t from 'tap';
 import { run } from '../../../src/cli/run.ts';
 import { runCli } from '../../helpers/cli.ts';
-import { FakeDaemon, sendProblem } from '../../helpers/fake-daemon.ts';
+import { FakeDaemon, type FakeRequest, sendProblem } from '../../helpers/fake-daemon.ts';
 
 const daemon = await FakeDaemon.start();
 t.teardown(() => daemon.stop());
@@ -16,7 +17,8 @@ t.beforeEach(() => {
 const env = { SEGLOG_SERVER: daemon.url };
 const produce = (args: string[], input: string | Uint8Array = '') =>
   runCli(['produce', ...args], { env, input });
-const posts = () => daemon.requests.filter((each) => each.method === 'POST');
+const isProduce = ({ method, path }: FakeRequest) => method === 'POST' && path.endsWith('/records');
+const posts = () => daemon.requests.filter(isProduce);
 const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => String(from + i));
 
 t.test('lines of standard input become values, and the last line needs no newline', async (t) => {
@@ -108,7 +110,7 @@ t.test('acks and compression are passed on', async (t) => {
 t.test('what is refused for now is tried again, in order, and said once', async (t) => {
   let refusals = 0;
   daemon.intercept = (request, response) => {
-    if (request.method !== 'POST' || refusals++ >= 3) return false;
+    if (!isProduce(request) || refusals++ >= 3) return false;
     return sendProblem(response, 507, 'storage_full', 'no space left', { 'retry-after': '0' });
   };
   const { code, stderr } = await produce(['a'], 'one\ntwo\n');
@@ -120,7 +122,7 @@ t.test('what is refused for now is tried again, in order, and said once', async 
 
 t.test('patience ends, with what was stored and what was not', async (t) => {
   daemon.intercept = (request, response) =>
-    request.method === 'POST' &&
+    isProduce(request) &&
     posts().length > 1 &&
     sendProblem(response, 503, 'overloaded', 'too many bytes in flight', { 'retry-after': '0' });
   const args = ['a', '--delivery-timeout-ms', '30', '--batch-bytes', '4'];
@@ -130,20 +132,95 @@ t.test('patience ends, with what was stored and what was not', async (t) => {
   t.match(stderr, /lines 3 to 4 of standard input not stored: too many bytes in flight/);
 });
 
-t.test('a request whose answer is lost is not sent again', async (t) => {
+/** Carries a request out, and breaks the connection off in place of the answer. */
+function loseAnswer(response: ServerResponse): void {
+  response.end = () => response.destroy();
+}
+
+t.test('a batch whose answer is lost is sent again, and stored once', async (t) => {
+  daemon.addTopic('wide', 2);
+  for (const args of [['a'], ['wide'], ['wide', '--json'], ['wide', '-K', ':'], ['wide', '-p', '1']]) {
+    let lost = 0;
+    daemon.requests.length = 0;
+    daemon.intercept = (request, response) => {
+      if (isProduce(request) && lost++ % 2 === 0) loseAnswer(response);
+      return false;
+    };
+    const before = daemon.topics.get(args[0]!)!.flat().length;
+    const lines = args.includes('--json') ? '{"value":"1"}\n{"value":"2"}\n' : '1\n2\n';
+    const { code, stderr } = await produce([...args, '--batch-bytes', '2'], lines);
+    t.match({ code, stderr }, { code: 0, stderr: /broke off.*; trying again\n/ }, args.join(' '));
+    t.equal(posts().length, 4);
+    t.equal(daemon.topics.get(args[0]!)!.flat().length, before + 2);
+  }
+});
+
+t.test('batches for one partition are numbered, others have a key each', async (t) => {
+  daemon.addTopic('wide', 2);
+  await produce(['a', '--batch-bytes', '4'], '1\n2\n3\n');
+  const [first, second] = posts().map(({ query }) => query);
+  t.equal(first!.get('producerId'), second!.get('producerId'));
+  t.same([first!.get('sequence'), second!.get('sequence')], ['0', '2']);
+  await produce(['wide', '--json', '--batch-bytes', '20'], '{"value":"1"}\n{"value":"2"}\n');
+  const keys = posts().flatMap(({ headers }) => headers['idempotency-key'] ?? []);
+  t.equal(new Set(keys).size, 2);
+});
+
+t.test('where the outcome stays unknown, that is said', async (t) => {
   daemon.intercept = (request, response) => {
-    if (request.method === 'POST') response.destroy();
-    return request.method === 'POST';
+    if (isProduce(request) && posts().length === 1) loseAnswer(response);
+    return isProduce(request) && posts().length > 1 && sendProblem(response, 503, 'not_ready', 'stopping');
   };
-  const { code, stderr } = await produce(['a'], 'one\n');
+  const { code, stderr } = await produce(['a', '--delivery-timeout-ms', '50'], 'one\n');
+  t.equal(code, 1);
+  t.match(stderr, /nobody knows whether line 1 of standard input was stored.*: stopping/);
+});
+
+t.test('with acks=0 a request whose answer is lost is not sent again', async (t) => {
+  daemon.intercept = (request, response) => {
+    if (isProduce(request)) response.destroy();
+    return isProduce(request);
+  };
+  const { code, stderr } = await produce(['a', '--acks', '0'], 'one\n');
   t.equal(code, 1);
   t.equal(posts().length, 1);
   t.match(stderr, /nobody knows whether line 1 of standard input was stored/);
 });
 
+t.test('a producer that the daemon has forgotten gets a new id', async (t) => {
+  daemon.intercept = (request, response) =>
+    isProduce(request) &&
+    request.query.get('producerId') === posts()[0]!.query.get('producerId') &&
+    request.query.get('sequence') !== '0' &&
+    sendProblem(response, 409, 'out_of_order_sequence', 'the producer is not known');
+  t.match(await produce(['a', '--batch-bytes', '2'], '1\n2\n3\n'), { code: 0 });
+  t.same(daemon.values('a'), ['1', '2', '3']);
+  const last = posts().at(-1)!.query;
+  t.not(last.get('producerId'), posts()[0]!.query.get('producerId'));
+  t.equal(last.get('sequence'), '1');
+});
+
+t.test('a daemon that can remember no more batches gets them all the same, and that is said', async (t) => {
+  daemon.intercept = (request, response) => {
+    if (!isProduce(request) || !request.query.has('producerId')) return false;
+    const problem = {
+      code: 'overloaded',
+      detail: 'too many are remembered',
+      setting: 'producer.state.max.entries',
+    };
+    response.writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '0' });
+    response.end(JSON.stringify(problem));
+    return true;
+  };
+  const { code, stderr } = await produce(['a', '--batch-bytes', '2'], '1\n2\n');
+  t.equal(code, 0);
+  t.same(daemon.values('a'), ['1', '2']);
+  t.equal(stderr.match(/a batch whose answer is lost is not sent again/g)?.length, 1);
+});
+
 t.test('a batch that is too large is sent in smaller ones, a line that is too large is named', async (t) => {
   daemon.intercept = (request, response) =>
-    request.method === 'POST' &&
+    isProduce(request) &&
     request.body.length > 10 &&
     sendProblem(response, 413, 'record_too_large', 'at most 10 bytes');
   t.match(await produce(['a'], `${numbers(0, 50).join('\n')}\n`), { code: 0 });
@@ -185,7 +262,7 @@ t.test('a slow input is sent as it comes, and Ctrl-C stores what was read and sa
   const sent = () =>
     new Promise<void>((resolve) => {
       daemon.intercept = (request) => {
-        if (request.method === 'POST') setImmediate(resolve);
+        if (isProduce(request)) setImmediate(resolve);
         return false;
       };
     });
@@ -214,7 +291,7 @@ t.test('a file that is cut short by Ctrl-C is not done', async (t) => {
   const dir = t.testdir({ x: numbers(0, 1000).join('\n') });
   const interruption = new AbortController();
   daemon.intercept = (request) => {
-    if (posts().length === 2 && request.method === 'POST') interruption.abort();
+    if (posts().length === 2 && isProduce(request)) interruption.abort();
     return false;
   };
   const args = ['produce', 'a', `${dir}/x`, '--batch-bytes', '40'];
@@ -237,8 +314,7 @@ t.test(
       stderr: /give --create-topic, too/,
     });
     daemon.intercept = (request, response) =>
-      request.method === 'POST' &&
-      sendProblem(response, 404, 'unknown_partition', 'topic "a" has no partition 1');
+      isProduce(request) && sendProblem(response, 404, 'unknown_partition', 'topic "a" has no partition 1');
     const { code, stderr } = await produce(['a', '--json'], line);
     t.equal(code, 1);
     t.match(
