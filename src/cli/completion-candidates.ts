@@ -6,6 +6,7 @@
  * to complete paths.
  */
 import type { Argument, Command, Option } from 'commander';
+import { listGroups } from './groups-client.ts';
 import { HttpClient } from './http-client.ts';
 import { count } from './text.ts';
 import { listTopics } from './topics-client.ts';
@@ -18,12 +19,26 @@ export interface Candidate {
   readonly description?: string;
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /** A shell waits while we ask the daemon: not long. */
-const TOPICS_TIMEOUT_MS = 500;
+const NAMES_TIMEOUT_MS = 500;
 
 /** Arguments, and values of options, whose candidates their names tell. */
 const PATHS: Readonly<Record<string, string>> = { file: FILES, directory: DIRECTORIES, dir: DIRECTORIES };
 const POSITIONS = ['beginning', 'end'];
+
+/** What the daemon has names of. */
+const NAMES: Readonly<Record<string, (client: HttpClient) => Promise<Candidate[]>>> = {
+  async topic(client) {
+    const topics = await listTopics(client, { timeoutMs: NAMES_TIMEOUT_MS });
+    return topics.map((each) => ({ value: each.name, description: count(each.records, 'record') }));
+  },
+  async group(client) {
+    const groups = await listGroups(client, { timeoutMs: NAMES_TIMEOUT_MS });
+    return groups.map((each) => ({ value: each.groupId, description: count(each.members, 'member') }));
+  },
+};
 
 /** Options that a command takes without having declared them. */
 const MORE_OPTIONS: Readonly<Record<string, () => Promise<Candidate[]>>> = {
@@ -40,11 +55,13 @@ const MORE_OPTIONS: Readonly<Record<string, () => Promise<Candidate[]>>> = {
 export async function candidates(
   program: Command,
   words: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
 ): Promise<Candidate[]> {
   const typed = words.at(-1) ?? '';
   const { command, option, positionals, server } = walk(program, words.slice(0, -1));
-  const all = option === undefined ? await next(command, typed, positionals, server, env) : valuesOf(option);
+  const all = await (option === undefined
+    ? next(command, typed, positionals, server, env)
+    : valuesOfOption(option, server, env));
   return all.filter(({ value }) => value.startsWith(':') || value.startsWith(typed));
 }
 
@@ -80,7 +97,7 @@ async function next(
   typed: string,
   positionals: number,
   server: string | undefined,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
 ): Promise<Candidate[]> {
   if (typed.startsWith('-'))
     return [...visibleOptions(command), ...((await MORE_OPTIONS[command.name()]?.()) ?? [])];
@@ -104,24 +121,32 @@ function visibleOptions(command: Command): Candidate[] {
 async function valuesOfArgument(
   argument: Argument,
   server: string | undefined,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
 ): Promise<Candidate[]> {
   if (argument.argChoices) return argument.argChoices.map((value) => ({ value }));
-  const path = PATHS[argument.name()];
+  return valuesNamed(argument.name(), server, env);
+}
+
+async function valuesOfOption(
+  option: Option,
+  server: string | undefined,
+  env: Environment,
+): Promise<Candidate[]> {
+  if (option.argChoices) return option.argChoices.map((value) => ({ value }));
+  const name = /<(\w+)/.exec(option.flags)?.[1] ?? '';
+  if (name === 'position') return POSITIONS.map((value) => ({ value }));
+  return valuesNamed(name, server, env);
+}
+
+async function valuesNamed(name: string, server: string | undefined, env: Environment): Promise<Candidate[]> {
+  const path = PATHS[name];
   if (path !== undefined) return [{ value: path }];
-  if (argument.name() !== 'topic') return [];
+  const namesOf = NAMES[name];
+  if (namesOf === undefined) return [];
   try {
-    const topics = await listTopics(new HttpClient(server, env), { timeoutMs: TOPICS_TIMEOUT_MS });
-    return topics.map((each) => ({ value: each.name, description: count(each.records, 'record') }));
+    return await namesOf(new HttpClient(server, env));
   } catch {
     // Without a daemon there are no names; an error would be printed over the command line.
     return [];
   }
-}
-
-function valuesOf(option: Option): Candidate[] {
-  if (option.argChoices) return option.argChoices.map((value) => ({ value }));
-  const name = /<(\w+)/.exec(option.flags)?.[1] ?? '';
-  if (PATHS[name] !== undefined) return [{ value: PATHS[name] }];
-  return name === 'position' ? POSITIONS.map((value) => ({ value })) : [];
 }

@@ -8,25 +8,22 @@
 import { UsageError } from './errors.ts';
 import { HttpClient } from './http-client.ts';
 import { type Io, write } from './io.ts';
-import { recordToJson } from './json-record.ts';
+import { type OutputFormatOptions, outputFormat } from './output-format.ts';
 import { type FetchLimits, PartitionReader, type ReadEnd, type ReadStart } from './partition-reader.ts';
 import { answerMayCome, patiently } from './patience.ts';
 import type { Position } from './positions.ts';
-import { type ConsumedRecord, compileFormat, type RecordFormat } from './record-format.ts';
+import type { ConsumedRecord, RecordFormat } from './record-format.ts';
 import { count } from './text.ts';
 import { parseTime } from './times.ts';
 import { describeTopic, type PartitionInfo, type TopicInfo } from './topics-client.ts';
 
-export interface ConsumeOptions {
+export interface ConsumeOptions extends OutputFormatOptions {
   server?: string;
   offset: Position;
   until?: Position;
   partition?: number[];
   count?: number;
-  format?: string;
-  json?: boolean;
   exitAtEnd?: boolean;
-  nullMarker?: string;
   maxBytes: number;
 }
 
@@ -38,7 +35,7 @@ const SMALLEST_PAGE_BYTES = 64 * 1024;
 const PATIENCE_MS = 60_000;
 
 export async function consume(topic: string, options: ConsumeOptions, io: Io): Promise<void> {
-  const formatRecord = formatOf(options);
+  const formatRecord = outputFormat(options);
   const signal = io.interruption();
   const client = new HttpClient(options.server, io.env);
   const info = await describeTopic(client, topic, { signal });
@@ -47,14 +44,6 @@ export async function consume(topic: string, options: ConsumeOptions, io: Io): P
   await consumer.run(signal);
   if (signal.aborted) io.stderr.write(`seglog: ${consumer.progress()}\n`);
   await client.close();
-}
-
-function formatOf(options: ConsumeOptions): RecordFormat {
-  const newline = Buffer.from('\n');
-  if (options.json) return (record, output) => output.push(Buffer.from(recordToJson(record)), newline);
-  if (options.format !== undefined) return compileFormat(options.format, options.nullMarker);
-  const nullBytes = Buffer.from(options.nullMarker ?? '');
-  return (record, output) => output.push(record.value ?? nullBytes, newline);
 }
 
 async function makeReaders(
@@ -100,6 +89,8 @@ function startOf(position: Position, partition: PartitionInfo, startTime: number
       return { tail: position.count };
     case 'time':
       return { timestamp: new Date(startTime).toISOString() };
+    case 'none':
+      throw new UsageError('-o none goes with -g: it takes what the group has committed, or fails');
   }
 }
 

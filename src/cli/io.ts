@@ -18,6 +18,8 @@ export interface Io {
   /** Aborted by the first Ctrl-C or SIGTERM. A command that never asks for it is simply ended by them;
    *  one that did is ended by the second. */
   interruption(): AbortSignal;
+  /** Has this done before the process ends because standard output takes no more: its reader has left (`| head`), or its disk is full. */
+  onOutputLost(farewell: () => Promise<void>): void;
   /** Ends the process now, whatever still goes on in it. Only for work that could not be stopped in its time. */
   abandon(exitCode: number): void;
 }
@@ -32,9 +34,24 @@ export async function write(output: Output, data: string | Uint8Array, signal?: 
   }
 }
 
-/** The Io of this process. */
-export function processIo(): Io {
+/** Writes, and resolves true once the system has taken all of it; false when it does not, or `signal` aborts before. */
+export function writeAll(output: Output, data: Uint8Array, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const giveUp = () => resolve(false);
+    signal.addEventListener('abort', giveUp, { once: true });
+    output.write(data, (error) => {
+      signal.removeEventListener('abort', giveUp);
+      // What is wrong is told by who listens for errors of the stream.
+      resolve(!error);
+    });
+  });
+}
+
+/** The Io of this process; `outputLost` resolves once what was asked for is done. */
+export function processIo(): Io & { outputLost(): Promise<void> } {
   let controller: AbortController | undefined;
+  let farewell = async () => {};
   return {
     // Node opens each of these when it is first asked for.
     get stdin() {
@@ -61,6 +78,10 @@ export function processIo(): Io {
       }
       return controller.signal;
     },
+    onOutputLost(wanted) {
+      farewell = wanted;
+    },
+    outputLost: () => farewell(),
     abandon: (exitCode) => process.exit(exitCode),
   };
 }

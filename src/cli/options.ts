@@ -21,6 +21,13 @@ export function parseWholeNumber(text: string): number {
   return number;
 }
 
+export function parseInteger(text: string): number {
+  const number = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(number))
+    throw new InvalidArgumentError('It takes a whole number, such as 10 or -10.');
+  return number;
+}
+
 export function parsePositiveNumber(text: string): number {
   const number = parseWholeNumber(text);
   if (number === 0) throw new InvalidArgumentError('It takes a whole number above zero.');
@@ -69,6 +76,9 @@ export function parseDuration(text: string): number {
   return ms;
 }
 
+/** "15m", "2h", "3d": a time back from now, with its unit. */
+export const isDuration = (text: string): boolean => /^\d{1,9}[smhd]$/.test(text);
+
 function multiplied(
   match: RegExpExecArray | null,
   factors: Readonly<Record<string, number>>,
@@ -81,6 +91,11 @@ function multiplied(
 /** For an option that may be given again: "0,2" and then "5" make [0, 2, 5]. */
 export function collectNumbers(text: string, previous: readonly number[] = []): number[] {
   return [...new Set([...previous, ...text.split(',').map((each) => parseWholeNumber(each.trim()))])];
+}
+
+/** For an option that may be given again. */
+export function collectTexts(text: string, previous: readonly string[] = []): string[] {
+  return [...new Set([...previous, parseText(text)])];
 }
 
 /** "name=value", for an option that may be given again. */

@@ -7,6 +7,7 @@ import { decode } from '@msgpack/msgpack';
 import type { HttpClient, Query } from './http-client.ts';
 import type { ConsumedRecord } from './record-format.ts';
 import { partitionRecordsPath } from './topics-client.ts';
+import { consumedRecord, type WireRecord } from './wire-record.ts';
 
 /** Where reading begins: one of the query parameters of the daemon's read route. */
 export type ReadStart = { offset: number } | { timestamp: string } | { tail: number };
@@ -23,14 +24,6 @@ export interface FetchLimits {
   maxRecords?: number;
   /** How long the daemon may wait for a first record. */
   waitMs: number;
-}
-
-interface WireRecord {
-  offset: number;
-  timestamp: string;
-  key: Uint8Array | null;
-  value: Uint8Array | null;
-  headers: { key: string; value: Uint8Array | null }[];
 }
 
 interface WirePage {
@@ -84,21 +77,13 @@ export class PartitionReader {
   #take(page: WirePage, timeIsUp: boolean): ConsumedRecord[] {
     const records: ConsumedRecord[] = [];
     for (const wire of page.records) {
-      const timestamp = Date.parse(wire.timestamp);
-      if (this.#end.timestamp !== undefined && timestamp >= this.#end.timestamp) {
+      const record = consumedRecord(this.#topic, this.partition, wire);
+      if (this.#end.timestamp !== undefined && record.timestamp >= this.#end.timestamp) {
         this.finished = true;
         this.nextOffset = wire.offset;
         return records;
       }
-      records.push({
-        topic: this.#topic,
-        partition: this.partition,
-        offset: wire.offset,
-        timestamp,
-        key: wire.key,
-        value: wire.value,
-        headers: wire.headers,
-      });
+      records.push(record);
     }
     this.nextOffset = page.nextOffset;
     if (this.#end.offset !== undefined && page.nextOffset >= this.#end.offset) this.finished = true;

@@ -4,6 +4,7 @@ import { compactCommand } from './commands/compact.ts';
 import { completeCommand, completionCommand } from './commands/completion.ts';
 import { consumeCommand } from './commands/consume.ts';
 import { dumpCommand } from './commands/dump.ts';
+import { groupsCommand } from './commands/groups.ts';
 import { healthCommand } from './commands/health.ts';
 import { produceCommand } from './commands/produce.ts';
 import { repairCommand } from './commands/repair.ts';
@@ -24,6 +25,7 @@ export function buildProgram(io: Io): Command {
     .addCommand(topicsCommand(io))
     .addCommand(produceCommand(io))
     .addCommand(consumeCommand(io))
+    .addCommand(groupsCommand(io))
     .addCommand(compactCommand(io))
     .addCommand(retainCommand(io))
     .addCommand(healthCommand(io))

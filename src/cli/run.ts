@@ -22,14 +22,16 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
 
 /** Runs with this process's arguments and streams, and sets its exit code. */
 export async function runProcess(): Promise<void> {
+  const io = processIo();
   // Whoever reads our output may stop when they have seen enough (`| head`): that is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT_CODES.done);
-    process.stderr.write(`seglog: cannot write to standard output: ${error.message}\n`);
-    process.exit(EXIT_CODES.failed);
+    const readerLeft = error.code === 'EPIPE';
+    if (!readerLeft) process.stderr.write(`seglog: cannot write to standard output: ${error.message}\n`);
+    const code = readerLeft ? EXIT_CODES.done : EXIT_CODES.failed;
+    void io.outputLost().finally(() => process.exit(code));
   });
   process.stderr.on('error', () => {});
-  process.exitCode = await run(process.argv.slice(2), processIo());
+  process.exitCode = await run(process.argv.slice(2), io);
 }
 
 /** What the system calls by its number, in words. */

@@ -9,6 +9,7 @@ import type {
 } from '../engine/index.ts';
 import { ServerError, UsageError } from './errors.ts';
 import type { HttpClient, RequestOptions } from './http-client.ts';
+import { nearestTo } from './nearest.ts';
 
 /** As the engine's NextDeletion, with its time in ISO 8601. */
 export type DeletionInfo = Omit<NextDeletion, 'at'> & { at: string | null };
@@ -88,26 +89,11 @@ export async function explainUnknownTopic(
   remedy = 'see `seglog topics list`',
 ): Promise<unknown> {
   if (!isUnknownTopic(error)) return error;
-  const near = await similarTopic(client, topic);
+  const near = await nearestTo(topic, async () =>
+    (await listTopics(client, { timeoutMs: HINT_TIMEOUT_MS })).map((each) => each.name),
+  );
   const hint = near === undefined ? '' : `did you mean "${near}"? If not, `;
   return new Error(`there is no topic "${topic}": ${hint}${remedy}`, { cause: error });
-}
-
-/** For a hint only: what fails here is not worth a word. */
-async function similarTopic(client: HttpClient, topic: string): Promise<string | undefined> {
-  try {
-    // The engine is loaded for this alone: most commands do without it, and start the sooner.
-    const [{ nearestName }, topics] = await Promise.all([
-      import('../engine/index.ts'),
-      listTopics(client, { timeoutMs: HINT_TIMEOUT_MS }),
-    ]);
-    return nearestName(
-      topic,
-      topics.map((each) => each.name),
-    );
-  } catch {
-    return undefined;
-  }
 }
 
 export function isUnknownTopic(error: unknown): boolean {

@@ -11,6 +11,7 @@ const program = buildProgram({
   stderr: new PassThrough(),
   env: {},
   interruption: () => new AbortController().signal,
+  onOutputLost() {},
   abandon() {},
 });
 
@@ -38,10 +39,17 @@ t.test('so has every command of topics', async (t) => {
   }
 });
 
+t.test('and of groups', async (t) => {
+  for (const name of ['list', 'describe', 'reset', 'delete']) {
+    const { stdout } = await runCli(['groups', name, '--help']);
+    t.match(stdout.toString(), new RegExp(`\\nExamples:\\n {2}seglog groups ${name}`));
+  }
+});
+
 t.test('a command that talks to a daemon takes --server', async (t) => {
-  const topics = program.commands.find((each) => each.name() === 'topics')!;
+  const families = program.commands.filter((each) => /^(topics|groups)$/.test(each.name()));
   const talking = [
-    ...topics.commands,
+    ...families.flatMap((each) => each.commands),
     ...program.commands.filter((each) => /^(produce|consume|compact|retain|health)$/.test(each.name())),
   ];
   for (const command of talking.filter((each) => each.name() !== 'help')) {

@@ -34,6 +34,7 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
     stderr: err.stream,
     env: options.env ?? {},
     interruption: () => options.signal ?? new AbortController().signal,
+    onOutputLost() {},
     abandon() {},
   };
   const code = await run(args, io);

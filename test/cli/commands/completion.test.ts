@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync } from 'node:fs';
 import t from 'tap';
 import { MAIN, runCli } from '../../helpers/cli.ts';
-import { FakeDaemon } from '../../helpers/fake-daemon.ts';
+import { FakeDaemon, sendJson } from '../../helpers/fake-daemon.ts';
 
 const daemon = await FakeDaemon.start();
 t.teardown(() => daemon.stop());
@@ -30,6 +30,7 @@ t.test('commands, and the commands of commands', async (t) => {
     'topics',
     'produce',
     'consume',
+    'groups',
     'compact',
     'retain',
     'dump',
@@ -69,10 +70,40 @@ t.test('topics, asked from the daemon', async (t) => {
   t.same(await complete('produce', 'access', ''), [':files'], 'after the topic come files');
   t.same(await complete('consume', 'access', ''), [], 'and after that of consume nothing');
   t.same(
+    await complete('groups', 'reset', 'g', '--topic', 'a'),
+    ['access', 'audit'],
+    'as the value of an option',
+  );
+  t.same(
     await complete('consume', '--server', 'http://127.0.0.1:1', ''),
     [],
     'no daemon, no names, no error',
   );
+});
+
+t.test('groups, asked from the daemon', async (t) => {
+  daemon.intercept = ({ path }, response) => {
+    if (path !== '/api/groups') return false;
+    const group = (groupId: string, members: number) => ({
+      groupId,
+      members,
+      state: 'Stable',
+      generation: 1,
+    });
+    sendJson(response, 200, { groups: [group('billing', 2), group('search', 1)] });
+    return true;
+  };
+  t.same(await complete('groups', 'describe', ''), ['billing', 'search']);
+  t.same(await complete('groups', 'reset', 'b'), ['billing']);
+  t.same(await complete('consume', 'access', '-g', ''), ['billing', 'search']);
+  t.same(await complete('consume', 'access', '--assignor', 'r'), ['range', 'roundrobin']);
+  t.same(await complete('groups', 'reset', 'billing', '--to'), [
+    '--topic',
+    '--to-earliest',
+    '--to-latest',
+    '--to-offset',
+    '--to-timestamp',
+  ]);
 });
 
 for (const [shell, check] of [
