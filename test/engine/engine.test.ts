@@ -74,6 +74,20 @@ t.test('stopping answers what is in flight, and takes no more', async (t) => {
   t.equal(values.flat().length, 40, 'all that was accepted is there');
 });
 
+t.test('stopping does not wait for a group to grow that has begun to gather', async (t) => {
+  const directory = t.testdir();
+  const engine = await Engine.open({ directory });
+  await engine.createTopic('t');
+  const append = (value: string) => engine.append('t', [{ value }]);
+  // After a group of many, few wait for the next turn of the event loop: more may come until then.
+  await append('first');
+  await Promise.all(Array.from({ length: 50 }, (_, i) => append(`${i}`)));
+  const last = append('last');
+  await engine.close();
+  t.match(await last, [{ baseOffset: 51 }]);
+  await verifyNow(directory);
+});
+
 t.test('the observer is told of appends, reads, commits, syncs and rolls', async (t) => {
   const told = { appended: 0, bytes: 0, fetched: 0, rolled: 0, segmentSyncs: 0, journalSyncs: 0 };
   const commits: CommitReport[] = [];

@@ -88,7 +88,11 @@ export class Committer {
 
   /** Resolves once all that was queued is answered. */
   async flush(): Promise<void> {
-    while (this.#state !== 'idle') await this.exclusive(async () => {});
+    while (this.#state !== 'idle') {
+      // What gathers begins with a turn of the event loop, and to wait for nothing here would never let that come.
+      if (this.#state === 'gathering') this.#run();
+      await this.exclusive(async () => {});
+    }
     await this.#repeated.settle();
   }
 
