@@ -1,11 +1,21 @@
 /** The part of the metrics that is about consumer groups. */
-import type { GroupListing } from '../engine/index.ts';
+import { type GroupCoordinator, type GroupListing, isSeglogError } from '../engine/index.ts';
 import type { GroupCounts } from './group-figures.ts';
 import type { Sample } from './histogram.ts';
 import { OTHER_TOPICS } from './metrics.ts';
 import type { Add, MetricSources } from './pulled-metric.ts';
 
 const STATES = ['Empty', 'Stable', 'Reconciling'] as const;
+
+/** Where groups cannot be served there is nothing to tell of them; the damage is told of the partition that has it. */
+export function listGroups(groups: GroupCoordinator): GroupListing[] {
+  try {
+    return groups.list();
+  } catch (error) {
+    if (!isSeglogError(error, 'CORRUPT_MESSAGE', 'KAFKA_STORAGE_ERROR')) throw error;
+    return [];
+  }
+}
 
 export function addGroups(add: Add, sources: MetricSources): void {
   addState(add, sources);
@@ -40,7 +50,7 @@ function addState(add: Add, { groups, metrics }: MetricSources): void {
   // Collected in this order, so one look at the coordinator serves both.
   let listed: GroupListing[] = [];
   add('gauge', 'seglog_consumer_groups', 'Consumer groups.', () => {
-    listed = groups().list();
+    listed = listGroups(groups());
     return STATES.map((state) => ({
       value: listed.filter((group) => group.state === state).length,
       labels: { state },

@@ -227,6 +227,20 @@ t.test('the metrics count what consumer groups came to', async (t) => {
   });
 });
 
+t.test('where groups cannot be served, the figures of all else are given', async (t) => {
+  const { ask, lifecycle, engine } = await openApp(t);
+  const damaged = Object.assign(Object.create(lifecycle.groups), {
+    list() {
+      throw new SeglogError('CORRUPT_MESSAGE', 'offsets 0 to 1 are damaged');
+    },
+    lags: () => [],
+  });
+  lifecycle.opened(engine, damaged);
+  t.match((await ask({ url: '/metrics' })).body, /^seglog_consumer_groups\{state="Stable"\} 0$/m);
+  t.match((await ask({ url: '/api/metrics/summary' })).json(), { groups: { groups: 0 } });
+  t.match(await ask({ url: '/api/groups' }), { statusCode: 500, problem: { code: 'corrupt_data' } });
+});
+
 t.test('topics and partitions beyond the limit share their labels', async (t) => {
   const { ask, fill } = await openApp(t, { 'metrics.max.topics': 2, 'metrics.max.partitions': 3 });
   for (const topic of ['a', 'b', 'c', 'd']) await fill(topic, ['v'], 2);

@@ -15,6 +15,7 @@ const tags = ['groups'];
 /** What any change of a group may come to. */
 const CHANGE_PROBLEMS: readonly ProblemCode[] = [
   'invalid_group',
+  'corrupt_data',
   'storage_failed',
   'storage_full',
   'outcome_unknown',

@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client';
 import type { JobState } from '../../engine/index.ts';
 import type { AppContext } from '../app-context.ts';
 import { HttpProblem } from '../error-mapping.ts';
+import { listGroups } from '../group-exposition.ts';
 import type { GroupCounts } from '../group-figures.ts';
 import type { Histogram } from '../histogram.ts';
 import { json, NO_PARAMETERS, responses } from '../schemas.ts';
@@ -131,7 +132,7 @@ function summary(context: AppContext) {
 }
 
 function groupSummary({ lifecycle, metrics }: AppContext) {
-  const groups = lifecycle.groups.list();
+  const groups = listGroups(lifecycle.groups);
   const counts = [...metrics.groups.counts.values()];
   const sum = (field: keyof GroupCounts) => counts.reduce((total, each) => total + each[field], 0);
   return {
@@ -141,7 +142,7 @@ function groupSummary({ lifecycle, metrics }: AppContext) {
     rebalances: sum('rebalances'),
     movedPartitions: sum('movedPartitions'),
     expiredMembers: sum('expiredMembers'),
-    commits: sum('commits'),
+    commits: metrics.groups.commitSeconds.count,
     ...latency(metrics.groups.commitSeconds),
   };
 }
