@@ -1,7 +1,7 @@
 /** Polling as a member of a group: what a page holds, where it goes on, when a wait ends, and what memory it takes. */
 import { decode } from '@msgpack/msgpack';
 import t from 'tap';
-import { listen, openApp, rawConnection, type TestApp, until } from '../helpers/http-app.ts';
+import { listen, openApp, rawConnection, startTestServer, type TestApp, until } from '../helpers/http-app.ts';
 
 interface Page {
   records: { topic: string; partition: number; offset: number; value: string }[];
@@ -216,6 +216,28 @@ t.test('a wait ends when the server stops, and when the client goes', async (t) 
   await until(async () => (await idle()) === 0);
   app.lifecycle.stop();
   t.match(await waiting, { records: [] });
+});
+
+t.test('a server that stops answers polls that wait, and closes the log cleanly', async (t) => {
+  const server = await startTestServer(t);
+  await server.ready;
+  const request = async (method: string, path: string, body?: object) => {
+    const headers = { 'content-type': 'application/json' };
+    return fetch(`${server.url}${path}`, { method, headers, body: body && JSON.stringify(body) });
+  };
+  await request('PUT', '/api/topics/t');
+  const joined = await request('POST', '/api/groups/g/members', { topics: ['t'] });
+  const { memberId } = (await joined.json()) as { memberId: string };
+  const path = `/api/groups/g/members/${memberId}/records`;
+  await request('GET', path);
+  const waiting = request('GET', `${path}?wait_ms=60000`);
+  await until(async () => {
+    const group = (await (await request('GET', '/api/groups/g')).json()) as { members: { idleMs: number }[] };
+    return group.members[0]!.idleMs === 0;
+  });
+  const end = server.stop();
+  t.match(await (await waiting).json(), { records: [], memberId });
+  t.match(await end, { reason: 'stopped', clean: true });
 });
 
 t.test('a poll that waits takes nothing from the budget, one that is answered gives it back', async (t) => {
