@@ -19,6 +19,8 @@ interface RequestInFlight {
 export class RequestsInFlight {
   readonly #partitions: readonly PartitionLog[];
   readonly #requests = new Map<number, RequestInFlight>();
+  /** All requests that are known are spread over so many partitions, as all new ones are; 0 where that is not known. */
+  #commonSpread = 0;
 
   constructor(partitions: readonly PartitionLog[]) {
     this.#partitions = partitions;
@@ -26,7 +28,8 @@ export class RequestsInFlight {
 
   /** Over how many partitions a request is, or was, spread. */
   spreadOf(id: number, now: number): number {
-    const spread = this.#find(id, now)?.partitions ?? this.#partitions.length;
+    const present = this.#partitions.length;
+    const spread = this.#isCommonSpread(present) ? present : (this.#find(id, now)?.partitions ?? present);
     if (spread <= MAX_REQUEST_PARTITIONS) return spread;
     throw new SeglogError(
       'INVALID_REQUEST',
@@ -49,6 +52,15 @@ export class RequestsInFlight {
     const request = this.#requests.get(id)!;
     request.batches--;
     if (request.batches === 0) this.#requests.delete(id);
+  }
+
+  /** It is until partitions are added, and then again once all requests of before are forgotten. */
+  #isCommonSpread(partitions: number): boolean {
+    if (this.#commonSpread === partitions) return true;
+    for (const { mark } of this.#requests.values()) if (mark.partitions !== partitions) return false;
+    for (const { producers } of this.#partitions) if (!producers.areAllSpreadOver(partitions)) return false;
+    this.#commonSpread = partitions;
+    return true;
   }
 
   #find(id: number, now: number): Pick<RequestMark, 'fingerprint' | 'partitions'> | undefined {

@@ -34,6 +34,11 @@ export class IdempotencyKeys {
   /** Rows in the ring, those that were replaced included. */
   #length = 0;
   #size = 0;
+  /** Rows that were ever added. */
+  #added = 0;
+  /** The spread of the last row, and how many rows were added up to the last one of another spread. */
+  #lastSpread = 0;
+  #otherSpreads = 0;
 
   /** How many keys there are. */
   get size(): number {
@@ -53,6 +58,11 @@ export class IdempotencyKeys {
     if (this.#length === this.#capacity) this.#resize(Math.max(FIRST_CAPACITY, this.#capacity * 2));
     this.#replace(request.id);
     const slot = this.#slot(this.#length++);
+    if (request.partitions !== this.#lastSpread) {
+      this.#otherSpreads = this.#added;
+      this.#lastSpread = request.partitions;
+    }
+    this.#added++;
     const { id, baseOffset, maxTimestamp, appendedAt, count, fingerprint, partitions } = request;
     const rows = this.#rows;
     const at = slot * ROW;
@@ -64,6 +74,12 @@ export class IdempotencyKeys {
     rows[at + 5] = fingerprint * (MAX_REQUEST_PARTITIONS + 1) + partitions;
     this.#size++;
     this.#insert(slot);
+  }
+
+  /** Whether each of the requests was spread over so many partitions. */
+  areAllSpreadOver(partitions: number): boolean {
+    if (this.#length === 0) return true;
+    return this.#lastSpread === partitions && this.#added - this.#length >= this.#otherSpreads;
   }
 
   /** Forgets those in front that were appended at `expiredAt` or before; how many those were. */

@@ -57,6 +57,11 @@ export class PartitionProducers {
     return this.#keys.find(id, this.#memory.keysExpiredAt(now));
   }
 
+  /** Whether all requests that are remembered were spread over so many partitions. */
+  areAllSpreadOver(partitions: number): boolean {
+    return this.#keys.areAllSpreadOver(partitions);
+  }
+
   /** What becomes of a batch of `count` records: to be appended, stored before, or refused. */
   judge(
     { producer, request }: AppendConditions,

@@ -66,6 +66,35 @@ t.test('it is a map of keys in the order in which they came', async (t) => {
   );
 });
 
+t.test('it knows whether all requests were spread alike', async (t) => {
+  const keys = new IdempotencyKeys();
+  const add = (n: number, partitions: number) => keys.add({ ...stored(n, n), partitions });
+  t.ok(keys.areAllSpreadOver(7), 'there is none');
+  for (const n of [1, 2]) add(n, 2);
+  t.same(
+    [2, 7].map((each) => keys.areAllSpreadOver(each)),
+    [true, false],
+  );
+  for (const [n, partitions] of [
+    [3, 7],
+    [4, 2],
+    [5, 7],
+    [6, 7],
+  ] as const)
+    add(n, partitions);
+  for (let n = 0; n <= 3; n++) {
+    keys.expire(n);
+    t.notOk(keys.areAllSpreadOver(7), `${n}`);
+  }
+  keys.expire(4);
+  t.same(
+    [2, 7].map((each) => keys.areAllSpreadOver(each)),
+    [false, true],
+  );
+  keys.expire(6);
+  t.ok(keys.areAllSpreadOver(3));
+});
+
 t.test('a key that has expired is not known, though it is there', async (t) => {
   const keys = new IdempotencyKeys();
   keys.add(stored(1, 0, 100));
