@@ -33,7 +33,7 @@ type MaintenanceModule = typeof import('../../src/engine/partition/segment-maint
 const MAINTENANCE = 'partition/segment-maintenance.ts';
 
 /** Errors that promise that nothing of the call was stored. */
-const NOTHING_STORED: ReadonlySet<ErrorCode> = new Set([
+export const NOTHING_STORED: ReadonlySet<ErrorCode> = new Set([
   'STORAGE_FULL',
   'THROTTLED',
   'REQUEST_TIMED_OUT',

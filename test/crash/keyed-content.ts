@@ -13,7 +13,7 @@ export class KeyedContent {
   readonly #oracle: LogOracle;
   readonly #log: string;
   readonly #found: ObservedPartition;
-  /** What is owed or there, by offset: rising, as batches are numbered. */
+  /** What is owed or there, by offset. */
   readonly #records = new Map<number, OracleRecord>();
   readonly #newest = new Map<string, number>();
   readonly #compactions: readonly Compaction[];

@@ -81,8 +81,10 @@ export function checkPartition(
   for (const { batch, baseOffset } of present) {
     checkBatch(log, batch, baseOffset);
     // Batches nobody was told about may be there or not, but in the order in which they were appended.
-    if (previous && previous.state === 'open' && batch.state === 'open' && previous.number > batch.number) {
-      throw new Violation(`${log}: batch ${previous.number} comes before batch ${batch.number}`);
+    const isOrdered =
+      previous && [previous, batch].every(({ state, doubtful }) => state === 'open' && !doubtful);
+    if (isOrdered && previous!.order > batch.order) {
+      throw new Violation(`${log}: batch ${previous!.number} comes before batch ${batch.number}`);
     }
     previous = batch;
   }

@@ -4,7 +4,7 @@
  * may be there and what must not.
  *
  * Every batch has a number, and every record's value names its batch and its place in it: what is read back tells by
- * itself what it is. Topic operations on one name come one after the other.
+ * itself what it is. A batch that is sent again keeps its number. Topic operations on one name come one after the other.
  */
 import type { CrashVariant } from './sim/crash-image.ts';
 
@@ -43,6 +43,10 @@ export interface OracleBatch {
   readonly synchronous: boolean;
   /** `open`: nobody was told; `stored`: must be there at `baseOffset`; `refused`: must not be there. */
   state: 'open' | 'stored' | 'refused';
+  /** It was sent again although an earlier try may have been stored. */
+  doubtful: boolean;
+  /** Of its last try among the tries of all batches. */
+  order: number;
   baseOffset: number | undefined;
   /** It must survive a power cut, not only the death of the process. */
   durable: boolean;
@@ -88,6 +92,9 @@ interface Snapshot {
   readonly removals: Removal[];
   /** Also in that order. */
   readonly compactions: Compaction[];
+  /** What those who use the log know of themselves, by name; values that do not change. */
+  readonly clients: Map<string, unknown>;
+  tries: number;
 }
 
 const FROM_ZERO: LogStart = { gone: 0, asked: 0 };
@@ -153,26 +160,46 @@ export class LogOracle {
 
   appending(batch: Pick<OracleBatch, 'number' | 'log' | 'records' | 'acks' | 'synchronous'>): void {
     this.#note((snapshot) => {
-      const open = { ...batch, state: 'open', baseOffset: undefined, durable: false } as const;
-      snapshot.batches.set(batch.number, open);
+      const order = snapshot.tries++;
+      const open = { state: 'open', doubtful: false, order, baseOffset: undefined, durable: false } as const;
+      snapshot.batches.set(batch.number, { ...batch, ...open });
     });
   }
 
-  acknowledged(number: number, baseOffset: number): void {
+  /** It is sent again: it may come to stand in the log now, unless it does already. */
+  appendingAgain(number: number): void {
     this.#note((snapshot) => {
       const batch = snapshot.batches.get(number)!;
-      if (batch.acks === 0) return;
-      batch.state = 'stored';
-      batch.baseOffset = baseOffset;
-      batch.durable ||= batch.acks === 'all';
+      batch.order = snapshot.tries++;
+      if (batch.state === 'refused') batch.state = 'open';
+      else batch.doubtful = true;
     });
   }
 
-  /** The log said that nothing of this batch was stored. */
+  acknowledged(number: number, baseOffset: number, acks = this.state.batches.get(number)!.acks): void {
+    this.#note((snapshot) => {
+      const batch = snapshot.batches.get(number)!;
+      if (acks === 0) return;
+      batch.state = 'stored';
+      batch.baseOffset = baseOffset;
+      batch.durable ||= acks === 'all';
+    });
+  }
+
+  /** The log said that nothing of this batch was stored by the last try. */
   refused(number: number): void {
     this.#note((snapshot) => {
-      snapshot.batches.get(number)!.state = 'refused';
+      const batch = snapshot.batches.get(number)!;
+      if (!batch.doubtful) batch.state = 'refused';
     });
+  }
+
+  client<T>(name: string): T | undefined {
+    return this.state.clients.get(name) as T | undefined;
+  }
+
+  clientChanged(name: string, client: unknown): void {
+    this.#note((snapshot) => void snapshot.clients.set(name, client));
   }
 
   /** A reader got this batch: from now on its offsets name this content and no other. */
@@ -252,11 +279,13 @@ function emptySnapshot(): Snapshot {
     starts: new Map(),
     removals: [],
     compactions: [],
+    clients: new Map(),
+    tries: 0,
   };
 }
 
 function copySnapshot(snapshot: Snapshot): Snapshot {
-  const { topics, batches, highWatermarks, starts, removals, compactions } = snapshot;
+  const { topics, batches, highWatermarks, starts, removals, compactions, clients, tries } = snapshot;
   return {
     topics: new Map([...topics].map(([name, entry]) => [name, { ...entry }])),
     batches: new Map([...batches].map(([number, batch]) => [number, { ...batch }])),
@@ -264,6 +293,8 @@ function copySnapshot(snapshot: Snapshot): Snapshot {
     starts: new Map(starts),
     removals: [...removals],
     compactions: [...compactions],
+    clients: new Map(clients),
+    tries,
   };
 }
 
