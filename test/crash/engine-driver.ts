@@ -8,6 +8,7 @@
 
 import { type ErrorCode, errnoOf, isSeglogError, SeglogError } from '../../src/engine/common/errors.ts';
 import type { TopicChange } from '../../src/engine/common/types.ts';
+import { isInternalTopic } from '../../src/engine/directory/internal-topics.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import { rewriteSegments, sealedOf, watchedPartition, watchMaintenance } from '../helpers/rewriting.ts';
 import { type AppendShape, decodeObserved, makeRecords, toProduce } from './driver-records.ts';
@@ -230,7 +231,8 @@ export class EngineDriver {
     const { oracle } = this.#world;
     await this.idle();
     const observed = new Map<string, ObservedTopic>();
-    for (const { name } of this.engine.listTopics()) observed.set(name, await this.#observe(name));
+    for (const { name } of this.engine.listTopics())
+      if (!isInternalTopic(name)) observed.set(name, await this.#observe(name));
     checkObserved(oracle, observed);
   }
 

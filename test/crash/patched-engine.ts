@@ -54,6 +54,7 @@ export async function loadPatchedEngine(
 ): Promise<typeof Engine> {
   planned.set(name, patches);
   const module = (await import(withBug(`${ENGINE}engine.ts`, name))) as { Engine: typeof Engine };
+  await import(withBug(`${ENGINE}groups/group-coordinator.ts`, name));
   for (const patch of patches)
     if (!applied.has(patch)) throw new Error(`the engine does not load ${patch.file}`);
   return module.Engine;

@@ -1,0 +1,179 @@
+/**
+ * What a consumer group owes its members, in the crash tests: told of each question before it is asked and of each answer, it
+ * finds a generation that went back or has two owners for a partition, a partition that is given away before it was given up,
+ * and a committed offset that is lost, goes back, or was refused and is there.
+ *
+ * It outlives the log's crashes: values that do not change, kept by the oracle.
+ */
+import type { MemberView, TopicPartitions } from '../../src/engine/groups/types.ts';
+import { type LogOracle, Violation } from './oracle.ts';
+
+/** A member as it was told about itself. */
+export interface MemberClient {
+  readonly id: string;
+  readonly topics: readonly string[];
+  readonly sessionTimeoutMs: number;
+  /** Where it begins without a committed offset. */
+  readonly reset: string;
+  /** `leaving`: nobody knows whether it is a member still; `out`: it is none, and will not be. */
+  readonly state: 'in' | 'leaving' | 'out';
+  readonly generation: number;
+  readonly assignment: ReadonlySet<string>;
+  /** It was told to give these up, and has not said since that it has. */
+  readonly revoking: ReadonlySet<string>;
+}
+
+/** What the group has committed for a partition. */
+interface CommittedClient {
+  /** What was answered, or seen. */
+  readonly settled: number | undefined;
+  /** What may have been stored since, in order. */
+  readonly pending: readonly number[];
+}
+
+export interface GroupClient {
+  readonly kind: 'group';
+  /** The highest one that anybody was told. */
+  readonly generation: number;
+  readonly members: ReadonlyMap<string, MemberClient>;
+  /** By generation and partition: whom it was given to. */
+  readonly owners: ReadonlyMap<string, string>;
+  /** By partition; another one once the topic is made again. */
+  readonly committed: ReadonlyMap<string, CommittedClient>;
+}
+
+const NOBODY: GroupClient = {
+  kind: 'group',
+  generation: 0,
+  members: new Map(),
+  owners: new Map(),
+  committed: new Map(),
+};
+const NOTHING: CommittedClient = { settled: undefined, pending: [] };
+
+export const nameOf = (topic: string, partition: number) => `${topic}/${partition}`;
+
+export const namesOf = (list: readonly TopicPartitions[]): Set<string> =>
+  new Set(list.flatMap(({ topic, partitions }) => partitions.map((partition) => nameOf(topic, partition))));
+
+export class GroupLedger {
+  readonly group: string;
+  readonly #oracle: LogOracle;
+
+  constructor(oracle: LogOracle, group: string) {
+    this.#oracle = oracle;
+    this.group = group;
+  }
+
+  get state(): GroupClient {
+    return this.#oracle.client<GroupClient>(this.#name) ?? NOBODY;
+  }
+
+  get #name(): string {
+    return `group ${this.group}`;
+  }
+
+  #change(change: Partial<GroupClient>): void {
+    this.#oracle.clientChanged(this.#name, { ...this.state, ...change } satisfies GroupClient);
+  }
+
+  member(id: string): MemberClient | undefined {
+    return this.state.members.get(id);
+  }
+
+  /** Members that were told that they are some, and not that they are none. */
+  get present(): MemberClient[] {
+    return [...this.state.members.values()].filter(({ state }) => state === 'in');
+  }
+
+  joined(member: Pick<MemberClient, 'id' | 'topics' | 'sessionTimeoutMs' | 'reset'>): void {
+    const none: ReadonlySet<string> = new Set();
+    this.memberChanged({ ...member, state: 'in', generation: 0, assignment: none, revoking: none });
+  }
+
+  memberChanged(member: MemberClient): void {
+    this.#change({ members: new Map(this.state.members).set(member.id, member) });
+  }
+
+  /** The member is about to say that it has given up what it was told to. */
+  confirming(id: string): void {
+    const member = this.member(id)!;
+    if (member.revoking.size > 0) this.memberChanged({ ...member, revoking: new Set() });
+  }
+
+  /**
+   * A member got an answer. `since`: the generation when it asked. `mayBeOut`: who may have been taken out, because it was silent
+   * for so long.
+   */
+  told(id: string, view: MemberView, since: number, mayBeOut: (member: MemberClient) => boolean): void {
+    const { generation } = view;
+    const assignment = namesOf(view.assignment);
+    const what = `group ${this.group}: generation ${generation} gives ${id} ${[...assignment]}`;
+    if (generation < since) throw new Violation(`${what}, after generation ${since}`);
+    const owners = new Map(this.state.owners);
+    for (const partition of assignment) {
+      const key = `${generation} ${partition}`;
+      const owner = owners.get(key) ?? id;
+      if (owner !== id) throw new Violation(`${what}, and it gave ${partition} to ${owner}`);
+      owners.set(key, id);
+      for (const other of this.present) {
+        const holds = other.assignment.has(partition) || other.revoking.has(partition);
+        if (other.id !== id && holds && !mayBeOut(other))
+          throw new Violation(`${what}, but ${other.id} has ${partition} since ${other.generation}`);
+      }
+    }
+    this.#change({ owners, generation: Math.max(generation, this.state.generation) });
+    const member = this.member(id)!;
+    this.memberChanged({ ...member, generation, assignment, revoking: namesOf(view.revoking) });
+  }
+
+  committedOf(partition: string): CommittedClient {
+    return this.state.committed.get(partition) ?? NOTHING;
+  }
+
+  committing(offsets: ReadonlyMap<string, number>): void {
+    this.#changeCommitted(offsets, (committed, offset) => ({
+      ...committed,
+      pending: [...committed.pending, offset],
+    }));
+  }
+
+  committed(offsets: ReadonlyMap<string, number>): void {
+    this.#changeCommitted(offsets, (_, offset) => ({ settled: offset, pending: [] }));
+  }
+
+  refused(offsets: ReadonlyMap<string, number>): void {
+    this.#changeCommitted(offsets, (committed, offset) => ({
+      ...committed,
+      pending: committed.pending.toSpliced(committed.pending.lastIndexOf(offset), 1),
+    }));
+  }
+
+  /**
+   * Somebody was told that so much is committed. `mayBegin`: the group may have decided by itself where it begins, where nothing
+   * was committed before.
+   */
+  seen(partition: string, offset: number | undefined, mayBegin = false): void {
+    const { settled, pending } = this.committedOf(partition);
+    if (offset === settled) return;
+    const place = offset === undefined ? -1 : pending.indexOf(offset);
+    if (place < 0 && !(mayBegin && settled === undefined)) {
+      const owed = [settled, ...pending].map(String);
+      throw new Violation(`group ${this.group}: ${offset} is committed for ${partition}, not ${owed}`);
+    }
+    this.#changeCommitted(new Map([[partition, offset!]]), () => ({
+      settled: offset,
+      pending: pending.slice(place + 1),
+    }));
+  }
+
+  #changeCommitted(
+    offsets: ReadonlyMap<string, number>,
+    change: (committed: CommittedClient, offset: number) => CommittedClient,
+  ): void {
+    const committed = new Map(this.state.committed);
+    for (const [partition, offset] of offsets)
+      committed.set(partition, change(committed.get(partition) ?? NOTHING, offset));
+    this.#change({ committed });
+  }
+}
