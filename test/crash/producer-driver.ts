@@ -300,7 +300,8 @@ export class ProducerDriver {
     const isStored = (each: SentBatch) => batchOf(oracle, each.number).state === 'stored';
     const codes: ErrorCode[] = [];
     if (!client!.sent.slice(0, place).every(isStored)) codes.push('OUT_OF_ORDER_SEQUENCE_NUMBER');
-    if (client!.sent.slice(place + 1).filter(isStored).length >= REMEMBERED)
+    const later = client!.sent.slice(place + 1);
+    if (later.filter(({ number }) => batchOf(oracle, number).state !== 'refused').length >= REMEMBERED)
       codes.push('DUPLICATE_SEQUENCE_NUMBER');
     return codes;
   }

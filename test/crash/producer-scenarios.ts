@@ -27,6 +27,8 @@ async function loseSnapshots({ disk, random }: World): Promise<void> {
 
 function recoverAndRetry(shape: SendShape, isCompacted = false) {
   return async (world: World, open: () => Promise<EngineDriver>): Promise<void> => {
+    const { disk } = world;
+    if (disk.isLimited) disk.capacityBytes = disk.usedBytes + 1_000_000;
     if (!world.faulty) await verify(world);
     if (world.random.chance(0.5)) await loseSnapshots(world);
     let driver = await open();
@@ -60,10 +62,12 @@ async function oneRound(
   const names = ['steady', 'other', 'single', 'both'].map((name) => `${name} of ${topic}`);
   const [steady, other, single, both] = names as [string, string, string, string];
   const large = { ...shape, bytes: 700 };
+  // Of a compacted log the oracle does not know what only was written, and is gone.
+  const quick = shape.keys === undefined ? 1 : 'all';
   await Promise.all([
     producers.send(steady, topic, 0, [shape, large, shape]),
-    producers.send(other, topic, 1, [{ ...shape, acks: 1 }, shape]),
-    producers.request(single, topic, [round % 2], round % 3 === 0 ? { ...shape, acks: 1 } : shape),
+    producers.send(other, topic, 1, [{ ...shape, acks: quick }, shape]),
+    producers.request(single, topic, [round % 2], round % 3 === 0 ? { ...shape, acks: quick } : shape),
     producers.request(both, topic, [0, 1], large),
     producers.appendAtEnd(topic, round % 2, [shape, shape]),
   ]);

@@ -1,7 +1,8 @@
 /** Mistakes in putting a rewritten segment in the place of others, each of which the crash tests must notice. */
-import { inPlaces, inSource, type Row, sweepCrashesOf } from './bug-rows.ts';
+import { inPlaces, inSource, type Row, sweepCrashesOf, sweepErrorsOf } from './bug-rows.ts';
 import { regroupScenario, swapScenario } from './engine-scenarios.ts';
 import { sweepCrashes } from './harness.ts';
+import { compactedProducersScenario } from './producer-scenarios.ts';
 
 const SWAP = 'rewrite/segment-swap.ts';
 const REPLACEMENT = 'partition/segment-replacement.ts';
@@ -77,6 +78,18 @@ export const SWAP_BUGS: Row[] = [
     ),
     swapScenario,
     sweepCrashesOf('kill'),
+  ],
+  [
+    inSource(
+      'a segment keeps its last name although that could not be synced',
+      SWAP,
+      `await fileSystem.rename(path, swapPath(directory, swap));
+    named(swapPath(directory, swap));
+`,
+      '',
+    ),
+    compactedProducersScenario,
+    sweepErrorsOf('syncDirectory', /\/\d+$/),
   ],
   [
     inPlaces(

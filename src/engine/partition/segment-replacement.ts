@@ -12,7 +12,7 @@
  */
 import assert from 'node:assert';
 import { removeIfExists } from '../files/file-operations.ts';
-import { rewrittenPath, type SegmentSwap, segmentPath, swapPath } from '../files/log-file-names.ts';
+import { rewrittenPath, type SegmentSwap, swapPath } from '../files/log-file-names.ts';
 import { OffsetIndex } from '../format/offset-index.ts';
 import { TimeIndex } from '../format/time-index.ts';
 import type { RewrittenSegment } from '../rewrite/rewrite-request.ts';
@@ -132,13 +132,13 @@ export async function finishReplacement(partition: PartitionLog, segment: LogSeg
   await partition.syncing.run(() => unlessFenced(partition, () => putAside(place, swap)));
   await partition.syncing.run(() =>
     unlessFenced(partition, () =>
-      takeName(place, swap, () => {
-        const { path } = segment;
-        segment.path = segmentPath(partition.directory, segment.baseOffset);
+      takeName(place, swap, (path) => {
+        const before = segment.path;
+        segment.path = path;
         partition.layout++;
-        files.forget(path);
+        files.forget(before);
         // Who came too late to the old segment may have opened it once more.
-        files.forget(segment.path);
+        files.forget(path);
       }),
     ),
   );
@@ -155,9 +155,12 @@ function placeOf(partition: PartitionLog): SwapPlace {
   return {
     fileSystem: partition.context.fileSystem,
     directory: partition.directory,
-    syncNames: () =>
-      syncNewNames(partition).catch((error) => {
+    syncNames: async () => {
+      await syncNewNames(partition).catch((error) => {
         throw syncFailed(partition, error);
-      }),
+      });
+      // What failed beside it may have lost these names.
+      if (partition.fenced !== null) throw partition.fencedError();
+    },
   };
 }

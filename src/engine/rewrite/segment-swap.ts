@@ -14,7 +14,8 @@
  *
  * A process that died after a failed sync leaves names that are seen, but may never become durable. So one that finishes the
  * work of another gives the swap its other name first (with ".again", or without), and what has a "~" its name back: each of
- * them is changed once more, and the sync that follows is about that.
+ * them is changed once more, and the sync that follows is about that. For it to know, a segment whose last name could not be
+ * synced gets that of the swap back.
  */
 import { removeIfExists } from '../files/file-operations.ts';
 import type { FileSystem } from '../files/file-system.ts';
@@ -82,14 +83,25 @@ export async function putAside(place: SwapPlace, swap: SegmentSwap): Promise<voi
   await place.syncNames();
 }
 
-/** Step 3; `named` is called as soon as the segment has its name. */
-export async function takeName(place: SwapPlace, swap: SegmentSwap, named = () => {}): Promise<void> {
+/** Step 3; `named` is called as soon as the segment has another name. */
+export async function takeName(
+  place: SwapPlace,
+  swap: SegmentSwap,
+  named = (_path: string) => {},
+): Promise<void> {
   const { fileSystem, directory } = place;
-  if (await isPending(place, swap)) {
-    await fileSystem.rename(swapPath(directory, swap), segmentPath(directory, swap.baseOffset));
-    named();
+  if (!(await isPending(place, swap))) return place.syncNames();
+  const path = segmentPath(directory, swap.baseOffset);
+  await fileSystem.rename(swapPath(directory, swap), path);
+  named(path);
+  try {
+    await place.syncNames();
+  } catch (error) {
+    // The swap may come back with a power cut, long after another one has gone over it: the next start must know of it.
+    await fileSystem.rename(path, swapPath(directory, swap));
+    named(swapPath(directory, swap));
+    throw error;
   }
-  await place.syncNames();
 }
 
 /** Step 4. */
