@@ -44,11 +44,20 @@ export class GroupDriver {
   readonly #driver: EngineDriver;
   readonly #openedAt: number;
   readonly #sessions = new Map<string, Session>();
+  /** All groups of the coordinator, this one too. */
+  readonly #all: readonly GroupDriver[];
 
-  private constructor(world: World, driver: EngineDriver, coordinator: GroupCoordinator, group: string) {
+  private constructor(
+    world: World,
+    driver: EngineDriver,
+    coordinator: GroupCoordinator,
+    group: string,
+    all: readonly GroupDriver[],
+  ) {
     this.#world = world;
     this.#driver = driver;
     this.coordinator = coordinator;
+    this.#all = all;
     this.ledger = new GroupLedger(world.oracle, group);
     this.#openedAt = world.clock.monotonic();
   }
@@ -60,7 +69,9 @@ export class GroupDriver {
       ? (await loadPatchedModule<CoordinatorModule>(bug.name, 'groups/group-coordinator.ts')).GroupCoordinator
       : GroupCoordinator;
     const coordinator = await Coordinator.open(driver.engine, { clock });
-    return groups.map((group) => new GroupDriver(world, driver, coordinator, group));
+    const drivers: GroupDriver[] = [];
+    for (const group of groups) drivers.push(new GroupDriver(world, driver, coordinator, group, drivers));
+    return drivers;
   }
 
   get #group(): string {
@@ -149,7 +160,7 @@ export class GroupDriver {
 
   leave(id: string): Promise<void> {
     return this.#inTurn(id, (member) => {
-      this.ledger.memberChanged({ ...member, state: 'leaving' });
+      this.ledger.memberChanged({ ...member, state: 'unsure' });
       return this.#ask(['UNKNOWN_MEMBER_ID'], async () => {
         await this.coordinator.leave(this.#group, id);
         this.#out(id);
@@ -160,14 +171,13 @@ export class GroupDriver {
   /** Lets time pass, in which the others are heard of and these are not: they are members no longer. */
   async silence(ids: readonly string[]): Promise<void> {
     const { clock, faulty } = this.#world;
-    const others = () => this.ledger.present.filter(({ id }) => !ids.includes(id));
+    for (const id of ids) this.ledger.memberChanged({ ...this.ledger.member(id)!, state: 'unsure' });
     for (let second = 0; second < 13; second++) {
       await clock.advance(1000);
-      for (const { id } of others()) await this.heartbeat(id);
+      await this.#hearAll();
     }
     if (faulty) return;
     for (const id of ids) {
-      if (this.ledger.member(id)?.state !== 'in') continue;
       await this.heartbeat(id);
       if (this.ledger.member(id)!.state !== 'out')
         throw new Violation(`${id} is a member although it was silent`);
@@ -178,7 +188,7 @@ export class GroupDriver {
   async settle(): Promise<void> {
     const wanted = this.#partitions();
     for (let round = 0; round < ROUNDS; round++) {
-      for (const { id } of this.ledger.present) await this.heartbeat(id);
+      await this.#hearAll();
       const present = this.ledger.present;
       const owned = new Set(present.flatMap(({ assignment }) => [...assignment]));
       if (wanted.every((partition) => owned.has(partition)) || present.length === 0) return;
@@ -187,6 +197,11 @@ export class GroupDriver {
     }
     if (!this.#world.faulty)
       throw new Violation(`group ${this.#group} does not come to rest: ${wanted} are owed`);
+  }
+
+  /** While time passes, nobody else falls silent. */
+  async #hearAll(): Promise<void> {
+    for (const group of this.#all) for (const { id } of group.ledger.present) await group.heartbeat(id);
   }
 
   /** Compares what the group says of itself with what is owed. */

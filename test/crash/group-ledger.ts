@@ -15,8 +15,8 @@ export interface MemberClient {
   readonly sessionTimeoutMs: number;
   /** Where it begins without a committed offset. */
   readonly reset: string;
-  /** `leaving`: nobody knows whether it is a member still; `out`: it is none, and will not be. */
-  readonly state: 'in' | 'leaving' | 'out';
+  /** `unsure`: it may have been taken out, or be about to leave; `out`: it is none, and will not be. */
+  readonly state: 'in' | 'unsure' | 'out';
   readonly generation: number;
   readonly assignment: ReadonlySet<string>;
   /** It was told to give these up, and has not said since that it has. */
