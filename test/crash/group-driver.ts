@@ -22,6 +22,7 @@ const NOTHING_CHANGED: readonly ErrorCode[] = [
   'UNKNOWN_MEMBER_ID',
   'FENCED_MEMBER_EPOCH',
   'INCONSISTENT_GROUP_PROTOCOL',
+  'GROUP_ID_NOT_FOUND',
   'NON_EMPTY_GROUP',
   'NO_COMMITTED_OFFSET',
   'OFFSET_OUT_OF_RANGE',
@@ -168,6 +169,45 @@ export class GroupDriver {
     });
   }
 
+  /** All members leave, and the group goes with what it has committed. */
+  async delete(): Promise<void> {
+    for (const { id } of this.ledger.present) await this.leave(id);
+    const nothing = this.ledger.nothing();
+    this.ledger.committing(nothing);
+    // Who did not get an answer may be a member still.
+    const mayFail = [...this.ledger.state.members.values()].some(({ state }) => state === 'unsure');
+    const codes: ErrorCode[] = ['GROUP_ID_NOT_FOUND', ...(mayFail ? ['NON_EMPTY_GROUP' as const] : [])];
+    const answer = await this.#ask(codes, async () => {
+      await this.coordinator.delete(this.#group);
+      this.ledger.committed(nothing);
+    });
+    if (answer !== undefined && this.#isRefusal(answer)) this.ledger.refused(nothing);
+  }
+
+  /** Sets offsets of a group that has no members. */
+  async reset(topic: string): Promise<void> {
+    const { settled } = this.#world.oracle.topic(topic);
+    if (this.ledger.present.length > 0 || settled === undefined) return;
+    const offsets = Array.from({ length: settled.partitions }, (_, partition) => {
+      const { logStartOffset, highWatermark } = this.#driver.engine.offsets(topic, partition);
+      return { topic, partition, offset: logStartOffset + Math.floor((highWatermark - logStartOffset) / 2) };
+    });
+    const places = new Map(offsets.map(({ partition, offset }) => [nameOf(topic, partition), offset]));
+    this.ledger.committing(places);
+    const answer = await this.#ask(['NON_EMPTY_GROUP'], async () => {
+      await this.coordinator.reset(this.#group, { offsets });
+      this.ledger.committed(places);
+    });
+    if (answer !== undefined && this.#isRefusal(answer)) this.ledger.refused(places);
+  }
+
+  /** Deletes a topic under its readers. */
+  async deleteTopic(topic: string): Promise<void> {
+    for (const group of this.#all) group.ledger.topicGone(topic);
+    await this.#driver.deleteTopic(topic);
+    for (const group of this.#all) group.ledger.topicGone(topic);
+  }
+
   /** Lets time pass, in which the others are heard of and these are not: they are members no longer. */
   async silence(ids: readonly string[]): Promise<void> {
     const { clock, faulty } = this.#world;
@@ -289,6 +329,7 @@ export class GroupDriver {
     return [...assignment].filter((name) => {
       const [topic, partition] = name.split('/') as [string, string];
       const { settled, pending } = this.ledger.committedOf(name);
+      if (this.#driver.engine.findTopic(topic) === undefined) return false;
       const { highWatermark } = this.#driver.engine.offsets(topic, Number(partition));
       return settled !== undefined && pending.length === 0 && settled < highWatermark;
     });
@@ -306,7 +347,7 @@ export class GroupDriver {
         throw new Violation(`${name} was given without records`);
       const { settled, pending } = this.ledger.committedOf(name);
       if (settled === undefined) continue;
-      const owed = [settled, ...pending];
+      const owed = [settled, ...pending].filter((each) => each !== undefined);
       const isRight = isOnward ? offset >= Math.min(...owed) : owed.includes(offset);
       if (!isRight) throw new Violation(`${name} is read at ${offset}, and ${owed} is committed`);
     }
@@ -332,8 +373,11 @@ export class GroupDriver {
       this.#session(member.id).askedAt = this.#world.clock.monotonic();
     });
     if (due === 'must be refused' || answer === undefined) return;
-    const isRefused = NOTHING_CHANGED.includes(answer) || NOTHING_STORED.has(answer);
-    if (isRefused) this.ledger.refused(places);
+    if (this.#isRefusal(answer)) this.ledger.refused(places);
+  }
+
+  #isRefusal(code: ErrorCode): boolean {
+    return NOTHING_CHANGED.includes(code) || NOTHING_STORED.has(code);
   }
 
   /** The error's code where it is one that may come. */

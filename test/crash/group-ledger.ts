@@ -23,12 +23,15 @@ export interface MemberClient {
   readonly revoking: ReadonlySet<string>;
 }
 
+/** Undefined: nothing. */
+type Offset = number | undefined;
+
 /** What the group has committed for a partition. */
 interface CommittedClient {
   /** What was answered, or seen. */
-  readonly settled: number | undefined;
+  readonly settled: Offset;
   /** What may have been stored since, in order. */
-  readonly pending: readonly number[];
+  readonly pending: readonly Offset[];
 }
 
 export interface GroupClient {
@@ -131,18 +134,18 @@ export class GroupLedger {
     return this.state.committed.get(partition) ?? NOTHING;
   }
 
-  committing(offsets: ReadonlyMap<string, number>): void {
+  committing(offsets: ReadonlyMap<string, Offset>): void {
     this.#changeCommitted(offsets, (committed, offset) => ({
       ...committed,
       pending: [...committed.pending, offset],
     }));
   }
 
-  committed(offsets: ReadonlyMap<string, number>): void {
+  committed(offsets: ReadonlyMap<string, Offset>): void {
     this.#changeCommitted(offsets, (_, offset) => ({ settled: offset, pending: [] }));
   }
 
-  refused(offsets: ReadonlyMap<string, number>): void {
+  refused(offsets: ReadonlyMap<string, Offset>): void {
     this.#changeCommitted(offsets, (committed, offset) => ({
       ...committed,
       pending: committed.pending.toSpliced(committed.pending.lastIndexOf(offset), 1),
@@ -153,23 +156,41 @@ export class GroupLedger {
    * Somebody was told that so much is committed. `mayBegin`: the group may have decided by itself where it begins, where nothing
    * was committed before.
    */
-  seen(partition: string, offset: number | undefined, mayBegin = false): void {
+  seen(partition: string, offset: Offset, mayBegin = false): void {
     const { settled, pending } = this.committedOf(partition);
     if (offset === settled) return;
-    const place = offset === undefined ? -1 : pending.indexOf(offset);
+    const place = pending.indexOf(offset);
     if (place < 0 && !(mayBegin && settled === undefined)) {
       const owed = [settled, ...pending].map(String);
       throw new Violation(`group ${this.group}: ${offset} is committed for ${partition}, not ${owed}`);
     }
-    this.#changeCommitted(new Map([[partition, offset!]]), () => ({
+    this.#changeCommitted(new Map([[partition, offset]]), () => ({
       settled: offset,
       pending: pending.slice(place + 1),
     }));
   }
 
+  /** Of all partitions that something may be committed for, or of one topic: nothing. */
+  nothing(topic?: string): ReadonlyMap<string, Offset> {
+    const names = [...this.state.committed.keys()];
+    const ofTopic = names.filter((name) => topic === undefined || name.startsWith(`${topic}/`));
+    return new Map(ofTopic.map((name) => [name, undefined]));
+  }
+
+  /** Whoever had partitions of a topic that is deleted has none of one that is made under its name. */
+  topicGone(topic: string): void {
+    this.committing(this.nothing(topic));
+    const others = (names: ReadonlySet<string>) =>
+      new Set([...names].filter((name) => !name.startsWith(`${topic}/`)));
+    for (const member of this.state.members.values()) {
+      const { assignment, revoking } = member;
+      this.memberChanged({ ...member, assignment: others(assignment), revoking: others(revoking) });
+    }
+  }
+
   #changeCommitted(
-    offsets: ReadonlyMap<string, number>,
-    change: (committed: CommittedClient, offset: number) => CommittedClient,
+    offsets: ReadonlyMap<string, Offset>,
+    change: (committed: CommittedClient, offset: Offset) => CommittedClient,
   ): void {
     const committed = new Map(this.state.committed);
     for (const [partition, offset] of offsets)

@@ -80,6 +80,12 @@ export const rebalancesScenario = scenario({
       if (round === 4) await driver.alterTopic('wide', { partitions: 6 });
       if (round % 3 === 2) await Promise.all([readers.leave(random.pick(present).id), readAll(opened)]);
       if (round === 5) await readers.silence([present.at(-1)!.id]);
+      if (round === 6) {
+        await Promise.all([audit.delete(), readAll(opened)]);
+        await audit.reset('wide');
+        await Promise.all([readers.deleteTopic('narrow'), readAll(opened)]);
+        await driver.createTopic('narrow', 1, ROLLING);
+      }
       await Promise.all([readers.strayCommit(), audit.strayCommit(), readAll(opened)]);
       for (const group of groups) await group.settle();
       if (round === 3) {
