@@ -23,6 +23,7 @@ import {
   retentionScenario,
   topicsScenario,
 } from './engine-scenarios.ts';
+import { GROUP_BUGS } from './group-bugs.ts';
 import { type PlantedBug, type Scenario, sweepCrashes, sweepKills } from './harness.ts';
 import {
   answerBeforeSync,
@@ -36,6 +37,7 @@ import {
   withoutRemovalOf,
   withoutSyncOf,
 } from './planted-bugs.ts';
+import { PRODUCER_BUGS } from './producer-bugs.ts';
 import type { Operation } from './sim/kernel.ts';
 import { SWAP_BUGS } from './swap-bugs.ts';
 
@@ -416,6 +418,8 @@ export const ENGINE_BUGS: EngineBug[] = [
   ...AT_REST,
   ...SWAP_BUGS,
   ...CLEANING_BUGS,
+  ...PRODUCER_BUGS,
+  ...GROUP_BUGS,
 ].map(([bug, scenario, sweep]) => ({
   bug,
   scenario,

@@ -1,0 +1,152 @@
+/** Mistakes in keeping consumer groups, each of which the crash tests must notice. */
+import { inPlaces, inSource, type Row, sweepCrashesOf, sweepErrorsOf } from './bug-rows.ts';
+import { oldGroupsScenario, rebalancesScenario, slowGroupsScenario } from './group-scenarios.ts';
+import { sweepCrashes } from './harness.ts';
+
+const TOPIC = 'groups/offsets-topic.ts';
+const GROUP = 'groups/group.ts';
+const STATE = 'groups/group-state.ts';
+
+const QUEUED = 'this.#queue.push({ records, apply, resolve, reject });';
+const told = (kind: string) =>
+  `const isTold = records.some(({ key }) => key.startsWith('["${kind}"'));
+      if (isTold) { apply(); resolve(); }
+      this.#queue.push({ records, apply: isTold ? () => {} : apply, resolve, reject });`;
+
+export const GROUP_BUGS: Row[] = [
+  [
+    inSource('a commit is answered before it is appended', TOPIC, QUEUED, told('offset')),
+    slowGroupsScenario,
+    sweepCrashesOf('only what was synced'),
+  ],
+  [
+    inSource('a change of a group is told before it is durable', TOPIC, QUEUED, told('group')),
+    slowGroupsScenario,
+    sweepCrashesOf('only what was synced'),
+  ],
+  [
+    inSource('the records of groups are appended unsynced', TOPIC, "{ acks: 'all' }", '{ acks: 1 }'),
+    slowGroupsScenario,
+    sweepCrashesOf('only what was synced'),
+  ],
+  [
+    inPlaces('a commit is in memory before it is appended, and stays there', [
+      GROUP,
+      'await this.#context.log.append(this.#records(entries), () => {\n      applying?.();\n      this.applyOffsets(entries);\n    });',
+      'applying?.();\n    this.applyOffsets(entries);\n    await this.#context.log.append(this.#records(entries), () => {});',
+    ]),
+    rebalancesScenario,
+    sweepErrorsOf('write', /__consumer_offsets|journal/),
+  ],
+  [
+    inSource(
+      'groups begin their generations anew when the log is opened',
+      'groups/records.ts',
+      'generation: count(generation),\n    assignor',
+      'generation: count(generation) && 0,\n    assignor',
+    ),
+    rebalancesScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource(
+      'a group that is made again begins its generations anew',
+      GROUP,
+      'if (plan.deleted) totals.lastGeneration = lastGeneration;',
+      '',
+    ),
+    rebalancesScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource(
+      'members are not found again when the log is opened',
+      'groups/records.ts',
+      'members: new Map(members.map((member) => [member.id, decodeMember(member)])),',
+      'members: new Map(members.slice(1).map((member) => [member.id, decodeMember(member)])),',
+    ),
+    rebalancesScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource(
+      'committed offsets are not found again when the log is opened',
+      'groups/group-registry.ts',
+      'this.#groupFor(fact.groupId).applyOffsets([fact]);',
+      'this.#groupFor(fact.groupId);',
+    ),
+    rebalancesScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource(
+      'of several records of an offset the first one counts',
+      'groups/group-registry.ts',
+      'this.#groupFor(fact.groupId).applyOffsets([fact]);',
+      `const group = this.#groupFor(fact.groupId);
+      if (!group.offsets.get(fact.topic, fact.partition)) group.applyOffsets([fact]);`,
+    ),
+    oldGroupsScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource(
+      'anybody may commit for any partition',
+      'groups/commits.ts',
+      'if (since === undefined || since > generation || !isSame)',
+      'if (!isSame)',
+    ),
+    rebalancesScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource(
+      'a commit is judged while the group changes',
+      GROUP,
+      'if (!this.#changing) return action();',
+      'if (this.id !== undefined) return action();',
+    ),
+    slowGroupsScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource(
+      'a partition is given away before it is given up',
+      STATE,
+      'owner.id === id ? owner.since : 0',
+      'owner.id === id ? owner.since : generation',
+    ),
+    rebalancesScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource(
+      'what was to be given up is free once its member was told, and not when it says so',
+      STATE,
+      'revokedIn <= confirmed) return true;',
+      'revokedIn <= confirmed + 1) return true;',
+    ),
+    rebalancesScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource(
+      'a generation does not go up when somebody leaves',
+      STATE,
+      'const generation = group.generation + 1;',
+      'const generation = group.generation + (change.removed.size > 0 ? 0 : 1);',
+    ),
+    rebalancesScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource(
+      'a silent member is never taken out',
+      'groups/silence-watch.ts',
+      'for (const { id } of silent) this.#watched.expire(id);',
+      'void silent;',
+    ),
+    rebalancesScenario,
+    sweepCrashes,
+  ],
+];
