@@ -3,6 +3,7 @@
  * is compared with what the group owes (group-ledger.ts).
  */
 import { type ErrorCode, SeglogError } from '../../src/engine/common/errors.ts';
+import { GROUPS_TOPIC } from '../../src/engine/directory/internal-topics.ts';
 import { GroupCoordinator } from '../../src/engine/groups/group-coordinator.ts';
 import type { JoinRequest, MemberView, PartitionOffset, PollAnswer } from '../../src/engine/groups/types.ts';
 import { decodeObserved } from './driver-records.ts';
@@ -11,6 +12,7 @@ import { GroupLedger, type MemberClient, nameOf, namesOf } from './group-ledger.
 import type { World } from './harness.ts';
 import { Violation } from './oracle.ts';
 import { loadPatchedModule } from './patched-engine.ts';
+import type { Operation } from './sim/kernel.ts';
 
 type CoordinatorModule = typeof import('../../src/engine/groups/group-coordinator.ts');
 
@@ -45,6 +47,8 @@ export class GroupDriver {
   readonly #driver: EngineDriver;
   readonly #openedAt: number;
   readonly #sessions = new Map<string, Session>();
+  /** By partition: who was told first that it owns it, and how many syncs of the groups' log there had been. */
+  readonly #given = new Map<string, { id: string; generation: number; syncs: number }>();
   /** All groups of the coordinator, this one too. */
   readonly #all: readonly GroupDriver[];
 
@@ -98,9 +102,9 @@ export class GroupDriver {
       this.#ask(this.#mayBeOut(member) ? ['UNKNOWN_MEMBER_ID'] : [], async () => {
         const { generation } = this.ledger.state;
         // Who says nothing of a generation confirms what it was told; an older one confirms nothing new.
-        const given = this.#world.random.pick([undefined, member.generation, member.generation - 1]);
-        if (given !== member.generation - 1) this.ledger.confirming(id);
-        const options = given === undefined ? {} : { generation: Math.max(0, given) };
+        const given = this.#world.random.pick([undefined, member.generation, member.formerGeneration]);
+        this.ledger.confirming(id, given ?? member.generation);
+        const options = given === undefined ? {} : { generation: given };
         this.#told(id, await this.coordinator.heartbeat(this.#group, id, options), generation);
       }).then((answer) => this.#lost(id, answer)),
     );
@@ -113,7 +117,7 @@ export class GroupDriver {
       if (member.reset === 'none') codes.push('NO_COMMITTED_OFFSET');
       return this.#ask(codes, async () => {
         const { generation } = this.ledger.state;
-        this.ledger.confirming(id);
+        this.ledger.confirming(id, member.generation);
         const cursor = onward ? (session.cursor ?? undefined) : undefined;
         const due = this.#readable(member);
         const answer = await this.coordinator.poll(this.#group, id, { waitMs, cursor, maxBytes: 3000 });
@@ -169,6 +173,24 @@ export class GroupDriver {
     });
   }
 
+  /** Leaves, and while that is on its way to the disk it commits. */
+  leaveCommitting(id: string): Promise<void> {
+    return this.#inTurn(id, async (member, session) => {
+      const offsets = session.positions.filter(({ topic, partition }) =>
+        member.assignment.has(nameOf(topic, partition)),
+      );
+      this.ledger.memberChanged({ ...member, state: 'unsure' });
+      const leaving = this.#ask(['UNKNOWN_MEMBER_ID'], async () => {
+        await this.coordinator.leave(this.#group, id);
+        this.#out(id);
+      });
+      for (let turns = 10 + this.#world.random.below(50); turns > 0; turns--) await null;
+      const committing =
+        offsets.length > 0 && this.#commit(member, member.generation, offsets, 'may be refused');
+      this.#lost(id, (await Promise.all([leaving, committing]))[0]);
+    });
+  }
+
   /** All members leave, and the group goes with what it has committed. */
   async delete(): Promise<void> {
     for (const { id } of this.ledger.present) await this.leave(id);
@@ -203,9 +225,9 @@ export class GroupDriver {
 
   /** Deletes a topic under its readers. */
   async deleteTopic(topic: string): Promise<void> {
-    for (const group of this.#all) group.ledger.topicGone(topic);
+    for (const group of this.#all) group.ledger.topicDeleting(topic);
     await this.#driver.deleteTopic(topic);
-    for (const group of this.#all) group.ledger.topicGone(topic);
+    for (const group of this.#all) group.ledger.topicDeleted(topic);
   }
 
   /** Lets time pass, in which the others are heard of and these are not: they are members no longer. */
@@ -312,7 +334,25 @@ export class GroupDriver {
 
   #told(id: string, view: MemberView, since: number): void {
     this.ledger.told(id, view, since, (other) => this.#mayBeOut(other));
+    for (const partition of namesOf(view.assignment))
+      if (this.#given.get(partition)?.id !== id)
+        this.#given.set(partition, { id, generation: view.generation, syncs: this.#syncs });
     this.#session(id).askedAt = this.#world.clock.monotonic();
+  }
+
+  get #syncs(): number {
+    const isOfGroups = ({ kind, path }: Operation) => kind === 'sync' && path.includes(`/${GROUPS_TOPIC}/`);
+    return this.#world.disk.operations.filter(isOfGroups).length;
+  }
+
+  /** What a member commits counts before somebody else is told to go on there, or not at all. */
+  #checkGiven(places: ReadonlyMap<string, number>, { id }: MemberClient, generation: number): void {
+    for (const partition of places.keys()) {
+      const given = this.#given.get(partition);
+      if (given === undefined || given.id === id || given.generation <= generation) continue;
+      if (given.syncs < this.#syncs)
+        throw new Violation(`${id} has committed ${partition} after it was given to ${given.id}`);
+    }
   }
 
   #out(id: string): void {
@@ -369,6 +409,7 @@ export class GroupDriver {
     const answer = await this.#ask(codes, async () => {
       await this.coordinator.commit(this.#group, { memberId: member.id, generation, offsets });
       if (due === 'must be refused') throw new Violation(`${what} is stored`);
+      this.#checkGiven(places, member, generation);
       this.ledger.committed(places);
       this.#session(member.id).askedAt = this.#world.clock.monotonic();
     });

@@ -8,6 +8,13 @@
 import type { MemberView, TopicPartitions } from '../../src/engine/groups/types.ts';
 import { type LogOracle, Violation } from './oracle.ts';
 
+interface Revocation {
+  /** The generation in which it was told so first. */
+  readonly toldIn: number;
+  /** It has said since that it goes by that generation. */
+  readonly isGiven: boolean;
+}
+
 /** A member as it was told about itself. */
 export interface MemberClient {
   readonly id: string;
@@ -18,9 +25,11 @@ export interface MemberClient {
   /** `unsure`: it may have been taken out, or be about to leave; `out`: it is none, and will not be. */
   readonly state: 'in' | 'unsure' | 'out';
   readonly generation: number;
+  /** The one that it was told before. */
+  readonly formerGeneration: number;
   readonly assignment: ReadonlySet<string>;
-  /** It was told to give these up, and has not said since that it has. */
-  readonly revoking: ReadonlySet<string>;
+  /** It was told to give these up. */
+  readonly revoking: ReadonlyMap<string, Revocation>;
 }
 
 /** Undefined: nothing. */
@@ -43,6 +52,8 @@ export interface GroupClient {
   readonly owners: ReadonlyMap<string, string>;
   /** By partition; another one once the topic is made again. */
   readonly committed: ReadonlyMap<string, CommittedClient>;
+  /** Topics that are about to be deleted: whoever has partitions of them may lose them at any time. */
+  readonly deleting: ReadonlySet<string>;
 }
 
 const NOBODY: GroupClient = {
@@ -51,6 +62,7 @@ const NOBODY: GroupClient = {
   members: new Map(),
   owners: new Map(),
   committed: new Map(),
+  deleting: new Set(),
 };
 const NOTHING: CommittedClient = { settled: undefined, pending: [] };
 
@@ -58,6 +70,12 @@ export const nameOf = (topic: string, partition: number) => `${topic}/${partitio
 
 export const namesOf = (list: readonly TopicPartitions[]): Set<string> =>
   new Set(list.flatMap(({ topic, partitions }) => partitions.map((partition) => nameOf(topic, partition))));
+
+/** What a member has, until it says that it has given it up. */
+const partitionsOf = ({ assignment, revoking }: MemberClient): string[] => [
+  ...assignment,
+  ...[...revoking].filter(([, { isGiven }]) => !isGiven).map(([partition]) => partition),
+];
 
 export class GroupLedger {
   readonly group: string;
@@ -90,18 +108,26 @@ export class GroupLedger {
   }
 
   joined(member: Pick<MemberClient, 'id' | 'topics' | 'sessionTimeoutMs' | 'reset'>): void {
-    const none: ReadonlySet<string> = new Set();
-    this.memberChanged({ ...member, state: 'in', generation: 0, assignment: none, revoking: none });
+    const nothing = {
+      generation: 0,
+      formerGeneration: 0,
+      assignment: new Set<string>(),
+      revoking: new Map(),
+    };
+    this.memberChanged({ ...member, ...nothing, state: 'in' });
   }
 
   memberChanged(member: MemberClient): void {
     this.#change({ members: new Map(this.state.members).set(member.id, member) });
   }
 
-  /** The member is about to say that it has given up what it was told to. */
-  confirming(id: string): void {
+  /** The member is about to say by which generation it goes: what it was told to give up until then, it has. */
+  confirming(id: string, generation: number): void {
     const member = this.member(id)!;
-    if (member.revoking.size > 0) this.memberChanged({ ...member, revoking: new Set() });
+    const revoking = new Map<string, Revocation>();
+    for (const [partition, { toldIn, isGiven }] of member.revoking)
+      revoking.set(partition, { toldIn, isGiven: isGiven || toldIn <= generation });
+    if (revoking.size > 0) this.memberChanged({ ...member, revoking });
   }
 
   /**
@@ -120,14 +146,26 @@ export class GroupLedger {
       if (owner !== id) throw new Violation(`${what}, and it gave ${partition} to ${owner}`);
       owners.set(key, id);
       for (const other of this.present) {
-        const holds = other.assignment.has(partition) || other.revoking.has(partition);
+        if (this.state.deleting.has(partition.split('/')[0]!)) continue;
+        const holds = partitionsOf(other).includes(partition);
         if (other.id !== id && holds && !mayBeOut(other))
           throw new Violation(`${what}, but ${other.id} has ${partition} since ${other.generation}`);
       }
     }
     this.#change({ owners, generation: Math.max(generation, this.state.generation) });
     const member = this.member(id)!;
-    this.memberChanged({ ...member, generation, assignment, revoking: namesOf(view.revoking) });
+    const revoking = new Map<string, Revocation>();
+    for (const partition of namesOf(view.revoking)) {
+      const { toldIn } = member.revoking.get(partition) ?? { toldIn: generation };
+      revoking.set(partition, { toldIn, isGiven: false });
+    }
+    for (const partition of partitionsOf(member)) {
+      const isDeleting = this.state.deleting.has(partition.split('/')[0]!);
+      if (!isDeleting && !assignment.has(partition) && !revoking.has(partition))
+        throw new Violation(`${what}, and has taken ${partition} away, which it had not given up`);
+    }
+    const formerGeneration = generation > member.generation ? member.generation : member.formerGeneration;
+    this.memberChanged({ ...member, generation, formerGeneration, assignment, revoking });
   }
 
   committedOf(partition: string): CommittedClient {
@@ -177,14 +215,21 @@ export class GroupLedger {
     return new Map(ofTopic.map((name) => [name, undefined]));
   }
 
-  /** Whoever had partitions of a topic that is deleted has none of one that is made under its name. */
-  topicGone(topic: string): void {
+  topicDeleting(topic: string): void {
+    this.#change({ deleting: new Set(this.state.deleting).add(topic) });
     this.committing(this.nothing(topic));
-    const others = (names: ReadonlySet<string>) =>
-      new Set([...names].filter((name) => !name.startsWith(`${topic}/`)));
+  }
+
+  /** Whoever had partitions of it has none of one that is made under its name. */
+  topicDeleted(topic: string): void {
+    const deleting = new Set(this.state.deleting);
+    deleting.delete(topic);
+    this.#change({ deleting });
+    const isOther = (name: string) => !name.startsWith(`${topic}/`);
     for (const member of this.state.members.values()) {
-      const { assignment, revoking } = member;
-      this.memberChanged({ ...member, assignment: others(assignment), revoking: others(revoking) });
+      const assignment = new Set([...member.assignment].filter(isOther));
+      const revoking = new Map([...member.revoking].filter(([name]) => isOther(name)));
+      this.memberChanged({ ...member, assignment, revoking });
     }
   }
 

@@ -85,8 +85,8 @@ export const PRODUCER_BUGS: Row[] = [
       'a key is remembered before its records are durable',
       [
         WRITER,
-        'return partition.writing.run(async () => {\n    await write',
-        'noteProducers(part); return partition.writing.run(async () => {\n    await write',
+        'await writeToSegment(partition, segment, buffers);',
+        'noteProducers(part); await writeToSegment(partition, segment, buffers);',
       ],
       [WRITER, 'noteProducers(part);\n    partition.advance', 'partition.advance'],
     ),
@@ -147,7 +147,7 @@ export const PRODUCER_BUGS: Row[] = [
       'this.#requests.has(request.id)',
       'this.#requests.has(-1)',
     ),
-    fullProducersScenario,
+    journaledProducersScenario,
     sweepCrashes,
   ],
   [

@@ -30,6 +30,8 @@ export class ProducerDriver {
   readonly #world: World;
   readonly #driver: EngineDriver;
   readonly #tries: AppendTries;
+  /** Batches without an answer, and how many tries of each. */
+  readonly #onTheirWay = new Map<number, number>();
 
   /** `shape`: of batches, where nothing else is said. */
   constructor(world: World, driver: EngineDriver, shape: SendShape = {}) {
@@ -45,13 +47,12 @@ export class ProducerDriver {
     await Promise.all(calls);
   }
 
-  /** Sends one batch twice at a time. */
+  /** Sends one batch twice at a time, while one before it is on its way: both wait for the same group. */
   async sendTwice(name: string, shape?: SendShape): Promise<void> {
-    const client = this.#producer(name);
-    if (client === undefined) return;
-    const first = this.#sendNext(name, shape);
+    if (this.#producer(name) === undefined) return;
+    const calls = [this.#sendNext(name, shape), this.#sendNext(name, shape)];
     const sent = this.#producer(name)!.sent.at(-1)!;
-    await Promise.all([first, this.#sendAgain(name, sent, 'all')]);
+    await Promise.all([...calls, this.#sendAgain(name, sent, 'all')]);
   }
 
   /** Tries to get all stored that is not known to be: in order, as producers do. */
@@ -145,6 +146,19 @@ export class ProducerDriver {
     const sent: SentRequest = { key, fingerprint: random.below(2 ** 31), parts };
     oracle.clientChanged(name, { ...before, sent: [...before.sent, sent] } satisfies RequestClient);
     await this.#sendRequest(topic, sent, true, shape?.acks);
+  }
+
+  /** Sends one request twice at a time, while one before it is on its way. */
+  async requestTwice(
+    name: string,
+    topic: string,
+    partitions: readonly number[],
+    shape?: SendShape,
+  ): Promise<void> {
+    const calls = [1, 2].map(() => this.request(name, topic, partitions, shape));
+    const sent = this.#requests(name)?.sent.at(-1);
+    if (sent !== undefined) calls.push(this.#sendRequest(topic, sent, false));
+    await Promise.all(calls);
   }
 
   async settleRequests(name: string): Promise<void> {
@@ -280,13 +294,16 @@ export class ProducerDriver {
   async #sendSequence(name: string, sent: SentBatch, acks: 'all' | 1, isFirst: boolean): Promise<void> {
     const { topic, partition, identity } = this.#producer(name)!;
     const { number, sequence } = sent;
-    const code = await this.#tries.run({
-      topic,
-      parts: [{ partition, number }],
-      options: { acks, partition, producer: { ...identity, sequence } },
-      isFirst,
-      refusals: () => this.#refusalsOf(name, sent),
-    });
+    this.#onTheirWay.set(number, (this.#onTheirWay.get(number) ?? 0) + 1);
+    const code = await this.#tries
+      .run({
+        topic,
+        parts: [{ partition, number }],
+        options: { acks, partition, producer: { ...identity, sequence } },
+        isFirst,
+        refusals: () => this.#refusalsOf(name, sent),
+      })
+      .finally(() => this.#onTheirWay.set(number, this.#onTheirWay.get(number)! - 1));
     // It is there, but its offset is forgotten.
     if (code === 'DUPLICATE_SEQUENCE_NUMBER') this.#giveUp(name, sent);
   }
@@ -297,7 +314,11 @@ export class ProducerDriver {
     const place = client?.sent.findIndex((sent) => sent.number === number) ?? -1;
     // It is of an earlier epoch by now.
     if (place < 0) return ['INVALID_PRODUCER_EPOCH', 'OUT_OF_ORDER_SEQUENCE_NUMBER'];
-    const isStored = (each: SentBatch) => batchOf(oracle, each.number).state === 'stored';
+    const { faulty, disk } = this.#world;
+    const mayFail = faulty || disk.isLimited;
+    // What is before it on its way fails only with the disk: it is waited for.
+    const isStored = (each: SentBatch) =>
+      batchOf(oracle, each.number).state === 'stored' || (!mayFail && this.#onTheirWay.get(each.number)! > 0);
     const codes: ErrorCode[] = [];
     if (!client!.sent.slice(0, place).every(isStored)) codes.push('OUT_OF_ORDER_SEQUENCE_NUMBER');
     const later = client!.sent.slice(place + 1);

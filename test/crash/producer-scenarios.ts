@@ -77,9 +77,16 @@ async function oneRound(
     producers.sendTwice(other, shape),
     producers.repeatRequests(both, 2),
     producers.settleRequests(single),
+    producers.requestTwice(single, topic, [round % 2], shape),
   ]);
   if (round % 3 === 1) await producers.nextEpoch(random.pick([steady, other]), shape);
   await Promise.all([producers.stray(steady, shape), producers.reuseKey(single), producers.settle(other)]);
+  // While a commit is on its way, both wait for the same group.
+  await Promise.all([
+    producers.send(steady, topic, 0, [shape]),
+    producers.appendAtEnd(topic, 1, [shape, shape]),
+  ]);
+  await producers.settle(steady);
   await producers.settleRequests(both);
 }
 
