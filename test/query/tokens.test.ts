@@ -2,7 +2,10 @@
 import t from 'tap';
 import { fieldToken, MAX_FIELD_VALUE_BYTES, textTokens, wordToken } from '../../src/query/tokens.ts';
 
-const holds = (text: string, part: string) => textTokens(part).isSubsetOf(textTokens(text));
+function holds(text: string, part: string): boolean {
+  const tokens = textTokens(text);
+  return [...textTokens(part)].every((token) => tokens.has(token));
+}
 
 t.test('a text has the tokens of its words', async (t) => {
   t.same(
