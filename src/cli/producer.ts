@@ -132,7 +132,7 @@ function explainPartition(error: unknown, { name, partitions }: TopicInfo): unkn
 
 /** The daemon would refuse all of a batch for one line. What it takes is only known there, and takes a while to load. */
 async function timestampCheck(): Promise<TimestampCheck> {
-  const { parseTimestamp } = await import('../server/index.ts');
+  const { parseTimestamp } = await import('../query/index.ts');
   return (value) => (parseTimestamp(String(value)) ?? -1) >= 0;
 }
 

@@ -7,7 +7,7 @@ export async function parseTime(text: string, now: number): Promise<number> {
   if (text === 'now') return now;
   const duration = /^(\d{1,9})([smhd])$/.exec(text);
   if (duration !== null) return now - Number(duration[1]) * DURATION_FACTORS[duration[2]!]!;
-  const { parseTimestamp } = await import('../server/index.ts');
+  const { parseTimestamp } = await import('../query/index.ts');
   const time = parseTimestamp(text);
   if (time !== undefined) return time;
   throw new UsageError(

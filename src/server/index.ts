@@ -17,4 +17,3 @@ export {
   type ServerSettings,
   type TextSetting,
 } from './settings.ts';
-export { formatTimestamp, parseTimestamp } from './timestamps.ts';

@@ -1,7 +1,7 @@
 /** Jobs as HTTP shows them: the engine's, with times in ISO 8601, and the names of their kinds and states. */
 import type { JobDescription, JobKind, JobState } from '../engine/index.ts';
+import { isoTime } from '../query/index.ts';
 import { hidePaths } from './error-mapping.ts';
-import { isoTime } from './timestamps.ts';
 
 /** Records, so that none is left out. */
 const KINDS: Readonly<Record<JobKind, true>> = {

@@ -1,9 +1,9 @@
 /** Small JSON bodies that become objects: those of requests that change topics. */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
+import { JsonFault, JsonScanner } from '../query/index.ts';
 import { type BodyLimits, parseBody } from './body-reader.ts';
 import { HttpProblem } from './error-mapping.ts';
-import { JsonFault, JsonScanner } from './json-scanner.ts';
 
 const MAX_BYTES = 1024 * 1024;
 

@@ -5,8 +5,9 @@
  * A writer on a hot path calls `reserve` once for all that it is about to write and then uses the methods
  * that say "reserved": they check nothing.
  */
+
+import { formatTimestamp, hasUsualLength, TIMESTAMP_BYTES, writeTimestamp } from '../query/index.ts';
 import { giveBuffer, takeBuffer } from './buffer-pool.ts';
-import { formatTimestamp, hasUsualLength, TIMESTAMP_BYTES, writeTimestamp } from './timestamps.ts';
 
 /** A constant piece of an answer, as words that are written four bytes at a time. */
 export class Constant {

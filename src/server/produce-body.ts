@@ -4,8 +4,8 @@
  * refused as a whole, with the line or byte at which it goes wrong; nothing of it is stored.
  */
 import { isUtf8 } from 'node:buffer';
+import { JsonFault, JsonScanner } from '../query/index.ts';
 import { HttpProblem } from './error-mapping.ts';
-import { JsonFault, JsonScanner } from './json-scanner.ts';
 import { readJsonRecords } from './produce-json.ts';
 import { readMsgpackRecords } from './produce-msgpack.ts';
 import type { RecordSink, ValueEncoding } from './record-sink.ts';

@@ -7,11 +7,10 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { BytesLike, ProduceHeader } from '../engine/index.ts';
+import { JsonFault, JsonScanner, parseTimestamp } from '../query/index.ts';
 import { decodeBase64 } from './base64.ts';
 import { HttpProblem } from './error-mapping.ts';
-import { JsonFault, JsonScanner } from './json-scanner.ts';
 import { addRecord, type RecordSink, type ValueEncoding } from './record-sink.ts';
-import { parseTimestamp } from './timestamps.ts';
 
 /** @throws HttpProblem invalid_json with the byte, nesting_too_deep, invalid_record with the record's index. */
 export function readJsonRecords(body: Buffer, sink: RecordSink, encoding: ValueEncoding): void {

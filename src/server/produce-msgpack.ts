@@ -4,10 +4,10 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { ProduceHeader } from '../engine/index.ts';
+import { parseTimestamp } from '../query/index.ts';
 import { HttpProblem } from './error-mapping.ts';
 import { MsgpackCursor, MsgpackFault } from './msgpack-cursor.ts';
 import { addRecord, type RecordSink } from './record-sink.ts';
-import { parseTimestamp } from './timestamps.ts';
 
 /** @throws HttpProblem invalid_msgpack with the byte, nesting_too_deep, invalid_record with the record's index. */
 export function readMsgpackRecords(body: Buffer, sink: RecordSink): void {

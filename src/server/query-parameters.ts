@@ -6,8 +6,8 @@
  * name is refused, a parameter occurs once), tells each failure's own code, and costs a fraction.
  */
 import { nearestName } from '../engine/index.ts';
+import { parseTimestamp } from '../query/index.ts';
 import { HttpProblem, type ProblemCode } from './error-mapping.ts';
-import { parseTimestamp } from './timestamps.ts';
 
 export interface ParameterSchema {
   readonly type: 'integer' | 'string';

@@ -7,7 +7,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { decodeHeaders, type RecordHeader } from '../engine/index.ts';
-import { JsonFault, JsonScanner } from './json-scanner.ts';
+import { JsonFault, JsonScanner } from '../query/index.ts';
 import { JsonStringWriter } from './json-string-writer.ts';
 import { Constant, NUMBER_BYTES, type OutputBuffer } from './output-buffer.ts';
 import { type KernelFormat, kernelFormat, type RecordFrame } from './record-kernel.ts';

@@ -1,7 +1,7 @@
 /** Where the offsets of a group are reset to, as a request says it. */
 import { parseDuration, type ResetRequest, type ResetTarget, type TopicPartitions } from '../engine/index.ts';
+import { parseTimestamp } from '../query/index.ts';
 import { HttpProblem } from './error-mapping.ts';
-import { parseTimestamp } from './timestamps.ts';
 
 export interface ResetBody {
   topics?: string[];

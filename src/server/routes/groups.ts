@@ -1,13 +1,13 @@
 /** Consumer groups: list, describe, delete, and the offsets that they commit or are reset to. */
 import type { FastifyInstance } from 'fastify';
 import type { CommitRequest, GroupDescription, OffsetToCommit, ResetRequest } from '../../engine/index.ts';
+import { isoTime } from '../../query/index.ts';
 import type { AppContext } from '../app-context.ts';
 import { HttpProblem } from '../error-mapping.ts';
 import { GROUP_PATH, OFFSETS_BODY } from '../group-schemas.ts';
 import { type ResetBody, resetRequest } from '../reset-target.ts';
 import { array, object, ref } from '../schema-components.ts';
 import { BODY_PROBLEMS, json, NO_PARAMETERS, responses } from '../schemas.ts';
-import { isoTime } from '../timestamps.ts';
 
 interface GroupPath {
   Params: { group: string };

@@ -2,13 +2,13 @@
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { JobState } from '../../engine/index.ts';
+import { formatTimestamp } from '../../query/index.ts';
 import type { AppContext } from '../app-context.ts';
 import { HttpProblem } from '../error-mapping.ts';
 import { listGroups } from '../group-exposition.ts';
 import type { GroupCounts } from '../group-figures.ts';
 import type { Histogram } from '../histogram.ts';
 import { json, NO_PARAMETERS, responses } from '../schemas.ts';
-import { formatTimestamp } from '../timestamps.ts';
 
 const tags = ['operating'];
 const anything = { type: 'object', additionalProperties: true };

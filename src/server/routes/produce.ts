@@ -1,6 +1,7 @@
 /** Appending records to a topic. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Acks, CompressionType, PartitionAppend } from '../../engine/index.ts';
+import { formatTimestamp } from '../../query/index.ts';
 import type { AppContext } from '../app-context.ts';
 import { parseBody } from '../body-reader.ts';
 import { HttpProblem } from '../error-mapping.ts';
@@ -21,7 +22,6 @@ import {
   responses,
   TOPIC_PATH,
 } from '../schemas.ts';
-import { formatTimestamp } from '../timestamps.ts';
 
 interface ProduceRoute {
   Params: { topic: string };

@@ -1,6 +1,7 @@
 /** Topics: list, create, describe, alter, delete; and the segments of a partition. */
 import type { FastifyInstance } from 'fastify';
 import type { PartitionDescription, TopicChange, TopicDescription, TopicSpec } from '../../engine/index.ts';
+import { isoTime } from '../../query/index.ts';
 import type { AppContext } from '../app-context.ts';
 import { array, object, ref } from '../schema-components.ts';
 import {
@@ -13,7 +14,6 @@ import {
   responses,
   TOPIC_PATH,
 } from '../schemas.ts';
-import { isoTime } from '../timestamps.ts';
 
 interface TopicPath {
   Params: { topic: string };

@@ -5,7 +5,7 @@ import {
   hasUsualLength,
   parseTimestamp,
   writeTimestamp,
-} from '../../src/server/timestamps.ts';
+} from '../../src/query/timestamps.ts';
 
 t.test('a timestamp is accepted in each of its forms', async (t) => {
   const forms: [text: string, iso: string][] = [

@@ -1,5 +1,5 @@
 /**
- * Timestamps as HTTP carries them: accepted as ISO 8601 (without a zone: UTC) or as epoch numbers, given
+ * Timestamps as log events and HTTP carry them: accepted as ISO 8601 (without a zone: UTC) or as epoch numbers, given
  * as ISO 8601 with milliseconds. Inside they are milliseconds since 1970.
  *
  * The unit of an epoch number is told by its size: up to 11 digits are seconds (to the year 5138), up to

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { JsonFault, JsonScanner, MAX_JSON_DEPTH } from '../../src/server/json-scanner.ts';
+import { JsonFault, JsonScanner, MAX_JSON_DEPTH } from '../../src/query/json-scanner.ts';
 
 function isJson(text: string): boolean {
   const bytes = Buffer.from(text);
