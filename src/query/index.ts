@@ -1,4 +1,7 @@
 /** The query layer's door: what the server and the command line may use. */
+export { type EventFacts, eventFacts, parseEvent } from './event.ts';
+export { EVENT_FIELDS } from './event-layout.ts';
+export { LEVELS, levelOfField, levelOfMessage } from './event-levels.ts';
 export { JsonFault, JsonScanner, MAX_JSON_DEPTH } from './json-scanner.ts';
 export {
   formatTimestamp,
