@@ -24,6 +24,7 @@ import type {
   ReadOptions,
   ReadResult,
   RecordsDeleted,
+  SearchPartition,
   SegmentDescription,
   TopicChange,
   TopicDescription,
@@ -42,6 +43,7 @@ import { Housekeeping } from './housekeeping.ts';
 import { describeSegments } from './partition/partition-description.ts';
 import { type EngineContext, type PartitionLog, unknownPartition } from './partition/partition-log.ts';
 import { readPartition, runRead } from './partition/partition-reader.ts';
+import { searchPartition } from './partition/search-segments.ts';
 import { SegmentMaintenance } from './partition/segment-maintenance.ts';
 import { offsetForTimestamp } from './partition/timestamp-lookup.ts';
 import { TopicAdmin } from './topic-admin.ts';
@@ -193,6 +195,11 @@ export class Engine {
 
   async listSegments(name: string, partition: number): Promise<SegmentDescription[]> {
     return describeSegments(this.#partition(name, partition));
+  }
+
+  /** The files of a partition, for searching them; cheap. */
+  searchPartition(name: string, partition: number): SearchPartition {
+    return searchPartition(this.#partition(name, partition));
   }
 
   /** Appends records: in each partition all of them or none. Resolves when they are as safe as `acks` says. */

@@ -21,6 +21,7 @@ export {
   type Setting,
   type SettingTable,
   type SettingValue,
+  type TextSetting,
   TOPIC_SETTINGS,
   type TopicSettings,
 } from './common/settings.ts';
@@ -29,21 +30,42 @@ export { FORMAT_VERSION } from './directory/meta-file.ts';
 export { checkTopicName } from './directory/topic.ts';
 export { Engine } from './engine.ts';
 export type { EngineOptions } from './engine-open.ts';
+export { DescriptorCache, type FileLease } from './files/descriptor-cache.ts';
 export type {
   DirectoryLock,
   FileHandle,
   FileStatus,
   FileSystem,
   OpenMode,
+  ReadableFile,
   SpaceStatus,
 } from './files/file-system.ts';
 export { nodeFileSystem } from './files/node-file-system.ts';
+export {
+  batchBaseOffset,
+  batchNextOffset,
+  batchSize,
+  batchUncompressedBytes,
+  checkBatch,
+} from './format/record-batch.ts';
 export {
   decodeHeaders,
   decodeRecords,
   type RecordVisitor,
   visitRecords,
 } from './format/record-batch-reader.ts';
+export { RecordCursor } from './format/record-cursor.ts';
+export {
+  decodeSearchHead,
+  encodeSearchFile,
+  isSearchPart,
+  SEARCH_PREAMBLE_BYTES,
+  type SearchFileHead,
+  type SearchFileIdentity,
+  searchFileBytes,
+  searchHeadBytes,
+} from './format/search-file.ts';
+export { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from './format/segment-header.ts';
 export { GroupCoordinator } from './groups/group-coordinator.ts';
 export { parseDuration } from './groups/requests.ts';
 export type * from './groups/types.ts';

@@ -6,14 +6,20 @@
  */
 import { readFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
-import { errnoOf, nearestName, parseSetting, SeglogError, type SettingValue } from '../engine/index.ts';
+import {
+  errnoOf,
+  nearestName,
+  parseSetting,
+  SeglogError,
+  type SettingValue,
+  type TextSetting,
+} from '../engine/index.ts';
 import {
   allSettings,
   type KnownSetting,
   parseListenAddress,
   type ServerSettings,
   type SettingGroup,
-  type TextSetting,
 } from './settings.ts';
 
 export interface ConfigSources {

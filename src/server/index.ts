@@ -15,5 +15,4 @@ export {
   type KnownSetting,
   SERVER_SETTINGS,
   type ServerSettings,
-  type TextSetting,
 } from './settings.ts';

@@ -8,22 +8,12 @@ import { ENGINE_SETTINGS, type Setting, type SettingValue, TOPIC_SETTINGS } from
 
 type IntegerSetting = Extract<Setting, { type: 'integer' }>;
 
-/** A setting that is free text, such as a path. */
-export interface TextSetting {
-  readonly type: 'text';
-  readonly default: string;
-  readonly pattern: RegExp;
-  /** What it takes, for whoever gave something else. */
-  readonly takes: string;
-  readonly description: string;
-}
-
 export type SettingGroup = 'server' | 'engine' | 'topic';
 
 export interface KnownSetting {
   readonly name: string;
   readonly group: SettingGroup;
-  readonly setting: Setting | TextSetting;
+  readonly setting: Setting;
 }
 
 const KIB = 1024;
@@ -125,7 +115,7 @@ export const SERVER_SETTINGS = {
     'Consumer groups with figures of their own in /metrics; the others are one sum.',
   ),
   'metrics.max.partitions': integer(1_000, 1, 100_000, 'Partitions with figures of their own in /metrics.'),
-} as const satisfies Record<string, Setting | TextSetting>;
+} as const satisfies Record<string, Setting>;
 
 export type ServerSettings = {
   readonly [K in keyof typeof SERVER_SETTINGS]: (typeof SERVER_SETTINGS)[K] extends {
@@ -139,10 +129,8 @@ export type ServerSettings = {
 
 /** Every setting that `seglog serve` takes, in the order of the tables. */
 export function allSettings(): KnownSetting[] {
-  const group = (
-    name: SettingGroup,
-    table: Readonly<Record<string, Setting | TextSetting>>,
-  ): KnownSetting[] => Object.entries(table).map(([key, setting]) => ({ name: key, group: name, setting }));
+  const group = (name: SettingGroup, table: Readonly<Record<string, Setting>>): KnownSetting[] =>
+    Object.entries(table).map(([key, setting]) => ({ name: key, group: name, setting }));
   return [
     ...group('server', SERVER_SETTINGS),
     ...group('engine', ENGINE_SETTINGS),

@@ -31,7 +31,17 @@ export interface RatioSetting {
   readonly description: string;
 }
 
-export type Setting = IntegerSetting | ChoiceSetting | RatioSetting;
+/** Free text of a certain form, such as a list of names. */
+export interface TextSetting {
+  readonly type: 'text';
+  readonly default: string;
+  readonly pattern: RegExp;
+  /** What it takes, for whoever gave something else. */
+  readonly takes: string;
+  readonly description: string;
+}
+
+export type Setting = IntegerSetting | ChoiceSetting | RatioSetting | TextSetting;
 export type SettingTable = Readonly<Record<string, Setting>>;
 export type SettingValue = string | number;
 
@@ -157,6 +167,15 @@ export const TOPIC_SETTINGS = {
     100,
     'Where log.dir.max.bytes or log.dir.max.used.percent is reached, segments of topics with a lower one go first.',
   ),
+  'index.fields': {
+    type: 'text',
+    default: 'source,level',
+    pattern: /^(?:[^\s,]{1,128}(?:,[^\s,]{1,128}){0,15})?$/,
+    takes: 'up to 16 names of fields, separated by commas',
+    description:
+      'Fields of log events whose values are counted and looked up in the search index of a sealed segment; where there are ' +
+      'none, the topic has no search index.',
+  },
 } as const satisfies SettingTable;
 
 /** Settings of an engine, that is of a data directory while it is open. */
@@ -297,7 +316,11 @@ export const ENGINE_SETTINGS = {
 
 /** The values of a table: integers as numbers, choices as one of their strings. */
 export type SettingValues<T extends SettingTable> = {
-  readonly [K in keyof T]: T[K] extends ChoiceSetting ? T[K]['choices'][number] : number;
+  readonly [K in keyof T]: T[K] extends ChoiceSetting
+    ? T[K]['choices'][number]
+    : T[K] extends TextSetting
+      ? string
+      : number;
 };
 
 export type TopicSettings = SettingValues<typeof TOPIC_SETTINGS>;
@@ -318,6 +341,10 @@ export function parseSetting(table: SettingTable, name: string, value: unknown):
     const choice = typeof value === 'string' ? (setting.aliases?.[value] ?? value) : undefined;
     if (choice !== undefined && setting.choices.includes(choice)) return choice;
     throw invalid(name, value, `one of ${setting.choices.join(', ')}`);
+  }
+  if (setting.type === 'text') {
+    if (typeof value === 'string' && setting.pattern.test(value)) return value;
+    throw invalid(name, value, setting.takes);
   }
   if (setting.type === 'ratio') {
     const ratio = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;

@@ -159,6 +159,42 @@ export interface SegmentDescription {
   sealed: boolean;
 }
 
+/** A partition as whoever searches its segments by their files sees it. */
+export interface SearchPartition {
+  /** Of the topic; 32 hexadecimal digits. */
+  topicId: string;
+  /** The topic's `index.fields`. */
+  fields: string[];
+  logStartOffset: number;
+  highWatermark: number;
+  /** In offset order; the last one is active. */
+  segments: SearchSegment[];
+  damaged: DamagedRange[];
+}
+
+/**
+ * A segment's file at this moment. It may get another name, be replaced or go at any time: then there is another file, or
+ * none, where the path leads to, and the partition is to be looked at again.
+ */
+export interface SearchSegment {
+  /** Of its content, as long as the process lives: one that was rewritten has another. */
+  id: number;
+  path: string;
+  /** Of its search index, whether or not there is one. */
+  searchPath: string;
+  baseOffset: number;
+  /** Exclusive; of the active segment, what is in its file. */
+  endOffset: number;
+  /** Of its file, up to there. */
+  bytes: number;
+  records: number;
+  /** Of its records; null while it is empty. */
+  minTimestamp: number | null;
+  maxTimestamp: number | null;
+  /** Its content is final and on disk. */
+  sealed: boolean;
+}
+
 /** Where a setting's value comes from. */
 export type SettingSource = 'topic' | 'default';
 

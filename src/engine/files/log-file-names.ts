@@ -10,6 +10,7 @@ export const SEGMENT_SUFFIX = '.log';
 export const OFFSET_INDEX_SUFFIX = '.index';
 export const TIME_INDEX_SUFFIX = '.timeindex';
 export const SUMMARY_SUFFIX = '.summary';
+export const SEARCH_SUFFIX = '.search';
 export const SWAP_SUFFIX = '.swap';
 export const JOURNAL_SUFFIX = '.journal';
 export const CLEANED_NAME = 'cleaned';
@@ -70,6 +71,9 @@ export const timeIndexPath = (partitionDir: string, baseOffset: number) =>
   join(partitionDir, paddedNumber(baseOffset) + TIME_INDEX_SUFFIX);
 export const summaryPath = (partitionDir: string, baseOffset: number) =>
   join(partitionDir, paddedNumber(baseOffset) + SUMMARY_SUFFIX);
+/** What searching knows of a sealed segment; made and read by who searches. */
+export const searchPath = (partitionDir: string, baseOffset: number) =>
+  join(partitionDir, paddedNumber(baseOffset) + SEARCH_SUFFIX);
 
 /** A segment that is being written to take the place of others. */
 export const rewrittenPath = (partitionDir: string, baseOffset: number) =>

@@ -43,12 +43,19 @@ t.test('values that are taken', async (t) => {
     ['cleanup.policy', 'delete,compact', 'compact,delete'],
     ['min.cleanable.dirty.ratio', '0.25', 0.25],
     ['min.cleanable.dirty.ratio', 1, 1],
+    ['index.fields', '', ''],
+    ['index.fields', 'source,metadata.userId', 'source,metadata.userId'],
   ] as const) {
     t.equal(parseSetting(TOPIC_SETTINGS, name, given), value, `${name}=${given}`);
   }
 });
 
 t.test('values that are refused, with what the setting takes', async (t) => {
+  for (const value of [',', 'a,', 'a b', 'a'.repeat(129), Array(17).fill('a').join(), 7, null])
+    t.match(
+      refusal(TOPIC_SETTINGS, 'index.fields', value),
+      /takes up to 16 names of fields, separated by commas, not /,
+    );
   for (const value of ['', ' ', 'half', -0.1, 1.1, Number.NaN, '50%'])
     t.match(
       refusal(TOPIC_SETTINGS, 'min.cleanable.dirty.ratio', value),
