@@ -8,7 +8,7 @@
  * - A *field with its value*, where the value is a short scalar: `metadata.userId=42`. An element of an array has the path of
  *   the array. Longer ones are found by their words.
  *
- * A number counts with its text as it was written and with the one that JavaScript gives it.
+ * A number counts with its text as it is written.
  */
 import { fold, wordsOf } from './words.ts';
 
@@ -16,15 +16,12 @@ export type Token = number;
 
 /** Longer values of fields, folded and as UTF-8, have no token of their own. */
 export const MAX_FIELD_VALUE_BYTES = 16;
-/** Numbers with points between them. */
-export const DOTTED_NUMBERS = 4;
 
-const HASH_START = 0x811c9dc5;
-const HASH_PRIME = 0x01000193;
-const DOTTED_PRIME = 0x9e3779b1;
+export const HASH_START = 0x811c9dc5;
+export const HASH_PRIME = 0x01000193;
+export const DOTTED_PRIME = 0x9e3779b1;
 /** Between a field's path and its value: no byte of UTF-8. */
-const FIELD_MARK = 0xff;
-const PATH_SEPARATOR = 0x2e;
+export const FIELD_MARK = 0xff;
 
 const DOTTED = /(?<![\p{L}\p{M}\p{N}_])[0-9]+(?:\.[0-9]+){3,}(?![\p{L}\p{M}\p{N}_])/gu;
 
@@ -42,19 +39,18 @@ export function finishToken(hash: number): Token {
   return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
-const hashText = (text: string, start = HASH_START): number => hashBytes(Buffer.from(text), start);
+export const hashText = (text: string, start = HASH_START): number => hashBytes(Buffer.from(text), start);
 
 /** Of one word, folded. */
 export function wordToken(word: string): Token {
   return finishToken(hashText(word));
 }
 
-/** Of four neighbouring numbers. */
-function dottedToken(numbers: readonly string[]): Token {
-  let hash = HASH_START;
-  for (const number of numbers)
-    hash = Math.imul(((hash << 5) | (hash >>> 27)) ^ hashText(number), DOTTED_PRIME);
-  return finishToken(hash);
+/** Of four neighbouring numbers, by the hashes of their texts. */
+export function dottedToken(a: number, b: number, c: number, d: number): Token {
+  const first = Math.imul(a, DOTTED_PRIME) ^ b;
+  const second = Math.imul(first, DOTTED_PRIME) ^ c;
+  return finishToken(Math.imul(second, DOTTED_PRIME) ^ d);
 }
 
 /**
@@ -64,30 +60,26 @@ function dottedToken(numbers: readonly string[]): Token {
 export function textTokens(text: string): Set<Token> {
   const tokens = new Set(wordsOf(text).map(wordToken));
   for (const [dotted] of text.matchAll(DOTTED)) {
-    const numbers = dotted.split('.');
-    for (let i = DOTTED_NUMBERS; i <= numbers.length; i++)
-      tokens.add(dottedToken(numbers.slice(i - DOTTED_NUMBERS, i)));
+    const [a, b, c, ...others] = dotted.split('.').map((number) => hashText(number));
+    let last = [a!, b!, c!] as const;
+    for (const next of others) {
+      tokens.add(dottedToken(...last, next));
+      last = [last[1], last[2], next];
+    }
   }
   return tokens;
 }
 
 /**
- * Of a field, by the names that lead to it, whose whole value is this text but for case; undefined where such values have
- * none. `true`, `false` and `null` are their names.
+ * Of a field, by the names that lead to it, joined by ".", whose whole value is this text but for case; undefined where such
+ * values have none. `true`, `false` and `null` are their names.
  */
-export function fieldToken(path: readonly string[], text: string): Token | undefined {
+export function fieldToken(path: string, text: string): Token | undefined {
   const value = Buffer.from(fold(text));
-  if (value.length > MAX_FIELD_VALUE_BYTES) return undefined;
-  const start = Math.imul(fieldHash(path) ^ FIELD_MARK, HASH_PRIME);
-  return finishToken(hashBytes(value, start));
+  return value.length > MAX_FIELD_VALUE_BYTES ? undefined : fieldValueToken(hashText(path), value);
 }
 
-/** `a.b` may be a field of a field, or one with a point in its name: to the index they are one. */
-function fieldHash(path: readonly string[]): number {
-  let hash = HASH_START;
-  for (const [i, name] of path.entries()) {
-    if (i > 0) hash = Math.imul(hash ^ PATH_SEPARATOR, HASH_PRIME);
-    hash = hashText(name, hash);
-  }
-  return hash;
+/** Of the hash of a field's path, and its value, folded. */
+export function fieldValueToken(pathHash: number, value: Uint8Array): Token {
+  return finishToken(hashBytes(value, Math.imul(pathHash ^ FIELD_MARK, HASH_PRIME)));
 }
