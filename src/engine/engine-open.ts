@@ -134,6 +134,7 @@ function createContext(options: EngineOptions): EngineContext {
     ),
     producerMemory: new ProducerMemory(settings),
     tasks: options.taskRunner ?? createTaskRunner(options, fileSystem, clock, settings),
+    sealedListeners: new Set(),
   };
 }
 
@@ -147,7 +148,9 @@ function createTaskRunner(
   const ended = (report: TaskReport) => observer?.taskEnded?.(report);
   if (fileSystem !== nodeFileSystem)
     return new InlineTaskRunner({ fileSystem, clock, bytesPerSecond, ended });
-  return new WorkerPool({ threads: settings['background.threads'], bytesPerSecond, clock, ended });
+  const threads = settings['background.threads'];
+  // Sealing is short, and old segments cannot be deleted before younger ones are sealed.
+  return new WorkerPool({ threads, bytesPerSecond, clock, ended, first: 'seal' });
 }
 
 interface FoundDirectory {

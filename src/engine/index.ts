@@ -1,5 +1,10 @@
 /** The engine's door: what other folders, and programs that embed seglog, may use. */
 
+export { InlineTaskRunner } from './background/inline-runner.ts';
+export type { TaskOptions, TaskRunner } from './background/task.ts';
+export type { TaskTable } from './background/task-table.ts';
+export { WorkerPool } from './background/worker-pool.ts';
+export { answerTasks } from './background/worker-thread.ts';
 export { murmur2, partitionForKey } from './commit/partitioner.ts';
 export { PendingAppend } from './commit/pending-append.ts';
 export { type Clock, systemClock } from './common/clock.ts';
@@ -31,6 +36,7 @@ export { checkTopicName } from './directory/topic.ts';
 export { Engine } from './engine.ts';
 export type { EngineOptions } from './engine-open.ts';
 export { DescriptorCache, type FileLease } from './files/descriptor-cache.ts';
+export { readFully } from './files/file-operations.ts';
 export type {
   DirectoryLock,
   FileHandle,
@@ -82,3 +88,5 @@ export type {
   VerifyOptions,
   VerifyReport,
 } from './inspection/verify-report.ts';
+export { type WalkRequest, walkBatches } from './rewrite/segment-walk.ts';
+export type { TaskContext } from './rewrite/task-context.ts';

@@ -13,6 +13,7 @@ import {
   type FileSystem,
   isSearchPart,
   isSeglogError,
+  readFully,
   SEGMENT_HEADER_BYTES,
   type SearchFileHead,
   type SearchFileIdentity,
@@ -56,14 +57,17 @@ export class SearchIndexFiles {
     this.#files = new DescriptorCache(fileSystem, maxOpenFiles, 'read');
   }
 
-  /** The index of a segment for these fields; undefined where there is none that counts. */
+  /**
+   * The index of a segment for these fields; undefined where there is none that counts. Throws UNSUPPORTED_VERSION where
+   * there is a newer one.
+   */
   async open(segment: IndexedSegment, fields: readonly string[]): Promise<SearchIndex | undefined> {
     try {
       const createdAt = await this.#createdAt(segment);
       if (createdAt === undefined) return undefined;
       return await this.#open(segment.searchPath, { ...identityOf(segment), createdAt }, fields);
     } catch (error) {
-      if (isSeglogError(error, 'NOT_READY')) throw error;
+      if (isSeglogError(error, 'NOT_READY', 'UNSUPPORTED_VERSION')) throw error;
       return undefined;
     } finally {
       // Other content may get this name.
@@ -122,14 +126,7 @@ export class SearchIndexFiles {
   async #read(path: string, position: number, length: number): Promise<Buffer> {
     const lease = await this.#files.lease(path);
     try {
-      const buffer = Buffer.allocUnsafe(length);
-      let count = 0;
-      while (count < length) {
-        const read = await lease.file.read(buffer, count, length - count, position + count);
-        if (read === 0) break;
-        count += read;
-      }
-      return buffer.subarray(0, count);
+      return await readFully(lease.file, length, position);
     } finally {
       lease.release();
     }

@@ -53,7 +53,7 @@ export const SWAP_BUGS: Row[] = [
     inSource(
       'what tells of the old first segment stays beside the new one',
       SWAP,
-      'const SUFFIXES = [SEGMENT_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, SUMMARY_SUFFIX];',
+      'const SUFFIXES = [SEGMENT_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, SUMMARY_SUFFIX, SEARCH_SUFFIX];',
       'const SUFFIXES = [SEGMENT_SUFFIX];',
     ),
     regroupScenario,

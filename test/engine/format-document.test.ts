@@ -28,6 +28,7 @@ for (const module of [
   'format/offset-index',
   'format/time-index',
   'format/sidecar',
+  'format/search-file',
   'format/journal-format',
   'partition/producers-file',
 ]) {

@@ -8,7 +8,7 @@ import { Mutex } from '../common/mutex.ts';
 import type { TaskReport } from '../common/types.ts';
 import type { FileSystem } from '../files/file-system.ts';
 import { IoRate } from './io-rate.ts';
-import type { TaskName, TaskOptions, TaskRunner, Tasks } from './task.ts';
+import type { TaskName, TaskOptions, TaskRunner, Tasks, TaskTypes } from './task.ts';
 import { cancelled, TaskControl, type TaskTime, taskContext } from './task-control.ts';
 import { describeError, reviveError } from './task-error.ts';
 import { TASKS, type TaskTable, taskOf } from './task-table.ts';
@@ -16,14 +16,14 @@ import { TASKS, type TaskTable, taskOf } from './task-table.ts';
 /** What timers take at a time. */
 const LONGEST_WAIT_US = 3_600_000_000n;
 
-export interface InlineRunnerOptions {
+export interface InlineRunnerOptions<T extends TaskTypes<T> = Tasks> {
   fileSystem: FileSystem;
   clock: Clock;
   /** 0 or fewer: no limit. */
   bytesPerSecond: number;
   ended?(report: TaskReport): void;
-  /** Default: all there are. */
-  tasks?: TaskTable;
+  /** Default: the engine's. */
+  tasks?: TaskTable<T>;
 }
 
 interface InlineTask {
@@ -32,26 +32,26 @@ interface InlineTask {
   wake(): void;
 }
 
-export class InlineTaskRunner implements TaskRunner {
+export class InlineTaskRunner<T extends TaskTypes<T> = Tasks> implements TaskRunner<T> {
   /** Nothing is to be saved, and every size goes the same way. */
   readonly worthwhileBytes = 0;
-  readonly #options: InlineRunnerOptions;
+  readonly #options: InlineRunnerOptions<T>;
   readonly #rate: IoRate;
   readonly #turns = new Mutex();
   /** Cancel what runs or waits. */
   readonly #cancels = new Set<() => void>();
   #closed = false;
 
-  constructor(options: InlineRunnerOptions) {
+  constructor(options: InlineRunnerOptions<T>) {
     this.#options = options;
     this.#rate = new IoRate(options.bytesPerSecond);
   }
 
-  async run<K extends TaskName>(
+  async run<K extends TaskName<T>>(
     name: K,
-    request: Tasks[K]['request'],
+    request: T[K]['request'],
     options: TaskOptions = {},
-  ): Promise<Tasks[K]['result']> {
+  ): Promise<T[K]['result']> {
     const { signal } = options;
     if (this.#closed || signal?.aborted) throw cancelled();
     const task: InlineTask = { control: new TaskControl(), wake: () => {} };
@@ -77,12 +77,12 @@ export class InlineTaskRunner implements TaskRunner {
     await this.#turns.run(async () => {});
   }
 
-  async #run<K extends TaskName>(
+  async #run<K extends TaskName<T>>(
     task: InlineTask,
     name: K,
-    request: Tasks[K]['request'],
+    request: T[K]['request'],
     { progress }: TaskOptions,
-  ): Promise<Tasks[K]['result']> {
+  ): Promise<T[K]['result']> {
     const { control } = task;
     if (!control.begin()) throw cancelled();
     const { clock, fileSystem, tasks = TASKS, ended } = this.#options;
@@ -100,7 +100,7 @@ export class InlineTaskRunner implements TaskRunner {
         },
         request,
       );
-      return structuredClone(result) as Tasks[K]['result'];
+      return structuredClone(result) as T[K]['result'];
     } catch (error) {
       outcome = control.cancelled ? 'cancelled' : 'failed';
       throw control.cancelled ? cancelled() : reviveError(describeError(error));

@@ -9,7 +9,10 @@ import type { SealRequest, SealResult } from './seal-task.ts';
 
 export type { TaskContext } from '../rewrite/task-context.ts';
 
-/** All tasks there are: what each is asked, and what it answers. */
+/** Tasks by name: what each is asked, and what it answers. */
+export type TaskTypes<T> = { readonly [K in keyof T]: { request: unknown; result: unknown } };
+
+/** The engine's. Whoever embeds it may have others of their own. */
 export interface Tasks {
   /** Notes the newest offset of each key of a range of segments in a key map. */
   map: { request: MapRequest; result: MapResult };
@@ -19,12 +22,12 @@ export interface Tasks {
   seal: { request: SealRequest; result: SealResult };
 }
 
-export type TaskName = keyof Tasks;
+export type TaskName<T = Tasks> = keyof T & string;
 
-export type TaskFunction<K extends TaskName> = (
+export type TaskFunction<K extends TaskName<T>, T extends TaskTypes<T> = Tasks> = (
   context: TaskContext,
-  request: Tasks[K]['request'],
-) => Promise<Tasks[K]['result']>;
+  request: T[K]['request'],
+) => Promise<T[K]['result']>;
 
 export interface TaskOptions {
   /** Ends the task soon; it rejects with TASK_CANCELLED, and what it began is removed. */
@@ -33,15 +36,15 @@ export interface TaskOptions {
   progress?(bytes: number): void;
 }
 
-export interface TaskRunner {
+export interface TaskRunner<T extends TaskTypes<T> = Tasks> {
   /** Work over fewer bytes is done sooner by who would ask for it than by a thread. */
   readonly worthwhileBytes: number;
   /** Rejects with what the task threw (a SeglogError keeps its code), or TASK_FAILED when its thread died. */
-  run<K extends TaskName>(
+  run<K extends TaskName<T>>(
     name: K,
-    request: Tasks[K]['request'],
+    request: T[K]['request'],
     options?: TaskOptions,
-  ): Promise<Tasks[K]['result']>;
+  ): Promise<T[K]['result']>;
   /** Ends what runs, and resolves once it has ended. What is asked for later is refused with TASK_CANCELLED. */
   close(): Promise<void>;
 }

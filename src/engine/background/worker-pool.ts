@@ -1,5 +1,5 @@
 /**
- * Runs tasks in worker threads, over the real file system: at most so many at a time, sealing before anything longer. There
+ * Runs tasks in worker threads, over the real file system: at most so many at a time, one kind before all others. There
  * is no thread until the first task; one that has had nothing to do for a while ends, and an idle one keeps no process alive.
  *
  * A thread that dies takes its task with it, and no other: the task is rejected with TASK_FAILED, and the next task gets
@@ -10,7 +10,7 @@ import { Piscina } from 'piscina';
 import type { Clock } from '../common/clock.ts';
 import type { TaskReport } from '../common/types.ts';
 import { IoRate } from './io-rate.ts';
-import type { TaskName, TaskOptions, TaskRunner, Tasks } from './task.ts';
+import type { TaskName, TaskOptions, TaskRunner, Tasks, TaskTypes } from './task.ts';
 import { cancelled, TaskControl } from './task-control.ts';
 import { reviveError, taskFailed } from './task-error.ts';
 import type { WorkerAnswer, WorkerRequest } from './worker-thread.ts';
@@ -31,20 +31,22 @@ export interface WorkerPoolOptions {
   bytesPerSecond: number;
   clock: Clock;
   ended?(report: TaskReport): void;
-  /** The file that a thread runs. Default: worker.ts. */
+  /** The file that a thread runs. Default: worker.ts, with the engine's tasks. */
   script?: string;
+  /** The task that goes before all others that wait. */
+  first?: string;
 }
 
 /** A task on its way. */
 interface PoolTask {
-  readonly name: TaskName;
+  readonly name: string;
   readonly request: unknown;
   readonly control: TaskControl;
   readonly progress: TaskOptions['progress'];
   readonly outcome: PromiseWithResolvers<unknown>;
 }
 
-export class WorkerPool implements TaskRunner {
+export class WorkerPool<T extends TaskTypes<T> = Tasks> implements TaskRunner<T> {
   readonly worthwhileBytes = WORTHWHILE_BYTES;
   readonly #options: WorkerPoolOptions;
   readonly #rate: IoRate;
@@ -66,21 +68,21 @@ export class WorkerPool implements TaskRunner {
     return this.#pool?.threads.length ?? 0;
   }
 
-  async run<K extends TaskName>(
+  async run<K extends TaskName<T>>(
     name: K,
-    request: Tasks[K]['request'],
+    request: T[K]['request'],
     { signal, progress }: TaskOptions = {},
-  ): Promise<Tasks[K]['result']> {
+  ): Promise<T[K]['result']> {
     if (this.#closed || signal?.aborted) throw cancelled();
     const outcome = Promise.withResolvers<unknown>();
     const task: PoolTask = { name, request, control: new TaskControl(), progress, outcome };
     const cancel = () => this.#cancel(task);
     signal?.addEventListener('abort', cancel, { once: true });
-    if (name === 'seal') this.#waiting.splice(this.#sealsWaiting(), 0, task);
-    else this.#waiting.push(task);
+    const at = name === this.#options.first ? this.#firstWaiting() : this.#waiting.length;
+    this.#waiting.splice(at, 0, task);
     this.#startNext();
     try {
-      return (await outcome.promise) as Tasks[K]['result'];
+      return (await outcome.promise) as T[K]['result'];
     } finally {
       signal?.removeEventListener('abort', cancel);
     }
@@ -99,9 +101,9 @@ export class WorkerPool implements TaskRunner {
     await pool?.destroy();
   }
 
-  /** They are short, and old segments cannot be deleted before younger ones are sealed. */
-  #sealsWaiting(): number {
-    const other = this.#waiting.findIndex(({ name }) => name !== 'seal');
+  /** How many of those wait that go before all others. */
+  #firstWaiting(): number {
+    const other = this.#waiting.findIndex(({ name }) => name !== this.#options.first);
     return other < 0 ? this.#waiting.length : other;
   }
 

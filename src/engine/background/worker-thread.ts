@@ -9,7 +9,7 @@ import { blockingFileSystem } from '../files/blocking-file-system.ts';
 import { IoRate } from './io-rate.ts';
 import { TaskControl, taskContext } from './task-control.ts';
 import { describeError, type ThrownError } from './task-error.ts';
-import { type TaskTable, taskOf } from './task-table.ts';
+import { taskOf } from './task-table.ts';
 
 /** What a worker is asked. */
 export interface WorkerRequest {
@@ -24,8 +24,8 @@ export interface WorkerRequest {
 
 export type WorkerAnswer = { result: unknown } | { error: ThrownError } | { cancelled: true };
 
-/** Answers requests with the functions of a table. Never rejects. */
-export function answerTasks(table: TaskTable): (request: WorkerRequest) => Promise<WorkerAnswer> {
+/** Answers requests with the functions of a table (TaskTable). Never rejects. */
+export function answerTasks(table: object): (request: WorkerRequest) => Promise<WorkerAnswer> {
   let first = true;
   return async (asked) => {
     if (first) lowerPriority();
@@ -38,7 +38,7 @@ export function answerTasks(table: TaskTable): (request: WorkerRequest) => Promi
       wait: (us) => control.block(us),
     });
     try {
-      const result = await taskOf(table, asked.name)(context, asked.request as never);
+      const result = await taskOf(table, asked.name)(context, asked.request);
       return transferring({ result });
     } catch (error) {
       return control.cancelled ? { cancelled: true } : { error: describeError(error) };

@@ -159,6 +159,9 @@ export interface SegmentDescription {
   sealed: boolean;
 }
 
+/** Called when a segment of a partition became final: one that was rolled, or one that others were rewritten to. */
+export type SealedListener = (topic: string, partition: number) => void;
+
 /** A partition as whoever searches its segments by their files sees it. */
 export interface SearchPartition {
   /** Of the topic; 32 hexadecimal digits. */
@@ -170,6 +173,7 @@ export interface SearchPartition {
   /** In offset order; the last one is active. */
   segments: SearchSegment[];
   damaged: DamagedRange[];
+  gaps: OffsetGap[];
 }
 
 /**

@@ -5,6 +5,7 @@ import { CleanMarker } from '../directory/clean-marker.ts';
 import { OFFSET_INDEX_SUFFIX, parseNumberedName, TIME_INDEX_SUFFIX } from '../files/log-file-names.ts';
 import { decodeJsonFile } from '../format/json-file.ts';
 import { OffsetIndex } from '../format/offset-index.ts';
+import { decodeSearchHead, isSearchPart, searchHeadBytes } from '../format/search-file.ts';
 import { decodeSidecar, type SidecarKind } from '../format/sidecar.ts';
 import { TimeIndex } from '../format/time-index.ts';
 import { decodeProducers, type ProducersBody } from '../partition/producers-file.ts';
@@ -48,6 +49,22 @@ function indexHeader(entries: number, coveredEndOffset: number, coveredEndPositi
 }
 
 const badHeader = () => dumpItem('header', 'the file fails its checks', { checks: 'bad' }, true);
+
+export function* dumpSearchFile(bytes: Buffer): Generator<DumpItem> {
+  const head = decodeSearchHead(bytes.subarray(0, searchHeadBytes(bytes) ?? 0));
+  if (typeof head === 'string') return yield badHeader();
+  const { topicId, partition, baseOffset, endOffset, bytes: segmentBytes, createdAt } = head.identity;
+  const made = showTime(createdAt);
+  const line = `header: of topic id ${topicId}, partition ${partition}, offsets ${baseOffset} to ${endOffset} (exclusive), ${segmentBytes} bytes, made ${made}, ok`;
+  yield dumpItem('header', line, { ...head.identity, createdAt: made, checks: 'ok' });
+  for (const [i, part] of head.parts.entries()) {
+    const { position, length } = part;
+    const isWell = isSearchPart(head, part, bytes.subarray(position, position + length));
+    const checks = isWell ? 'ok' : 'bad';
+    const text = `part ${i}: ${length} bytes at ${position}, ${isWell ? 'ok' : 'fails its checks'}`;
+    yield dumpItem('entry', text, { part: i, position, bytes: length, checks }, !isWell);
+  }
+}
 
 export function* dumpSidecar(kind: SidecarKind, bytes: Buffer): Generator<DumpItem> {
   const body = decodeSidecar<unknown>(kind, bytes);

@@ -11,6 +11,7 @@ import {
   JOURNAL_SUFFIX,
   OFFSET_INDEX_SUFFIX,
   PRODUCERS_NAME,
+  SEARCH_SUFFIX,
   SEGMENT_SUFFIX,
   SUMMARY_SUFFIX,
   SWAP_SUFFIX,
@@ -20,13 +21,21 @@ import { nodeFileSystem } from '../files/node-file-system.ts';
 import { type DumpItem, type DumpOptions, dumpItem } from './dump-item.ts';
 import { dumpJournal } from './dump-journal.ts';
 import { dumpSegment } from './dump-segment.ts';
-import { dumpJson, dumpOffsetIndex, dumpProducers, dumpSidecar, dumpTimeIndex } from './dump-small-files.ts';
+import {
+  dumpJson,
+  dumpOffsetIndex,
+  dumpProducers,
+  dumpSearchFile,
+  dumpSidecar,
+  dumpTimeIndex,
+} from './dump-small-files.ts';
 
 type FileKind =
   | 'segment'
   | 'offset index'
   | 'time index'
   | 'summary'
+  | 'search index'
   | 'checkpoint'
   | 'log start'
   | 'cleaned'
@@ -41,6 +50,7 @@ const BY_NAME: readonly [suffix: string, kind: FileKind][] = [
   [SEGMENT_SUFFIX, 'segment'],
   [SWAP_SUFFIX, 'segment'],
   [SUMMARY_SUFFIX, 'summary'],
+  [SEARCH_SUFFIX, 'search index'],
   [JOURNAL_SUFFIX, 'journal'],
   ['checkpoint', 'checkpoint'],
   ['log-start', 'log start'],
@@ -55,6 +65,7 @@ const BY_MAGIC: Readonly<Record<string, FileKind>> = {
   SLOI: 'offset index',
   SLTI: 'time index',
   SLSU: 'summary',
+  SLSX: 'search index',
   SLCP: 'checkpoint',
   SLLS: 'log start',
   SLCL: 'cleaned',
@@ -86,7 +97,7 @@ async function kindOf(path: string, file: FileHandle): Promise<FileKind> {
   if (kind !== undefined) return kind;
   throw new SeglogError(
     'INVALID_REQUEST',
-    `${path} is no file that can be shown: name a .log, .index, .timeindex, .summary or .journal file, a checkpoint, ` +
+    `${path} is no file that can be shown: name a .log, .index, .timeindex, .summary, .search or .journal file, a checkpoint, ` +
       'a log-start, a cleaned, a producers, a clean-shutdown or a .json file',
   );
 }
@@ -97,6 +108,8 @@ function dumpWhole(kind: FileKind, path: string, bytes: Buffer): Iterable<DumpIt
       return dumpOffsetIndex(path, bytes);
     case 'time index':
       return dumpTimeIndex(path, bytes);
+    case 'search index':
+      return dumpSearchFile(bytes);
     case 'json':
       return dumpJson(bytes);
     case 'producers':

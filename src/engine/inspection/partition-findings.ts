@@ -14,6 +14,7 @@ import {
   parseNumberedName,
   preparedSegmentPath,
   producersPath,
+  SEARCH_SUFFIX,
   SEGMENT_SUFFIX,
   SUMMARY_SUFFIX,
   segmentPath,
@@ -147,10 +148,12 @@ function addGapsAndCheckpoint(
 
 function belongs(name: string, bases: ReadonlySet<number>): boolean {
   if (['checkpoint', 'log-start', CLEANED_NAME, PRODUCERS_NAME, 'gaps.json'].includes(name)) return true;
-  return [SEGMENT_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, SUMMARY_SUFFIX].some((suffix) => {
-    const base = parseNumberedName(name, suffix);
-    return base !== undefined && bases.has(base);
-  });
+  return [SEGMENT_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, SUMMARY_SUFFIX, SEARCH_SUFFIX].some(
+    (suffix) => {
+      const base = parseNumberedName(name, suffix);
+      return base !== undefined && bases.has(base);
+    },
+  );
 }
 
 const rangePlace = (owner: PartitionOwner, range: DamagedRange) => ({

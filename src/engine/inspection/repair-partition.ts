@@ -19,7 +19,9 @@ import {
   OFFSET_INDEX_SUFFIX,
   parseNumberedName,
   producersPath,
+  SEARCH_SUFFIX,
   SUMMARY_SUFFIX,
+  searchPath,
   segmentBases,
   segmentPath,
   TIME_INDEX_SUFFIX,
@@ -43,10 +45,10 @@ import {
   settleGaps,
 } from './repair-losses.ts';
 import type { RepairLoss } from './repair-report.ts';
-import type { SegmentSurvey } from './segment-survey.ts';
+import type { DerivedProblem, SegmentSurvey } from './segment-survey.ts';
 import { derivedProblems, type MarkedSegments, markedSegments, markerFault } from './survey-judgement.ts';
 
-const DERIVED_SUFFIXES = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, SUMMARY_SUFFIX];
+const DERIVED_SUFFIXES = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, SUMMARY_SUFFIX, SEARCH_SUFFIX];
 
 /** Whether anything is wrong that opening the partition does not put right by itself. */
 export function needsRepair(survey: PartitionSurvey, clean: CleanPartition | undefined): boolean {
@@ -115,7 +117,9 @@ export async function repairPartition(
   for (const segment of survey.segments) {
     if (!whole && survey.lost.some(here(segment))) continue;
     if (mustBeWritten(survey, segment)) await settleSegment(repair, survey, segment);
-    else if (hasWrongFiles(survey, segment, marked)) await removeWrongFiles(repair, segment);
+    else if (hasWrongFiles(survey, segment, marked)) {
+      await removeWrongFiles(repair, segment, derivedProblems(survey, segment, marked));
+    }
   }
   if (whole) await removeOrphans(repair, survey);
   if (survey.logStart === 'damaged') {
@@ -167,10 +171,16 @@ async function settleSegment(
 async function removeWrongFiles(
   { context, directory, done }: PartitionRepair,
   { segment }: SegmentSurvey,
+  problems: readonly DerivedProblem[],
 ): Promise<void> {
-  await removeDerivedFiles(context.fileSystem, directory, segment.baseOffset);
-  await context.fileSystem.syncDirectory(directory);
-  done(segment.path, 'removed the indexes and the summary, to be made anew');
+  const { fileSystem } = context;
+  const search = searchPath(directory, segment.baseOffset);
+  const onlySearch = problems.every(({ path }) => path === search);
+  if (onlySearch) await removeIfExists(fileSystem, search);
+  else await removeDerivedFiles(fileSystem, directory, segment.baseOffset);
+  await fileSystem.syncDirectory(directory);
+  const files = onlySearch ? 'the search index' : 'the indexes and the summary';
+  done(segment.path, `removed ${files}, to be made anew`);
 }
 
 /** Removes derived files whose segment is not there any more. */

@@ -5,8 +5,9 @@
 import { counted } from '../common/counted.ts';
 import { readWholeFile } from '../files/file-operations.ts';
 import type { FileSystem } from '../files/file-system.ts';
-import { offsetIndexPath, summaryPath, timeIndexPath } from '../files/log-file-names.ts';
+import { offsetIndexPath, searchPath, summaryPath, timeIndexPath } from '../files/log-file-names.ts';
 import { OffsetIndex, type StoredOffsetIndex } from '../format/offset-index.ts';
+import type { SearchFileIdentity } from '../format/search-file.ts';
 import { type StoredTimeIndex, TimeIndex } from '../format/time-index.ts';
 import {
   addBatch,
@@ -15,6 +16,7 @@ import {
   type LogSegment,
   type SegmentStats,
 } from '../segment/log-segment.ts';
+import { checkSearchFile } from '../segment/search-file-check.ts';
 import { decodeSummary } from '../segment/segment-files.ts';
 
 /**
@@ -38,6 +40,7 @@ export class SegmentSurvey {
   readonly #offsets: Stored<StoredOffsetIndex>;
   readonly #times: Stored<StoredTimeIndex>;
   readonly #summary: Stored<SegmentStats>;
+  readonly #search: Stored<SearchFileIdentity>;
   #offsetsSeen = 0;
   #wrongOffsets = 0;
   #timesSeen = 0;
@@ -49,6 +52,7 @@ export class SegmentSurvey {
     offsets: Stored<StoredOffsetIndex>,
     times: Stored<StoredTimeIndex>,
     summary: Stored<SegmentStats>,
+    search: Stored<SearchFileIdentity>,
   ) {
     this.segment = segment;
     this.stats = emptyStats(segment.baseOffset);
@@ -56,6 +60,7 @@ export class SegmentSurvey {
     this.#offsets = offsets;
     this.#times = times;
     this.#summary = summary;
+    this.#search = search;
   }
 
   static async open(fileSystem: FileSystem, directory: string, segment: LogSegment): Promise<SegmentSurvey> {
@@ -70,6 +75,7 @@ export class SegmentSurvey {
       await read(offsetIndexPath(directory, baseOffset), (bytes) => OffsetIndex.decode(bytes, baseOffset)),
       await read(timeIndexPath(directory, baseOffset), (bytes) => TimeIndex.decode(bytes, baseOffset)),
       await read(summaryPath(directory, baseOffset), (bytes) => decodeSummary(bytes, baseOffset)),
+      await checkSearchFile(fileSystem, searchPath(directory, baseOffset)),
     );
   }
 
@@ -122,6 +128,7 @@ export class SegmentSurvey {
       ...this.#indexProblems(index, this.#offsets, this.#wrongOffsets + offsetsRest, sealed, intact),
       ...this.#indexProblems(times, this.#times, this.#wrongTimes + timesRest, sealed, intact),
       ...this.#summaryProblems(sealed, intact),
+      ...this.#searchProblems(sealed, intact),
     ];
   }
 
@@ -158,6 +165,19 @@ export class SegmentSurvey {
     }
     const wrong = differences(summary, this.stats);
     return wrong === '' ? [] : [{ path, kind: 'wrong', message: `the summary is not true: ${wrong}` }];
+  }
+
+  /** Not every segment has one; what is in it is for those to say who search. */
+  #searchProblems(sealed: boolean, intact: boolean): DerivedProblem[] {
+    const path = searchPath(this.#directory, this.segment.baseOffset);
+    const search = this.#search;
+    if (search === 'missing') return [];
+    if (search === 'damaged') return [{ path, kind: search, message: 'the search index fails its checks' }];
+    const { baseOffset, endOffset, bytes } = this.stats;
+    const isOfIt =
+      search.baseOffset === baseOffset && search.endOffset === endOffset && search.bytes === bytes;
+    if (isOfIt || !sealed || !intact) return [];
+    return [{ path, kind: 'stale', message: 'the search index is of another state of the segment' }];
   }
 }
 

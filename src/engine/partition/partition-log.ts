@@ -17,7 +17,7 @@ import { SeglogError } from '../common/errors.ts';
 import type { Logger } from '../common/logger.ts';
 import { Mutex } from '../common/mutex.ts';
 import type { EngineSettings, TopicSettings } from '../common/settings.ts';
-import type { Acks, DamagedRange, EngineObserver, OffsetGap } from '../common/types.ts';
+import type { Acks, DamagedRange, EngineObserver, OffsetGap, SealedListener } from '../common/types.ts';
 import type { DescriptorCache } from '../files/descriptor-cache.ts';
 import type { FileSystem } from '../files/file-system.ts';
 import type { EncodedBatch } from '../format/record-batch.ts';
@@ -45,6 +45,7 @@ export interface EngineContext {
   readonly producerMemory: ProducerMemory;
   /** For work over whole files. */
   readonly tasks: TaskRunner;
+  readonly sealedListeners: Set<SealedListener>;
 }
 
 /** The partitions that hold batches in memory which are durable in the journal only, and the bytes of all of them. */

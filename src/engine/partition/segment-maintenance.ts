@@ -172,6 +172,11 @@ export class SegmentMaintenance {
     });
   }
 
+  /** Runs short work with the files beside a partition's segments in its turn; undefined once it was stopped. */
+  inTurn<T>(work: () => Promise<T>): Promise<T | undefined> {
+    return this.#jobs.run(async () => (this.#stopped ? undefined : work()));
+  }
+
   /** Runs `section` while no job runs, and no task touches a file of a partition. */
   exclusive<T>(section: () => Promise<T>): Promise<T> {
     return this.#jobs.run(async () => {

@@ -214,11 +214,12 @@ export class SegmentSealer {
     await this.#noteSealed(partition, segment, synced);
   }
 
-  #noteSealed(partition: PartitionLog, segment: LogSegment, synced: SyncedState): Promise<void> {
+  async #noteSealed(partition: PartitionLog, segment: LogSegment, synced: SyncedState): Promise<void> {
     this.#context.indexCache.forget(segment);
     segment.sealed = true;
     segment.indexWriter = undefined;
-    return this.#sealed(partition, synced);
+    await this.#sealed(partition, synced);
+    for (const listener of this.#context.sealedListeners) listener(partition.topic.name, partition.partition);
   }
 }
 

@@ -25,6 +25,7 @@ import {
   parseNumberedName,
   parseSwapName,
   rewrittenPath,
+  SEARCH_SUFFIX,
   SEGMENT_SUFFIX,
   type SegmentSwap,
   SUMMARY_SUFFIX,
@@ -50,7 +51,7 @@ export function pendingSwaps(names: readonly string[]): SegmentSwap[] {
     .sort((a, b) => a.baseOffset - b.baseOffset);
 }
 
-const SUFFIXES = [SEGMENT_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, SUMMARY_SUFFIX];
+const SUFFIXES = [SEGMENT_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, SUMMARY_SUFFIX, SEARCH_SUFFIX];
 
 /** Whether a file of that name is of a segment that a swap takes the place of. */
 export function isReplaced(name: string, { baseOffset, endOffset }: SegmentSwap): boolean {

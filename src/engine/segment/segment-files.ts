@@ -1,11 +1,17 @@
 /**
- * The derived files beside a segment: `.index`, `.timeindex` and `.summary`. All of them can be made again from
- * the `.log` file with identical answers; a missing or damaged one is no loss.
+ * The derived files beside a segment: `.index`, `.timeindex` and `.summary`, and the `.search` of who searches. All of them can
+ * be made again from the `.log` file with identical answers; a missing or damaged one is no loss.
  */
 import type { DescriptorCache } from '../files/descriptor-cache.ts';
 import { type FileContent, readWholeFile, removeIfExists } from '../files/file-operations.ts';
 import type { FileSystem } from '../files/file-system.ts';
-import { offsetIndexPath, segmentPath, summaryPath, timeIndexPath } from '../files/log-file-names.ts';
+import {
+  offsetIndexPath,
+  searchPath,
+  segmentPath,
+  summaryPath,
+  timeIndexPath,
+} from '../files/log-file-names.ts';
 import { OffsetIndex } from '../format/offset-index.ts';
 import { SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
 import { decodeSidecar, encodeSidecar } from '../format/sidecar.ts';
@@ -19,6 +25,7 @@ import {
   type SegmentIndexes,
   type SegmentStats,
 } from './log-segment.ts';
+import { refuseNewerSearchFile } from './search-file-check.ts';
 import { batchFacts, SegmentScanner } from './segment-scanner.ts';
 
 export function emptyIndexes(baseOffset: number): SegmentIndexes {
@@ -96,6 +103,7 @@ export async function refuseNewerFiles(
   await check(offsetIndexPath(partitionDir, baseOffset), (bytes) => OffsetIndex.decode(bytes, baseOffset));
   await check(timeIndexPath(partitionDir, baseOffset), (bytes) => TimeIndex.decode(bytes, baseOffset));
   await check(summaryPath(partitionDir, baseOffset), (bytes) => decodeSummary(bytes, baseOffset));
+  await refuseNewerSearchFile(fileSystem, searchPath(partitionDir, baseOffset));
 }
 
 /** The summary of a sealed segment, if it is whole and says of it what its neighbour and its size say. */
@@ -125,6 +133,7 @@ export async function removeDerivedFiles(
   await removeIfExists(fileSystem, offsetIndexPath(partitionDir, baseOffset));
   await removeIfExists(fileSystem, timeIndexPath(partitionDir, baseOffset));
   await removeIfExists(fileSystem, summaryPath(partitionDir, baseOffset));
+  await removeIfExists(fileSystem, searchPath(partitionDir, baseOffset));
 }
 
 /** The segment itself goes last: while it is there, the others can be made from it. */
