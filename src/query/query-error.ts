@@ -1,0 +1,11 @@
+/** What is wrong with a query itself: not with the log, and not with the moment. */
+export class QueryError extends Error {
+  override name = 'QueryError';
+  /** Of the character in the expression that it is about; undefined when it is about something else. */
+  readonly position: number | undefined;
+
+  constructor(message: string, position?: number) {
+    super(message);
+    this.position = position;
+  }
+}

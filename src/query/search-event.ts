@@ -1,0 +1,53 @@
+/** An event as expressions see it, made of the bytes of a record's value. What nobody asks for is not worked out. */
+import { type EventFacts, eventFacts } from './event.ts';
+import { type EventValue, eventValues } from './event-values.ts';
+import type { SearchEvent } from './matches.ts';
+
+export class StoredEvent implements SearchEvent {
+  readonly #bytes: Buffer;
+  readonly #at: number;
+  readonly #end: number;
+  #facts: EventFacts | undefined;
+  #values: EventValue[] | undefined;
+
+  /** Of the value in [at, end), which has to stay as it is. */
+  constructor(bytes: Buffer, at: number, end: number) {
+    this.#bytes = bytes;
+    this.#at = at;
+    this.#end = end;
+  }
+
+  /** The timestamp in it is not to be used: events are searched for by the times of their records. */
+  get facts(): EventFacts {
+    this.#facts ??= eventFacts(this.#bytes, this.#at, this.#end, 0);
+    return this.#facts;
+  }
+
+  get source(): string | null {
+    return this.facts.source;
+  }
+
+  get level(): string | null {
+    return this.facts.level;
+  }
+
+  get message(): string | null {
+    const { messageStart, messageEnd, messageEscaped } = this.facts;
+    if (messageStart < 0) return null;
+    const text = this.#bytes.toString('utf8', messageStart, messageEnd);
+    return messageEscaped ? JSON.parse(`"${text}"`) : text;
+  }
+
+  get values(): readonly EventValue[] {
+    this.#values ??= this.facts.isObject
+      ? eventValues(this.#bytes.toString('utf8', this.#at, this.#end))
+      : [
+          {
+            path: 'message',
+            kind: 'string',
+            text: this.#bytes.toString('utf8', this.#at, this.#end),
+          },
+        ];
+    return this.#values;
+  }
+}
