@@ -47,6 +47,8 @@ export type {
   SpaceStatus,
 } from './files/file-system.ts';
 export { nodeFileSystem } from './files/node-file-system.ts';
+export { type BatchView, batchRecords, viewBatch } from './format/batch-view.ts';
+export { BATCH_HEADER_BYTES, batchSize, checkBatch } from './format/record-batch.ts';
 export {
   batchBaseOffset,
   batchNextOffset,

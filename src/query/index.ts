@@ -11,3 +11,4 @@ export {
   TIMESTAMP_BYTES,
   writeTimestamp,
 } from './timestamps.ts';
+export { WebAssembly } from './web-assembly.ts';

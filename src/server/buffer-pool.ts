@@ -9,7 +9,7 @@
  * Who takes a buffer gives it back, whatever happens: nobody else does.
  */
 import assert from 'node:assert';
-import { WebAssembly } from './web-assembly.ts';
+import { WebAssembly } from '../query/index.ts';
 
 const UNIT_BYTES = 64 * 1024;
 const UNITS = 1024;

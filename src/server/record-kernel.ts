@@ -5,10 +5,11 @@
  *
  * The batches and the answer have to lie in buffers of the pool; nothing is written where they do not.
  */
+
+import { WebAssembly } from '../query/index.ts';
 import { poolMemory } from './buffer-pool.ts';
 import type { OutputBuffer } from './output-buffer.ts';
 import { RECORD_KERNEL_WASM } from './record-kernel-wasm.ts';
-import { WebAssembly } from './web-assembly.ts';
 
 interface Global {
   readonly value: number;
