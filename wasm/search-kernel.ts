@@ -3,9 +3,9 @@
  * (`npm run build:wasm`), because looking at 16 bytes at a time is beyond JavaScript.
  *
  * `walk` notes where the records of a batch lie, `mark` notes which of them have a text somewhere in their bytes, without
- * regard to the case of ASCII letters, and `verify` whether they have all texts as a query means it: in a value of the JSON,
- * where no word goes on at its ends. Verifying knows ordinary JSON only. Of anything else, be it unusual or no JSON, it says
- * nothing: such a record stays UNSURE, and the caller has it looked at by the code that knows all cases.
+ * regard to the case of ASCII letters, and `verify` which texts they have as a query means it: in a value of the JSON, where
+ * no word goes on at its ends. Verifying knows ordinary JSON only. Of anything else, be it unusual or broken, it says that it
+ * is not sure, and the caller has it looked at by the code that knows all cases.
  *
  * The records lie in the memory that it shares with the caller. Up to SLACK_BYTES behind them are read.
  */
@@ -26,15 +26,16 @@ export const offsetDeltas: usize = memory.data(CAPACITY * 4, 16);
 export const timestamps: usize = memory.data(CAPACITY * 8, 16);
 /** A set of the bits below. */
 export const marks: usize = memory.data(CAPACITY, 16);
+/** Of candidates that were verified: the terms that they have, and those of which nothing is sure; a bit for each. */
+export const termsFound: usize = memory.data(CAPACITY * 2, 16);
+export const termsUnsure: usize = memory.data(CAPACITY * 2, 16);
 
 /** It has a value, and its offset and time are within bounds. */
 const WITHIN: u8 = 1;
 /** It has a text that was marked. */
 const CANDIDATE: u8 = 2;
-/** What it holds is for others to judge. */
-const UNSURE: u8 = 4;
-/** It has all texts, as a query means it. */
-const MATCH: u8 = 8;
+/** Its bytes may be spelt in a way that this code does not look for. */
+const HIDDEN: u8 = 4;
 
 /** How far `walk` came, the records and the last offset of which are behind it; what is not as it should be. */
 export let walkedTo: usize = 0;
@@ -75,7 +76,7 @@ export function walk(
     const next = varint(recordEnd);
     if (next <= delta || next > maxDelta) malformed = true;
     delta = next;
-    at += max(lengthOfBytes(recordEnd), 0);
+    skipBytes(recordEnd);
     const valueLength = lengthOfBytes(recordEnd);
     const value = at;
     at += max(valueLength, 0);
@@ -133,7 +134,7 @@ function recordAt(record: i32, place: usize): i32 {
 }
 
 /**
- * Makes candidates, and unsure, of those WITHIN bounds whose bytes may hide ASCII letters: they have a backslash and a "u", or
+ * Makes candidates, and HIDDEN ones, of those WITHIN bounds whose bytes may hide ASCII letters: they have a backslash and a "u", or
  * the letters beyond ASCII that count as one of ASCII in some comparison (U+212A, U+0130, U+017F). Where it matters also those
  * with a slash that has a backslash before it.
  */
@@ -171,34 +172,30 @@ export function markHidden(count: i32, slashes: bool): void {
       if (hit >= end) return;
       record = recordAt(record, hit);
       const set = load<u8>(marks + record);
-      if (set !== 0) store<u8>(marks + record, set | CANDIDATE | UNSURE);
+      if (set !== 0) store<u8>(marks + record, set | CANDIDATE | HIDDEN);
     }
   }
 }
 
-/** Says of each candidate among the first `count` records whether it has all of the first `termCount` terms. */
+/** Finds out which of the first `termCount` terms, 16 at most, the candidates among the first `count` records have. */
 export function verify(first: usize, termCount: i32, count: i32): void {
+  const all: u32 = (1 << termCount) - 1;
   for (let record: i32 = 0; record < count; record++) {
     const set = load<u8>(marks + record);
-    if ((set & (CANDIDATE | UNSURE)) !== CANDIDATE) continue;
-    const verdict = verdictOn(record, first, termCount);
-    store<u8>(marks + record, WITHIN | verdict);
+    if ((set & CANDIDATE) === 0) continue;
+    const start = <usize>load<u32>(valueStarts + (record << 2));
+    const end = <usize>load<u32>(valueEnds + (record << 2));
+    const spans = set & HIDDEN ? UNUSUAL : spansOf(start, end);
+    let found: u32 = 0;
+    let unsure = spans === UNUSUAL ? all : 0;
+    for (let i: i32 = 0; i < termCount && spans !== UNUSUAL; i++) {
+      const answer = occurs(first + i * TERM_BYTES, start, end, spans);
+      if (answer === YES) found |= 1 << i;
+      else if (answer === PERHAPS) unsure |= 1 << i;
+    }
+    store<u16>(termsFound + (record << 1), <u16>found);
+    store<u16>(termsUnsure + (record << 1), <u16>unsure);
   }
-}
-
-/** MATCH, nothing, or CANDIDATE and UNSURE. */
-function verdictOn(record: i32, first: usize, termCount: i32): u8 {
-  const start = <usize>load<u32>(valueStarts + (record << 2));
-  const end = <usize>load<u32>(valueEnds + (record << 2));
-  const spans = spansOf(start, end);
-  if (spans === UNUSUAL) return CANDIDATE | UNSURE;
-  let unsure = false;
-  for (let i: i32 = 0; i < termCount; i++) {
-    const found = occurs(first + i * TERM_BYTES, start, end, spans);
-    if (found === NO) return 0;
-    unsure = unsure || found === PERHAPS;
-  }
-  return unsure ? CANDIDATE | UNSURE : MATCH;
 }
 
 const NO: i32 = 0;
@@ -293,11 +290,17 @@ function lengthOfBytes(end: usize): i32 {
   return 0;
 }
 
+function skipBytes(end: usize): void {
+  // The place moves on while the length is read.
+  const length = lengthOfBytes(end);
+  at += max(length, 0);
+}
+
 function skipHeaders(end: usize): void {
   let headers = varint(end);
   if (headers < 0) malformed = true;
   while (headers-- > 0 && !malformed) {
-    at += max(lengthOfBytes(end), 0);
-    at += max(lengthOfBytes(end), 0);
+    skipBytes(end);
+    skipBytes(end);
   }
 }

@@ -2,56 +2,51 @@
  * What an expression lets one look for in bytes before anything is parsed: texts that all events that pass must have, by
  * which most of the others are told apart. Pure, and never more than a hint: what is not ruled out is looked at closely.
  */
-import { ALL, both, type Expression, type FieldTest } from './expression.ts';
+import { type Expression, expressionText, type FieldTest, type TextTest } from './expression.ts';
 import { regexLiterals } from './regex-literals.ts';
-import { MAX_TERM_BYTES, MAX_TERMS, type Term } from './search-kernel.ts';
+import { MAX_TERM_BYTES, MAX_TERMS, MAX_VERIFIED_TERMS, type Term } from './search-kernel.ts';
 import { isWordCharacterAt, isWordCharacterBefore } from './text-search.ts';
 import { fold } from './words.ts';
 
 export interface ByteSearch {
-  /** Each of them has to be in a value, where no word goes on at its closed ends. */
+  /** Tests of text that bytes decide, nearly always: whether events pass these, and what is left to ask them then. */
+  readonly tests: readonly TextTest[];
+  /** The texts of these tests. */
   readonly terms: readonly Term[];
   /** One of them is in the bytes of every event that passes; none is known where this is empty. */
   readonly anyOf: readonly Term[];
-  /** What is left to be asked of events that have all terms. */
-  readonly rest: Expression;
   /** A slash is looked for, which JSON may write in two ways. */
   readonly slashes: boolean;
 }
 
-const MAX_VERIFIED = 16;
-const MAX_ALTERNATIVES = MAX_TERMS - MAX_VERIFIED;
+const MAX_ALTERNATIVES = MAX_TERMS - MAX_VERIFIED_TERMS;
 
 /** Printable ASCII but for the two that JSON cannot write as they are. */
 const PLAIN = /^[ !#-[\]-~]+$/;
 const PLAIN_RUNS = /[ !#-[\]-~]+/g;
 
 export function byteSearchOf(expression: Expression): ByteSearch {
-  const conjuncts = expression.type === 'and' ? expression.of : [expression];
-  const terms: Term[] = [];
-  let rest: Expression = ALL;
-  let anyOf: readonly Term[] = [];
-  for (const conjunct of conjuncts) {
-    const needles = needlesOf(conjunct);
-    if (needles !== undefined && rarityOf(needles) > rarityOf(anyOf)) anyOf = needles;
-    const term = terms.length < MAX_VERIFIED ? termOf(conjunct) : undefined;
-    if (term === undefined) rest = both(rest, conjunct);
-    else terms.push(term);
-  }
-  // Without any of them the terms could not be in order either.
-  if (anyOf.length === 0) return { terms: [], anyOf: [], rest: expression, slashes: false };
-  return { terms, anyOf, rest, slashes: [...terms, ...anyOf].some(({ text }) => text.includes('/')) };
-}
-
-/** A test that the kernel decides. */
-function termOf(test: Expression): Term | undefined {
-  if (test.type !== 'text' || !PLAIN.test(test.text) || test.text.length > MAX_TERM_BYTES) return undefined;
-  return {
+  const tests = [...testsIn(expression)].slice(0, MAX_VERIFIED_TERMS).map(([, test]) => test);
+  const terms = tests.map((test) => ({
     text: test.text,
     openStart: !isWordCharacterAt(test.text, 0),
     openEnd: test.prefix || !isWordCharacterBefore(test.text, test.text.length),
-  };
+  }));
+  const anyOf = needlesOf(expression) ?? [];
+  return { tests, terms, anyOf, slashes: [...terms, ...anyOf].some(({ text }) => text.includes('/')) };
 }
+
+/** The tests that the kernel decides, each once. */
+function testsIn(expression: Expression, found = new Map<string, TextTest>()): Map<string, TextTest> {
+  if (expression.type === 'and' || expression.type === 'or')
+    for (const each of expression.of) testsIn(each, found);
+  else if (expression.type === 'not') testsIn(expression.of, found);
+  else if (expression.type === 'text' && isPlain(expression.text))
+    found.set(expressionText(expression), expression);
+  return found;
+}
+
+const isPlain = (text: string) => PLAIN.test(text) && text.length <= MAX_TERM_BYTES;
 
 /** Texts one of which is in the bytes of each event that passes; undefined when none is known. */
 function needlesOf(expression: Expression): readonly Term[] | undefined {

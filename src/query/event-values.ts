@@ -1,94 +1,62 @@
 /**
- * The values in the JSON of an event, at any depth, each with the names that lead to it. Numbers are given as they are
- * written, so that no digit of a long one is lost. Elements of an array have the name of the array.
+ * The values in the JSON of an event. Numbers are as they are written, so that no digit of a long one is lost: where
+ * JavaScript would write one in another way, a NumberText stands in its place. Elements of an array have the name of the
+ * array.
  */
 
-export interface EventValue {
-  /** Names joined by ".". */
-  readonly path: string;
-  /** `object` stands for arrays too, and has no text. */
-  readonly kind: 'string' | 'number' | 'boolean' | 'null' | 'object';
+/** A number whose text JavaScript does not keep. */
+export class NumberText {
   readonly text: string;
-}
 
-const SPACE = /[ \t\n\r]*/y;
-const PLAIN_STRING = /"([^"\\]*)"/y;
-const STRING = /"(?:[^"\\]|\\.)*"/y;
-const SCALAR = /[^,\]}\s]+/y;
-
-/** The values of a text that is known to be a JSON object, in the order of the text; those of objects before what is in them. */
-export function eventValues(json: string): EventValue[] {
-  const walk = new ValueWalk(json);
-  walk.value('');
-  // The event itself.
-  return walk.values.slice(1);
-}
-
-class ValueWalk {
-  readonly values: EventValue[] = [];
-  readonly #json: string;
-  #at = 0;
-
-  constructor(json: string) {
-    this.#json = json;
-  }
-
-  value(path: string): void {
-    this.#take(SPACE);
-    switch (this.#json.charCodeAt(this.#at)) {
-      case 0x7b:
-        this.#members(path, 0x7d, true);
-        break;
-      case 0x5b:
-        this.#members(path, 0x5d, false);
-        break;
-      case 0x22:
-        this.values.push({ path, kind: 'string', text: this.#string() });
-        break;
-      default:
-        this.values.push(scalar(path, this.#take(SCALAR)));
-    }
-    this.#take(SPACE);
-  }
-
-  /** Of an object (named) or an array, up to its closing bracket. */
-  #members(path: string, close: number, named: boolean): void {
-    this.values.push({ path, kind: 'object', text: '' });
-    this.#at++;
-    this.#take(SPACE);
-    while (this.#json.charCodeAt(this.#at) !== close) {
-      let name = path;
-      if (named) {
-        const own = this.#string();
-        name = path === '' ? own : `${path}.${own}`;
-        this.#take(SPACE);
-        // The colon.
-        this.#at++;
-      }
-      this.value(name);
-      if (this.#json.charCodeAt(this.#at) === 0x2c) this.#at++;
-      this.#take(SPACE);
-    }
-    this.#at++;
-  }
-
-  #string(): string {
-    PLAIN_STRING.lastIndex = this.#at;
-    const plain = PLAIN_STRING.exec(this.#json);
-    if (plain === null) return JSON.parse(this.#take(STRING));
-    this.#at = PLAIN_STRING.lastIndex;
-    return plain[1]!;
-  }
-
-  #take(pattern: RegExp): string {
-    pattern.lastIndex = this.#at;
-    const text = pattern.exec(this.#json)?.[0] ?? '';
-    this.#at += text.length;
-    return text;
+  constructor(text: string) {
+    this.text = text;
   }
 }
 
-function scalar(path: string, text: string): EventValue {
-  if (text === 'null') return { path, kind: 'null', text };
-  return { path, kind: text === 'true' || text === 'false' ? 'boolean' : 'number', text };
+/** Numbers with a fraction, an exponent, many digits or a zero with a sign, or what may be one. */
+const UNUSUAL_NUMBER = /(?:"\s*:|[[,])\s*-?(?:\d+[.eE]|\d{16}|0\s*[,\]}])/;
+
+/** What JSON.parse makes of it, but for numbers. */
+export function parseValues(json: string): unknown {
+  if (!UNUSUAL_NUMBER.test(json)) return JSON.parse(json);
+  const keepText = (_name: string, value: unknown, { source = '' }: { source?: string }) =>
+    typeof value === 'number' && String(value) !== source ? new NumberText(source) : value;
+  // The third argument is newer than the types of the library.
+  return JSON.parse(json, keepText as Parameters<typeof JSON.parse>[1]);
+}
+
+/** Whether some string or number passes, at any depth. */
+export function someText(value: unknown, passes: (text: string) => boolean): boolean {
+  if (typeof value === 'string') return passes(value);
+  if (typeof value === 'number') return passes(String(value));
+  if (typeof value !== 'object' || value === null) return false;
+  if (value instanceof NumberText) return passes(value.text);
+  if (Array.isArray(value)) return value.some((each) => someText(each, passes));
+  for (const name in value) if (someText((value as Record<string, unknown>)[name], passes)) return true;
+  return false;
+}
+
+/** Whether some value of a field passes. Its names are joined by ".", which may also be a part of one of them. */
+export function someAt(value: unknown, field: string, passes: (value: unknown) => boolean): boolean {
+  if (Array.isArray(value)) return value.some((each) => someAt(each, field, passes));
+  if (typeof value !== 'object' || value === null || value instanceof NumberText) return false;
+  const members = value as Record<string, unknown>;
+  if (Object.hasOwn(members, field) && someElement(members[field], passes)) return true;
+  for (let dot = field.indexOf('.'); dot >= 0; dot = field.indexOf('.', dot + 1)) {
+    const name = field.slice(0, dot);
+    if (Object.hasOwn(members, name) && someAt(members[name], field.slice(dot + 1), passes)) return true;
+  }
+  return false;
+}
+
+/** The value passes, or one of its elements. */
+function someElement(value: unknown, passes: (value: unknown) => boolean): boolean {
+  return passes(value) || (Array.isArray(value) && value.some((each) => someElement(each, passes)));
+}
+
+/** The text of a value; undefined for objects and arrays. */
+export function scalarText(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  if (value instanceof NumberText) return value.text;
+  return typeof value === 'object' && value !== null ? undefined : String(value);
 }

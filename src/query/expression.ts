@@ -50,6 +50,7 @@ export type Expression =
   | FieldExpression;
 
 export const ALL: Expression = { type: 'all' };
+export const NONE: Expression = { type: 'not', of: ALL };
 
 /** Flat, without repetitions and double negations, in an order of its own. */
 export function normalized(expression: Expression): Expression {
@@ -70,14 +71,31 @@ function normalizedList(type: 'and' | 'or', of: readonly Expression[]): Expressi
   const members = new Map<string, Expression>();
   for (const each of of.map(normalized)) {
     for (const member of each.type === type ? each.of : [each]) {
-      // All events pass: that asks nothing of the others, or makes them ask nothing.
-      if (member.type === 'all' && type === 'or') return ALL;
-      if (member.type !== 'all') members.set(expressionText(member), member);
+      // What all events pass, or none, asks nothing beside others, or makes them ask nothing.
+      if (!isAll(member) && !isNone(member)) members.set(expressionText(member), member);
+      else if (isAll(member) === (type === 'or')) return member;
     }
   }
   const sorted = [...members].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, member]) => member);
-  if (sorted.length === 0) return ALL;
+  if (sorted.length === 0) return type === 'and' ? ALL : NONE;
   return sorted.length === 1 ? sorted[0]! : { type, of: sorted };
+}
+
+export const isAll = ({ type }: Expression): boolean => type === 'all';
+export const isNone = (expression: Expression): boolean => expression.type === 'not' && isAll(expression.of);
+
+/** What is left to ask, normalized, once some of its tests are known to be passed or failed; `known` is asked of each. */
+export function assuming(
+  expression: Expression,
+  known: (test: Expression) => boolean | undefined,
+): Expression {
+  const replace = (each: Expression): Expression => {
+    if (each.type === 'and' || each.type === 'or') return { type: each.type, of: each.of.map(replace) };
+    if (each.type === 'not') return { type: 'not', of: replace(each.of) };
+    const passed = known(each);
+    return passed === undefined ? each : passed ? ALL : NONE;
+  };
+  return normalized(replace(expression));
 }
 
 /** The conjunction of both. */

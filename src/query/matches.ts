@@ -2,19 +2,20 @@
  * Whether an event passes an expression: the reference for what every test means. Whatever looks at bytes instead, because
  * that is quicker, has to come to the same answer.
  */
-import type { EventValue } from './event-values.ts';
+import { scalarText, someAt, someText } from './event-values.ts';
 import type { Expression, FieldExpression, FieldTest } from './expression.ts';
 import { compileRegex } from './expression-parser.ts';
 import { occursInWords } from './text-search.ts';
 import { fold } from './words.ts';
 
-/** An event as queries see it. Of one that is no JSON object the whole is the message. */
+/** An event as queries see it. Of one that is no JSON object the whole is the message, and its content. */
 export interface SearchEvent {
   readonly source: string | null;
   /** One of LEVELS, or another name in capitals. */
   readonly level: string | null;
   readonly message: string | null;
-  readonly values: readonly EventValue[];
+  /** What its JSON holds (event-values.ts). */
+  readonly content: unknown;
 }
 
 export type Matcher = (event: SearchEvent) => boolean;
@@ -44,24 +45,23 @@ export function matcherOf(expression: Expression): Matcher {
       return fieldMatcher(expression);
     default: {
       const test = textTest(expression);
-      return ({ values }) => values.some(({ kind, text }) => isSearched(kind) && test(text));
+      return ({ content }) => someText(content, test);
     }
   }
 }
-
-/** Names are never searched, nor words of JSON itself. */
-const isSearched = (kind: EventValue['kind']) => kind === 'string' || kind === 'number';
 
 function fieldMatcher({ field, test }: FieldExpression): Matcher {
   if (field === 'source' || field === 'level' || field === 'message') {
     const passes = factTest(field, test);
     return ({ [field]: text }) => text !== null && passes(text);
   }
-  if (test.type === 'exists')
-    return ({ values }) => values.some(({ path, kind }) => path === field && kind !== 'null');
+  if (test.type === 'exists') return ({ content }) => someAt(content, field, (value) => value !== null);
   const passes = textTest(test);
-  return ({ values }) =>
-    values.some(({ path, kind, text }) => path === field && kind !== 'object' && passes(text));
+  return ({ content }) =>
+    someAt(content, field, (value) => {
+      const text = scalarText(value);
+      return text !== undefined && passes(text);
+    });
 }
 
 function factTest(field: string, test: FieldTest): (text: string) => boolean {

@@ -6,12 +6,11 @@
  */
 import { type BatchView, batchRecords, visitRecords } from '../engine/index.ts';
 import { type ByteSearch, byteSearchOf } from './byte-search.ts';
-import type { Expression } from './expression.ts';
+import { assuming, type Expression, expressionText, isAll, isNone } from './expression.ts';
 import { type Matcher, matcherOf } from './matches.ts';
 import { StoredEvent } from './search-event.ts';
 import {
   CANDIDATE,
-  MATCH,
   MAX_RECORD_BYTES,
   type RecordBounds,
   type SearchKernel,
@@ -33,20 +32,24 @@ export interface RecordSink {
   found(timestamp: number, offset: number, bytes: Buffer, start: number, end: number): void;
 }
 
+const MAX_VERDICTS = 4096;
+
+/** What is known of a record by its terms: that it passes, that it does not, or what is to be asked of it. */
+type Verdict = boolean | Matcher;
+
 export class RecordSearch {
   readonly #kernel: SearchKernel;
   readonly #search: ByteSearch;
   readonly #filter: RecordFilter;
   readonly #passes: Matcher;
-  /** What is left to ask of a record that has all terms; undefined for nothing. */
-  readonly #passesRest: Matcher | undefined;
+  /** By the terms that a record has, and those of which nothing is sure. */
+  readonly #verdicts = new Map<number, Verdict>();
 
   constructor(filter: RecordFilter, kernel: SearchKernel) {
     this.#kernel = kernel;
     this.#filter = filter;
     this.#search = byteSearchOf(filter.expression);
     this.#passes = matcherOf(filter.expression);
-    this.#passesRest = this.#search.rest.type === 'all' ? undefined : matcherOf(this.#search.rest);
     const { terms, anyOf } = this.#search;
     for (const [slot, term] of [...terms, ...anyOf].entries()) kernel.setTerm(slot, term);
   }
@@ -86,32 +89,55 @@ export class RecordSearch {
   /** Goes over the records that the kernel has noted, the last one first. */
   #noted(sink: RecordSink): void {
     const kernel = this.#kernel;
-    const searched = this.#mark();
-    const { marks, timestamps } = kernel;
-    const wanted = searched ? CANDIDATE | MATCH : WITHIN;
+    const { anyOf } = this.#search;
+    this.#mark();
+    const { marks, timestamps, termsFound, termsUnsure, bytes } = kernel;
+    const wanted = anyOf.length > 0 ? CANDIDATE : WITHIN;
     for (let record = kernel.count - 1; record >= 0; record--) {
       const mark = marks[record]!;
       if ((mark & wanted) === 0) continue;
+      const isCandidate = (mark & CANDIDATE) !== 0;
+      const verdict = this.#verdict(isCandidate ? termsFound[record]! + termsUnsure[record]! * 0x10000 : 0);
+      if (verdict === false) continue;
       const timestamp = timestamps[record]!;
       const offset = kernel.offsetOf(record);
       if (!sink.wants(timestamp, offset)) continue;
       const start = kernel.valueStarts[record]!;
       const end = kernel.valueEnds[record]!;
-      const passes = (mark & MATCH) !== 0 ? this.#passesRest : this.#passes;
-      if (passes === undefined || passes(new StoredEvent(kernel.bytes, start, end)))
-        sink.found(timestamp, offset, kernel.bytes, start, end);
+      if (verdict === true || verdict(new StoredEvent(bytes, start, end)))
+        sink.found(timestamp, offset, bytes, start, end);
     }
   }
 
-  /** False when nothing can be said by bytes alone. */
-  #mark(): boolean {
+  /** Who is no candidate has none of the terms, and none of `anyOf`. */
+  #mark(): void {
     const kernel = this.#kernel;
     const { terms, anyOf, slashes } = this.#search;
-    if (anyOf.length === 0) return false;
-    for (let i = 0; i < anyOf.length; i++) kernel.mark(terms.length + i);
+    if (terms.length + anyOf.length === 0) return;
+    // Where nothing has to be in all that pass, each term may be what decides.
+    const first = anyOf.length > 0 ? terms.length : 0;
+    for (let slot = first; slot < terms.length + anyOf.length; slot++) kernel.mark(slot);
     kernel.markHidden(slashes);
-    if (terms.length > 0) kernel.verify(terms.length);
-    return true;
+    kernel.verify(terms.length);
+  }
+
+  #verdict(terms: number): Verdict {
+    let verdict = this.#verdicts.get(terms);
+    if (verdict === undefined) {
+      if (this.#verdicts.size === MAX_VERDICTS) this.#verdicts.clear();
+      verdict = this.#judge(terms % 0x10000, Math.floor(terms / 0x10000));
+      this.#verdicts.set(terms, verdict);
+    }
+    return verdict;
+  }
+
+  #judge(found: number, unsure: number): Verdict {
+    const known = new Map<string, boolean>();
+    for (const [i, test] of this.#search.tests.entries())
+      if ((unsure & (1 << i)) === 0) known.set(expressionText(test), (found & (1 << i)) !== 0);
+    const left = assuming(this.#filter.expression, (test) => known.get(expressionText(test)));
+    if (isAll(left)) return true;
+    return isNone(left) ? false : matcherOf(left);
   }
 
   #slowly(batch: Buffer, { firstOffset, endOffset, from, until }: RecordBounds, sink: RecordSink): void {

@@ -1,6 +1,6 @@
 /** An event as expressions see it, made of the bytes of a record's value. What nobody asks for is not worked out. */
 import { type EventFacts, eventFacts } from './event.ts';
-import { type EventValue, eventValues } from './event-values.ts';
+import { parseValues } from './event-values.ts';
 import type { SearchEvent } from './matches.ts';
 
 export class StoredEvent implements SearchEvent {
@@ -8,7 +8,7 @@ export class StoredEvent implements SearchEvent {
   readonly #at: number;
   readonly #end: number;
   #facts: EventFacts | undefined;
-  #values: EventValue[] | undefined;
+  #content: unknown;
 
   /** Of the value in [at, end), which has to stay as it is. */
   constructor(bytes: Buffer, at: number, end: number) {
@@ -38,16 +38,11 @@ export class StoredEvent implements SearchEvent {
     return messageEscaped ? JSON.parse(`"${text}"`) : text;
   }
 
-  get values(): readonly EventValue[] {
-    this.#values ??= this.facts.isObject
-      ? eventValues(this.#bytes.toString('utf8', this.#at, this.#end))
-      : [
-          {
-            path: 'message',
-            kind: 'string',
-            text: this.#bytes.toString('utf8', this.#at, this.#end),
-          },
-        ];
-    return this.#values;
+  get content(): unknown {
+    if (this.#content === undefined) {
+      const text = this.#bytes.toString('utf8', this.#at, this.#end);
+      this.#content = this.facts.isObject ? parseValues(text) : text;
+    }
+    return this.#content;
   }
 }

@@ -23,11 +23,12 @@ export const MAX_TERMS = 24;
 export const MAX_RECORD_BYTES = 32 * 1024 * 1024;
 export const MAX_WINDOW_BYTES = 32 * 1024 * 1024;
 
+/** Of these it finds out whether records have them as a query means it. */
+export const MAX_VERIFIED_TERMS = 16;
+
 /** What is known of a record: a set of these. Those of no set are out of bounds, or have no value. */
 export const WITHIN = 1;
 export const CANDIDATE = 2;
-export const UNSURE = 4;
-export const MATCH = 8;
 
 interface Global {
   readonly value: number;
@@ -41,6 +42,8 @@ interface Kernel {
   readonly offsetDeltas: Global;
   readonly timestamps: Global;
   readonly marks: Global;
+  readonly termsFound: Global;
+  readonly termsUnsure: Global;
   readonly walkedTo: Global;
   readonly recordsLeft: Global;
   readonly lastDelta: Global;
@@ -101,6 +104,9 @@ export class SearchKernel {
   readonly valueEnds: Uint32Array;
   readonly marks: Uint8Array;
   readonly timestamps: Float64Array;
+  /** Of candidates, once they are verified: a bit for each term that it has, or that nothing is known of. */
+  readonly termsFound: Uint16Array;
+  readonly termsUnsure: Uint16Array;
   readonly #offsetDeltas: Uint32Array;
   /** All of the memory: positions of values are its. */
   readonly bytes: Buffer;
@@ -110,12 +116,14 @@ export class SearchKernel {
     const module = new WebAssembly.Module(Buffer.from(SEARCH_KERNEL_WASM, 'base64'));
     this.#kernel = new WebAssembly.Instance(module, { env: { memory } }).exports as Kernel;
     const { buffer } = memory;
-    const { valueStarts, valueEnds, marks, timestamps, offsetDeltas } = this.#kernel;
+    const { valueStarts, valueEnds, marks, timestamps, termsFound, termsUnsure, offsetDeltas } = this.#kernel;
     this.bytes = Buffer.from(buffer);
     this.valueStarts = new Uint32Array(buffer, valueStarts.value, CAPACITY);
     this.valueEnds = new Uint32Array(buffer, valueEnds.value, CAPACITY);
     this.marks = new Uint8Array(buffer, marks.value, CAPACITY);
     this.timestamps = new Float64Array(buffer, timestamps.value, CAPACITY);
+    this.termsFound = new Uint16Array(buffer, termsFound.value, CAPACITY);
+    this.termsUnsure = new Uint16Array(buffer, termsUnsure.value, CAPACITY);
     this.#offsetDeltas = new Uint32Array(buffer, offsetDeltas.value, CAPACITY);
   }
 
@@ -177,12 +185,12 @@ export class SearchKernel {
     this.#kernel.mark(this.#termAt(slot), this.count);
   }
 
-  /** Makes candidates, and unsure, of those that may have ASCII letters, or slashes, in another spelling. */
+  /** Makes candidates of those that may have ASCII letters, or slashes, in another spelling: of their terms nothing is known. */
   markHidden(slashes: boolean): void {
     this.#kernel.markHidden(this.count, slashes ? 1 : 0);
   }
 
-  /** Finds out which candidates have the texts of the first `terms` terms where a query wants them. */
+  /** Finds out which of the first `terms` terms the candidates have where a query wants them. */
   verify(terms: number): void {
     this.#kernel.verify(this.#termAt(0), terms, this.count);
   }

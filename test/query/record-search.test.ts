@@ -15,7 +15,7 @@ import { matches } from '../../src/query/matches.ts';
 import { RecordSearch } from '../../src/query/record-search.ts';
 import { regexLiterals } from '../../src/query/regex-literals.ts';
 import { StoredEvent } from '../../src/query/search-event.ts';
-import { SearchKernel } from '../../src/query/search-kernel.ts';
+import { CANDIDATE, SearchKernel, WITHIN } from '../../src/query/search-kernel.ts';
 import { compileKernel } from '../../wasm/build.ts';
 
 interface Source {
@@ -35,6 +35,7 @@ function batchOf(records: readonly Source[], compression: 'none' | 'zstd', baseO
 }
 
 const kernel = new SearchKernel();
+const HEADERS = [{ key: 'refused', value: Buffer.from('a') }];
 
 interface Found {
   offset: number;
@@ -195,7 +196,7 @@ const source: fc.Arbitrary<Source> = fc.record({
     { weight: 1, arbitrary: fc.constant(null) },
   ),
   key: fc.constantFrom(null, Buffer.from('refused')),
-  headers: fc.constantFrom([], [{ key: 'refused', value: Buffer.from('a') }]),
+  headers: fc.constantFrom([], HEADERS),
 });
 
 t.test('bytes are searched to the same end as events', async () => {
@@ -213,6 +214,23 @@ t.test('bytes are searched to the same end as events', async () => {
     ),
     { numRuns: 3_000 },
   );
+});
+
+t.test('of ordinary JSON no question is left', async (t) => {
+  const message = 'Connection refused by "10.0.0.1"\n\tat C:\\refused (retry 7)';
+  const values = [
+    { message, n: -1.5e3, refused: null, list: [true, {}, []] },
+    { message: 'refuse', n: 7 },
+  ];
+  const records = values.map((each) => ({
+    timestamp: 1,
+    value: Buffer.from(JSON.stringify(each)),
+    headers: HEADERS,
+  }));
+  t.equal(search(batchOf(records, 'none', 0), 'refused 7').length, 1);
+  t.notOk(kernel.malformed);
+  t.strictSame([...kernel.marks.subarray(0, 2)], [WITHIN | CANDIDATE, WITHIN]);
+  t.strictSame([kernel.termsFound[0], kernel.termsUnsure[0]], [3, 0]);
 });
 
 t.test('bounds of time and offset hold', async (t) => {
