@@ -69,6 +69,7 @@ export class SearchIndexBuilder implements FieldSink {
   readonly #slices: WordSlice[] = [];
   readonly #pages: Buffer[] = [];
   readonly #opaque: number[] = [];
+  readonly #otherTimes: number[] = [];
   #endPosition = 0;
   #endOffset = 0;
   /** Of the event that is being looked at: of each field, the number of its value. */
@@ -114,6 +115,8 @@ export class SearchIndexBuilder implements FieldSink {
     const count = this.#blocks.length;
     const opaque = BlockSet.none(count);
     for (const block of this.#opaque) opaque.add(block);
+    const otherTimes = BlockSet.none(count);
+    for (const block of this.#otherTimes) otherTimes.add(block);
     const dictionaries = this.#fields.map((field) => field.dictionary(count));
     const content: IndexContent = {
       ...this.#settings,
@@ -121,6 +124,7 @@ export class SearchIndexBuilder implements FieldSink {
       dictionaries,
       slices: this.#slices,
       opaque,
+      otherTimes,
     };
     const counts = new EventCounts(this.#tables(), dictionaries);
     return { content, counts, pages: this.#pages };
@@ -166,6 +170,7 @@ export class SearchIndexBuilder implements FieldSink {
     const facts = eventFacts(bytes, at, end, recordTime);
     const { timestamp } = facts;
     block.events++;
+    if (timestamp !== recordTime) this.#noteOtherTime();
     if (timestamp < block.minTime) block.minTime = timestamp;
     if (timestamp > block.maxTime) block.maxTime = timestamp;
     for (const i of this.#others.keys()) {
@@ -175,6 +180,11 @@ export class SearchIndexBuilder implements FieldSink {
     if (facts.isObject) this.#scanner.object(bytes, at, end);
     else this.#scanner.text(bytes, at, end);
     this.#collect(facts);
+  }
+
+  #noteOtherTime(): void {
+    const block = this.#blocks.length - 1;
+    if (this.#otherTimes.at(-1) !== block) this.#otherTimes.push(block);
   }
 
   #collect({ timestamp, level, source }: EventFacts): void {

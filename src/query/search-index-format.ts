@@ -34,7 +34,15 @@ export function encodeIndex({ content, counts, pages }: BuiltIndex): Uint8Array[
   return [encoder.encode(contentBody(content)), encoder.encode(counts.tables.map(tableBody)), ...pages];
 }
 
-function contentBody({ fields, falsePositiveRate, blocks, dictionaries, slices, opaque }: IndexContent) {
+function contentBody({
+  fields,
+  falsePositiveRate,
+  blocks,
+  dictionaries,
+  slices,
+  opaque,
+  otherTimes,
+}: IndexContent) {
   return {
     fields,
     falsePositiveRate,
@@ -48,6 +56,7 @@ function contentBody({ fields, falsePositiveRate, blocks, dictionaries, slices, 
       maxTimes: f64(blocks.maxTimes),
     },
     opaque: blockList(opaque),
+    otherTimes: blockList(otherTimes),
     dictionaries: dictionaries.map(dictionaryBody),
     slices: slices.map(({ blocks, exactTokens, fences, bloomPages, bloomRows, hashes }) => ({
       ...{ blocks, exactTokens, bloomPages, bloomRows, hashes },
@@ -94,6 +103,7 @@ export function decodeContent(bytes: Uint8Array): IndexContent | undefined {
       dictionaries: fields.map((name, i) => readDictionary(name, bodies[i], count)),
       slices,
       opaque: readBlockList(body.opaque, count),
+      otherTimes: readBlockList(body.otherTimes, count),
     };
   });
 }

@@ -39,6 +39,8 @@ export interface IndexContent {
   readonly slices: readonly WordSlice[];
   /** Blocks that may hold any word. */
   readonly opaque: BlockSet;
+  /** Blocks with an event that says another time than its record has. */
+  readonly otherTimes: BlockSet;
 }
 
 /** The parts that are read when they are asked for. */
@@ -52,6 +54,8 @@ export class SearchIndex {
   readonly falsePositiveRate: number;
   readonly blocks: BlockTable;
   readonly dictionaries: readonly FieldDictionary[];
+  /** Blocks with an event that says another time than its record has. */
+  readonly otherTimes: BlockSet;
   /** Of all events; Infinity and -Infinity where there are none. */
   readonly minTime: number;
   readonly maxTime: number;
@@ -67,6 +71,7 @@ export class SearchIndex {
     this.dictionaries = content.dictionaries;
     this.#slices = content.slices;
     this.#opaque = content.opaque;
+    this.otherTimes = content.otherTimes;
     this.#parts = parts;
     const { events, minTimes, maxTimes } = content.blocks;
     this.events = events.reduce((sum, count) => sum + count, 0);

@@ -7,7 +7,7 @@ import { eventFacts } from '../../src/query/event.ts';
 import { HOUR_MS, MAX_CELLS } from '../../src/query/event-counts.ts';
 import { MAX_DICTIONARY_VALUES } from '../../src/query/field-dictionary.ts';
 import { SearchIndex } from '../../src/query/search-index.ts';
-import { type BuiltIndex, SearchIndexBuilder } from '../../src/query/search-index-builder.ts';
+import { BLOCK_BYTES, type BuiltIndex, SearchIndexBuilder } from '../../src/query/search-index-builder.ts';
 import {
   decodeContent,
   decodeCounts,
@@ -287,6 +287,15 @@ t.test('cells that are too many are not counted together', async (t) => {
   t.equal(counts.cells(['level', 'source']), undefined);
   t.equal(counts.cells(['source']), undefined);
   t.equal(counts.cells(['level'])?.length, (MAX_CELLS >> 5) + 1);
+});
+
+t.test('it knows the blocks with events of another time than their records', async (t) => {
+  const filler = 'x'.repeat(BLOCK_BYTES);
+  const own = [{ timestamp: T, value: JSON.stringify({ timestamp: T, filler }) }];
+  const none = [{ timestamp: T, value: filler }];
+  const other = [{ timestamp: T, value: JSON.stringify({ timestamp: T + 1, filler }) }];
+  const index = reopened(build(segmentBatches([own, none, other].map((records) => ({ records }))), []));
+  t.same([...index.otherTimes], [2]);
 });
 
 t.test('what the records of a batch are not is told', async (t) => {
