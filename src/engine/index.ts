@@ -35,6 +35,7 @@ export { FORMAT_VERSION } from './directory/meta-file.ts';
 export { checkTopicName } from './directory/topic.ts';
 export { Engine } from './engine.ts';
 export type { EngineOptions } from './engine-open.ts';
+export { blockingFileSystem } from './files/blocking-file-system.ts';
 export { DescriptorCache, type FileLease } from './files/descriptor-cache.ts';
 export { readFully } from './files/file-operations.ts';
 export type {
@@ -48,8 +49,8 @@ export type {
 } from './files/file-system.ts';
 export { nodeFileSystem } from './files/node-file-system.ts';
 export { type BatchView, batchRecords, viewBatch } from './format/batch-view.ts';
-export { BATCH_HEADER_BYTES, batchSize, checkBatch } from './format/record-batch.ts';
 export {
+  BATCH_HEADER_BYTES,
   batchBaseOffset,
   batchNextOffset,
   batchSize,
