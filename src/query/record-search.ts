@@ -9,26 +9,28 @@ import { type ByteSearch, byteSearchOf } from './byte-search.ts';
 import { assuming, type Expression, expressionText, isAll, isNone } from './expression.ts';
 import { type Matcher, matcherOf } from './matches.ts';
 import { StoredEvent } from './search-event.ts';
-import {
-  CANDIDATE,
-  MAX_RECORD_BYTES,
-  type RecordBounds,
-  type SearchKernel,
-  WITHIN,
-} from './search-kernel.ts';
+import { CANDIDATE, MAX_RECORD_BYTES, type SearchKernel, WITHIN } from './search-kernel.ts';
 
-/** What a record has to pass; its time lies in [from, until). */
+/** What a record has to pass. */
 export interface RecordFilter {
   readonly expression: Expression;
+  /** The event's time lies in [from, until). */
   readonly from: number;
   readonly until: number;
+  readonly firstOffset: number;
+  /** Exclusive. */
+  readonly endOffset: number;
+  /** All events have the times of their records. */
+  readonly recordTimes: boolean;
 }
 
 /** Who wants to know of records. */
 export interface RecordSink {
-  /** Whether it is worth the while to look at a record of this time and offset closely. */
+  /** Whether it is worth the while to look at an event of this time and offset closely. */
   wants(timestamp: number, offset: number): boolean;
-  /** A record that passes, with its value in [start, end) of `bytes`, which others will overwrite. */
+  /** Whether it is worth the while to look at events of times in [from, to]. */
+  wantsTimes(from: number, to: number): boolean;
+  /** An event that passes, with its value in [start, end) of `bytes`, which others will overwrite. */
   found(timestamp: number, offset: number, bytes: Buffer, start: number, end: number): void;
 }
 
@@ -54,36 +56,37 @@ export class RecordSearch {
     for (const [slot, term] of [...terms, ...anyOf].entries()) kernel.setTerm(slot, term);
   }
 
-  /** Searches the batch at `at`, which is whole and checked, for records of offsets in [firstOffset, endOffset). */
-  batch(
-    chunk: Buffer,
-    at: number,
-    view: BatchView,
-    firstOffset: number,
-    endOffset: number,
-    sink: RecordSink,
-  ) {
-    const { from, until } = this.#filter;
-    if (view.maxTimestamp < from || view.minTimestamp >= until || view.records === 0) return;
-    const bounds = { firstOffset, endOffset, from, until };
+  /** Searches the batch at `at`, which is whole and checked. False where its header tells that nothing of it is wanted. */
+  batch(chunk: Buffer, at: number, view: BatchView, sink: RecordSink): boolean {
+    if (!this.#mayHold(view, sink)) return false;
+    const { from, until, firstOffset, endOffset, recordTimes } = this.#filter;
     if (view.recordBytes > MAX_RECORD_BYTES) {
-      this.#slowly(chunk.subarray(at, at + view.size), bounds, sink);
-      return;
+      this.#slowly(chunk.subarray(at, at + view.size), firstOffset, sink);
+      return true;
     }
     const kernel = this.#kernel;
-    kernel.open(batchRecords(chunk, at), view, bounds);
-    let next = view.baseOffset;
+    const times = recordTimes
+      ? { from, until }
+      : { from: Number.NEGATIVE_INFINITY, until: Number.POSITIVE_INFINITY };
+    kernel.open(batchRecords(chunk, at), view, { firstOffset, endOffset, ...times });
+    let next = firstOffset;
     do {
       this.#noted(sink);
-      if (kernel.count > 0) next = kernel.offsetOf(kernel.count - 1) + 1;
+      if (kernel.count > 0) next = Math.max(next, kernel.offsetOf(kernel.count - 1) + 1);
     } while (kernel.next());
     // Unusual, or damaged: those who know all about records find out.
-    if (kernel.malformed)
-      this.#slowly(
-        chunk.subarray(at, at + view.size),
-        { ...bounds, firstOffset: Math.max(next, firstOffset) },
-        sink,
-      );
+    if (kernel.malformed) this.#slowly(chunk.subarray(at, at + view.size), next, sink);
+    return true;
+  }
+
+  #mayHold(
+    { records, baseOffset, lastOffsetDelta, minTimestamp, maxTimestamp }: BatchView,
+    sink: RecordSink,
+  ) {
+    const { from, until, firstOffset, endOffset, recordTimes } = this.#filter;
+    if (records === 0 || baseOffset >= endOffset || baseOffset + lastOffsetDelta < firstOffset) return false;
+    if (!recordTimes) return true;
+    return maxTimestamp >= from && minTimestamp < until && sink.wantsTimes(minTimestamp, maxTimestamp);
   }
 
   /** Goes over the records that the kernel has noted, the last one first. */
@@ -99,14 +102,26 @@ export class RecordSearch {
       const isCandidate = (mark & CANDIDATE) !== 0;
       const verdict = this.#verdict(isCandidate ? termsFound[record]! + termsUnsure[record]! * 0x10000 : 0);
       if (verdict === false) continue;
-      const timestamp = timestamps[record]!;
-      const offset = kernel.offsetOf(record);
-      if (!sink.wants(timestamp, offset)) continue;
       const start = kernel.valueStarts[record]!;
       const end = kernel.valueEnds[record]!;
-      if (verdict === true || verdict(new StoredEvent(bytes, start, end)))
-        sink.found(timestamp, offset, bytes, start, end);
+      this.#look(timestamps[record]!, kernel.offsetOf(record), bytes, start, end, verdict, sink);
     }
+  }
+
+  #look(
+    recordTimestamp: number,
+    offset: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    verdict: true | Matcher,
+    sink: RecordSink,
+  ): void {
+    const { from, until, recordTimes } = this.#filter;
+    const event = new StoredEvent(bytes, start, end, recordTimestamp);
+    const timestamp = recordTimes ? recordTimestamp : event.timestamp;
+    if (timestamp < from || timestamp >= until || !sink.wants(timestamp, offset)) return;
+    if (verdict === true || verdict(event)) sink.found(timestamp, offset, bytes, start, end);
   }
 
   /** Who is no candidate has none of the terms, and none of `anyOf`. */
@@ -140,11 +155,11 @@ export class RecordSearch {
     return isNone(left) ? false : matcherOf(left);
   }
 
-  #slowly(batch: Buffer, { firstOffset, endOffset, from, until }: RecordBounds, sink: RecordSink): void {
+  #slowly(batch: Buffer, firstOffset: number, sink: RecordSink): void {
+    const { endOffset } = this.#filter;
     visitRecords(batch, firstOffset, (offset, timestamp, bytes, _keyStart, _keyEnd, start, end) => {
       if (offset >= endOffset) return false;
-      if (start < 0 || timestamp < from || timestamp >= until || !sink.wants(timestamp, offset)) return true;
-      if (this.#passes(new StoredEvent(bytes, start, end))) sink.found(timestamp, offset, bytes, start, end);
+      if (start >= 0) this.#look(timestamp, offset, bytes, start, end, this.#passes, sink);
       return true;
     });
   }

@@ -7,20 +7,25 @@ export class StoredEvent implements SearchEvent {
   readonly #bytes: Buffer;
   readonly #at: number;
   readonly #end: number;
+  readonly #recordTimestamp: number;
   #facts: EventFacts | undefined;
   #content: unknown;
 
-  /** Of the value in [at, end), which has to stay as it is. */
-  constructor(bytes: Buffer, at: number, end: number) {
+  /** Of the value in [at, end), which has to stay as it is, of a record with this time. */
+  constructor(bytes: Buffer, at: number, end: number, recordTimestamp: number) {
+    this.#recordTimestamp = recordTimestamp;
     this.#bytes = bytes;
     this.#at = at;
     this.#end = end;
   }
 
-  /** The timestamp in it is not to be used: events are searched for by the times of their records. */
   get facts(): EventFacts {
-    this.#facts ??= eventFacts(this.#bytes, this.#at, this.#end, 0);
+    this.#facts ??= eventFacts(this.#bytes, this.#at, this.#end, this.#recordTimestamp);
     return this.#facts;
+  }
+
+  get timestamp(): number {
+    return this.facts.timestamp;
   }
 
   get source(): string | null {

@@ -10,7 +10,7 @@ import { fold, wordsOf } from '../../src/query/words.ts';
 
 function stored(value: unknown): StoredEvent {
   const bytes = Buffer.from(typeof value === 'string' ? `##${value}##` : `##${JSON.stringify(value)}##`);
-  return new StoredEvent(bytes, 2, bytes.length - 2);
+  return new StoredEvent(bytes, 2, bytes.length - 2, 0);
 }
 
 const EVENT = {

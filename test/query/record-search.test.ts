@@ -12,7 +12,7 @@ import { isSeglogError, viewBatch } from '../../src/engine/index.ts';
 import { byteSearchOf } from '../../src/query/byte-search.ts';
 import { parseExpression } from '../../src/query/expression-parser.ts';
 import { matches } from '../../src/query/matches.ts';
-import { RecordSearch } from '../../src/query/record-search.ts';
+import { type RecordFilter, RecordSearch } from '../../src/query/record-search.ts';
 import { regexLiterals } from '../../src/query/regex-literals.ts';
 import { StoredEvent } from '../../src/query/search-event.ts';
 import { CANDIDATE, SearchKernel, WITHIN } from '../../src/query/search-kernel.ts';
@@ -43,18 +43,21 @@ interface Found {
   value: string;
 }
 
-function search(batch: Buffer, query: string, from = -1e15, until = 1e15, first = 0, end = 1e15): Found[] {
+function search(batch: Buffer, query: string, bounds: Partial<RecordFilter> = {}): Found[] {
   const found: Found[] = [];
   const window = kernel.window(batch.length);
   window.set(batch);
-  const filter = { expression: parseExpression(query), from, until };
-  new RecordSearch(filter, kernel).batch(window, 0, viewBatch(batch, 0), first, end, {
+  const filter = { expression: parseExpression(query), ...EVERYWHERE, ...bounds };
+  new RecordSearch(filter, kernel).batch(window, 0, viewBatch(batch, 0), {
     wants: () => true,
+    wantsTimes: () => true,
     found: (timestamp, offset, bytes, start, stop) =>
       found.push({ offset, timestamp, value: bytes.toString('latin1', start, stop) }),
   });
   return found.sort((a, b) => a.offset - b.offset);
 }
+
+const EVERYWHERE = { from: -1e15, until: 1e15, firstOffset: 0, endOffset: 1e15, recordTimes: true };
 
 function expected(records: readonly Source[], baseOffset: number, query: string): Found[] {
   const expression = parseExpression(query);
@@ -62,7 +65,7 @@ function expected(records: readonly Source[], baseOffset: number, query: string)
     .map(({ timestamp, value }, i) => ({ offset: baseOffset + i, timestamp, value }))
     .filter(
       (each): each is { offset: number; timestamp: number; value: Buffer } =>
-        each.value !== null && matches(expression, new StoredEvent(each.value, 0, each.value.length)),
+        each.value !== null && matches(expression, new StoredEvent(each.value, 0, each.value.length, 0)),
     )
     .map((each) => ({ ...each, value: each.value.toString('latin1') }));
 }
@@ -239,11 +242,29 @@ t.test('bounds of time and offset hold', async (t) => {
     value: Buffer.from('"refused"'),
   }));
   const batch = batchOf(records, 'none', 100);
-  const offsets = search(batch, 'refused', 5, 15, 103, 117).map(({ offset }) => offset);
+  const offsets = search(batch, 'refused', { from: 5, until: 15, firstOffset: 103, endOffset: 117 }).map(
+    ({ offset }) => offset,
+  );
   const wanted = records.flatMap(({ timestamp }, i) =>
     timestamp >= 5 && timestamp < 15 && i >= 3 && i < 17 ? [100 + i] : [],
   );
   t.strictSame(offsets, wanted);
+});
+
+t.test('events that say another time than their record have it', async (t) => {
+  const at = 1_790_000_000_000;
+  const records = [at + 5, 'never', at, null].map((timestamp, i) => ({
+    timestamp: at + 7 + i,
+    value: Buffer.from(JSON.stringify({ timestamp, message: 'refused' })),
+  }));
+  const times = (recordTimes: boolean, query: string) =>
+    search(batchOf(records, 'none', 0), query, { from: at + 1, recordTimes }).map(
+      ({ timestamp }) => timestamp - at,
+    );
+  for (const query of ['', 'refused', '-absent', 'message:refused']) {
+    t.strictSame(times(false, query), [5, 8, 10]);
+    t.strictSame(times(true, query), [7, 8, 9, 10]);
+  }
 });
 
 t.test('more records than are noted at a time', async (t) => {
