@@ -26,6 +26,7 @@ export {
   type Setting,
   type SettingTable,
   type SettingValue,
+  type SettingValues,
   type TextSetting,
   TOPIC_SETTINGS,
   type TopicSettings,

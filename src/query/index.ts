@@ -3,6 +3,7 @@ export { type EventFacts, eventFacts, parseEvent } from './event.ts';
 export { EVENT_FIELDS } from './event-layout.ts';
 export { LEVELS, levelOfField, levelOfMessage } from './event-levels.ts';
 export { JsonFault, JsonScanner, MAX_JSON_DEPTH } from './json-scanner.ts';
+export { QUERY_SETTINGS, type QuerySettings } from './settings.ts';
 export {
   formatTimestamp,
   hasUsualLength,

@@ -99,7 +99,7 @@ export class SearchIndexFiles {
     const head = decodeSearchHead(bytes);
     if (typeof head === 'string' || searchFileBytes(head) !== size || !isOf(head.identity, identity))
       return undefined;
-    const file = new IndexFile(path, head, (position, length) =>
+    const file = new IndexFile(path, head, start, (position, length) =>
       position + length <= start.length
         ? start.subarray(position, position + length)
         : this.#read(path, position, length),
@@ -150,6 +150,7 @@ const isFor = ({ fields }: IndexContent, wanted: readonly string[]) =>
   fields.length === wanted.length && fields.every((field, i) => field === wanted[i]);
 
 class IndexFile implements IndexParts {
+  readonly bytes: number;
   readonly #path: string;
   readonly #head: SearchFileHead;
   readonly #read: (position: number, length: number) => Buffer | Promise<Buffer>;
@@ -158,8 +159,10 @@ class IndexFile implements IndexParts {
   constructor(
     path: string,
     head: SearchFileHead,
+    start: Buffer,
     read: (position: number, length: number) => Buffer | Promise<Buffer>,
   ) {
+    this.bytes = start.length + head.bytes.length;
     this.#path = path;
     this.#head = head;
     this.#read = read;

@@ -47,7 +47,14 @@ export interface IndexContent {
 export interface IndexParts {
   readCounts(): Promise<EventCounts>;
   readonly readPage: PageReader;
+  /** That it keeps in memory. */
+  readonly bytes: number;
 }
+
+/** What objects take beside the numbers in them: of an index, of a block, of a value of a field. */
+const OBJECT_BYTES = 2000;
+const BLOCK_BYTES = 64;
+const VALUE_BYTES = 300;
 
 export class SearchIndex {
   readonly fields: readonly string[];
@@ -77,6 +84,15 @@ export class SearchIndex {
     this.events = events.reduce((sum, count) => sum + count, 0);
     this.minTime = minTimes.reduce((least, time) => Math.min(least, time), Number.POSITIVE_INFINITY);
     this.maxTime = maxTimes.reduce((most, time) => Math.max(most, time), Number.NEGATIVE_INFINITY);
+  }
+
+  /** About what it takes of memory. */
+  get memoryBytes(): number {
+    const { count } = this.blocks;
+    const values = this.dictionaries.reduce((sum, dictionary) => sum + dictionary.values.length, 0);
+    const fences = this.#slices.reduce((sum, slice) => sum + slice.fences.length, 0);
+    const sets = values * (VALUE_BYTES + count / 8);
+    return this.#parts.bytes + OBJECT_BYTES + count * BLOCK_BYTES + sets + fences * 4;
   }
 
   allBlocks(): BlockSet {

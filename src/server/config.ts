@@ -43,8 +43,9 @@ export interface ConfigValue {
 
 export interface ServerConfig {
   readonly settings: ServerSettings;
-  /** Only what was given; the engine has the defaults. */
+  /** Only what was given; those who read them have the defaults. */
   readonly engineSettings: Readonly<Record<string, SettingValue>>;
+  readonly querySettings: Readonly<Record<string, SettingValue>>;
   readonly topicDefaults: Readonly<Record<string, SettingValue>>;
   readonly entries: readonly ConfigValue[];
 }
@@ -75,6 +76,7 @@ export function loadConfig(sources: ConfigSources = {}): ServerConfig {
   return {
     settings: Object.fromEntries(pick(entries, 'server', () => true)) as unknown as ServerSettings,
     engineSettings: Object.fromEntries(pick(entries, 'engine', isGiven)),
+    querySettings: Object.fromEntries(pick(entries, 'query', isGiven)),
     topicDefaults: Object.fromEntries(pick(entries, 'topic', isGiven)),
     entries,
   };

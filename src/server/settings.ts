@@ -1,14 +1,15 @@
 /**
- * The settings that the server reads; the engine declares its own.
+ * The settings that the server reads; the engine and searching declare their own.
  *
- * The three tables (server, engine, topic) share one flat name space, so that a flag, an environment
+ * The four tables (server, query, engine, topic) share one flat name space, so that a flag, an environment
  * variable or a line of a file names a setting in one way only.
  */
 import { ENGINE_SETTINGS, type Setting, type SettingValue, TOPIC_SETTINGS } from '../engine/index.ts';
+import { QUERY_SETTINGS } from '../query/index.ts';
 
 type IntegerSetting = Extract<Setting, { type: 'integer' }>;
 
-export type SettingGroup = 'server' | 'engine' | 'topic';
+export type SettingGroup = 'server' | 'query' | 'engine' | 'topic';
 
 export interface KnownSetting {
   readonly name: string;
@@ -133,6 +134,7 @@ export function allSettings(): KnownSetting[] {
     Object.entries(table).map(([key, setting]) => ({ name: key, group: name, setting }));
   return [
     ...group('server', SERVER_SETTINGS),
+    ...group('query', QUERY_SETTINGS),
     ...group('engine', ENGINE_SETTINGS),
     ...group('topic', TOPIC_SETTINGS),
   ];

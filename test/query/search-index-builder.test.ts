@@ -47,6 +47,7 @@ function reopened(built: BuiltIndex): SearchIndex {
   return new SearchIndex(content, {
     readCounts: async () => decodeCounts(parts[1]!, content.dictionaries)!,
     readPage: (page) => parts[FIRST_PAGE_PART + page]!,
+    bytes: 0,
   });
 }
 
