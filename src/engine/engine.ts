@@ -229,6 +229,11 @@ export class Engine {
     return stored ?? false;
   }
 
+  /** What `SearchPartition.layout` is by now. */
+  searchLayout(name: string, partition: number): number {
+    return this.#partition(name, partition).layout;
+  }
+
   /** Appends records: in each partition all of them or none. Resolves when they are as safe as `acks` says. */
   append(
     topic: string,

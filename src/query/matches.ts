@@ -64,6 +64,12 @@ function fieldMatcher({ field, test }: FieldExpression): Matcher {
     });
 }
 
+/** The test of a field for a value of it as an index has it; null is none. */
+export function fieldValueTest({ field, test }: FieldExpression): (value: string | null) => boolean {
+  const passes = factTest(field, test);
+  return (value) => value !== null && passes(value);
+}
+
 function factTest(field: string, test: FieldTest): (text: string) => boolean {
   if (test.type === 'exists') return () => true;
   // A level has one name, and the parser made the one that was asked for that.

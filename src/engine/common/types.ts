@@ -168,6 +168,8 @@ export interface SearchPartition {
   topicId: string;
   /** The topic's `index.fields`. */
   fields: string[];
+  /** Changes whenever segments go, or their files get other names. */
+  layout: number;
   logStartOffset: number;
   highWatermark: number;
   /** In offset order; the last one is active. */

@@ -22,12 +22,13 @@ function idOf(segment: LogSegment): number {
 
 /** With the segments that reach past `fromOffset`; the active one is always there. */
 export function searchPartition(partition: PartitionLog, fromOffset: number): SearchPartition {
-  const { topic, logStartOffset, highWatermark, segments, damaged, gaps } = partition;
+  const { topic, layout, logStartOffset, highWatermark, segments, damaged, gaps } = partition;
   const settled = partition.settledSegments;
   const first = Math.max(0, findSegment(segments, fromOffset));
   return {
     topicId: topic.id,
     fields: indexFields(topic.settings),
+    layout,
     logStartOffset,
     highWatermark,
     segments: segments

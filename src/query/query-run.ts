@@ -1,0 +1,117 @@
+/**
+ * QueryRun: one query while it is carried out: its scans, what it may cost, and what it came to. When its time or its bytes
+ * are used up, or nobody wants the answer any more, all that is under way ends.
+ */
+import type { Engine } from '../engine/index.ts';
+import type { Expression } from './expression.ts';
+import type { UnreadableRange } from './offset-reads.ts';
+import type { ScanCache } from './result-cache.ts';
+import { emptyFigures, type RunFigures } from './run-figures.ts';
+import { ScanControl } from './scan-control.ts';
+import type { ScanRunner } from './scan-pool.ts';
+import type { ScanRequest, ScanResult } from './scan-request.ts';
+import type { IndexSource } from './survey.ts';
+
+/** What is asked of the events of a topic: their times lie in [from, until), and they pass the expression. */
+export interface QueryFilter {
+  readonly topic: string;
+  readonly expression: Expression;
+  readonly from: number;
+  readonly until: number;
+}
+
+/** Why an answer is not all there is. */
+export type Incomplete = 'timeout' | 'max_bytes' | 'damaged' | 'cancelled';
+
+/** What all queries share. */
+export interface RunContext {
+  readonly engine: Engine;
+  readonly indexes: IndexSource;
+  readonly scans: ScanRunner;
+  readonly cache: ScanCache;
+}
+
+export interface RunLimits {
+  /** Aborts when nobody wants the answer any more. */
+  readonly signal?: AbortSignal;
+  readonly timeoutMs: number;
+  /** To be read. */
+  readonly maxBytes: number;
+}
+
+export class QueryRun {
+  readonly context: RunContext;
+  readonly filter: QueryFilter;
+  readonly figures: RunFigures = emptyFigures();
+  readonly unreadable: UnreadableRange[] = [];
+  /** The first reason why the answer is not all there is. */
+  incomplete: Incomplete | undefined;
+  readonly #limits: RunLimits;
+  readonly #control = new ScanControl();
+  readonly #stop = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  readonly #startedAt = performance.now();
+
+  constructor(context: RunContext, filter: QueryFilter, limits: RunLimits) {
+    this.context = context;
+    this.filter = filter;
+    this.#limits = limits;
+    this.#timer = setTimeout(() => this.#end('timeout'), limits.timeoutMs);
+    limits.signal?.addEventListener('abort', this.#cancel, { once: true });
+    if (limits.signal?.aborted) this.#cancel();
+  }
+
+  readonly #cancel = () => this.#end('cancelled');
+
+  /** To be called once, whatever became of it: ends what is still under way. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#limits.signal?.removeEventListener('abort', this.#cancel);
+    this.figures.runMs = performance.now() - this.#startedAt;
+    this.#giveUp();
+  }
+
+  /** Nothing more is to be begun. */
+  get ended(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  /** What a scan gives, or gave before under this key; undefined when it was given up, or did not find what was to be there. */
+  async scan(request: Omit<ScanRequest, 'control'>, cacheKey?: string): Promise<ScanResult | undefined> {
+    const { cache, scans } = this.context;
+    const known = cacheKey === undefined ? undefined : cache.get(cacheKey);
+    if (known !== undefined) {
+      this.figures.cachedScans++;
+      return known;
+    }
+    const answer = await scans.run({ ...request, control: this.#control.shared }, this.#stop.signal);
+    if ('fault' in answer) return undefined;
+    const { result } = answer;
+    this.figures.scans++;
+    this.figures.records += result.records;
+    this.countBytes(result.bytesRead);
+    if (cacheKey !== undefined) cache.set(cacheKey, result);
+    return result;
+  }
+
+  countBytes(bytes: number): void {
+    this.figures.bytesRead += bytes;
+    if (this.figures.bytesRead > this.#limits.maxBytes) this.#end('max_bytes');
+  }
+
+  noteUnreadable(range: UnreadableRange): void {
+    this.unreadable.push(range);
+    this.incomplete ??= 'damaged';
+  }
+
+  #end(reason: Incomplete): void {
+    if (this.ended) return;
+    this.incomplete = reason;
+    this.#giveUp();
+  }
+
+  #giveUp(): void {
+    this.#control.cancel();
+    this.#stop.abort();
+  }
+}

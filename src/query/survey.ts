@@ -1,0 +1,94 @@
+/**
+ * What there is to search of a topic at this moment: its segments with what is known of their blocks, and what lies behind
+ * them. Nothing is read but indexes that are not at hand.
+ */
+import {
+  type Engine,
+  SEGMENT_HEADER_BYTES,
+  type SearchPartition,
+  type SearchSegment,
+} from '../engine/index.ts';
+import type { BlockKnowledge } from './block-filter.ts';
+import { type ScanUnit, unknownUnit } from './plan.ts';
+
+/** Who knows the blocks of segments. */
+export interface IndexSource {
+  /** Of a sealed segment; undefined where there is no index. */
+  sealed(
+    topic: string,
+    partition: number,
+    of: SearchPartition,
+    segment: SearchSegment,
+  ): BlockKnowledge | undefined | Promise<BlockKnowledge | undefined>;
+  /** Of the part of a growing segment that was gone through so far. */
+  growing(topic: string, partition: number, segment: SearchSegment): BlockKnowledge | undefined;
+}
+
+/** A segment, or the part of one, whose blocks are known. */
+export interface KnownSegment {
+  readonly partition: number;
+  readonly segment: SearchSegment;
+  readonly index: BlockKnowledge;
+}
+
+/** Records that are in no file yet, or whose file did not have them: they are read by way of the engine. */
+export interface OffsetRange {
+  readonly partition: number;
+  readonly firstOffset: number;
+  /** Exclusive. */
+  readonly endOffset: number;
+}
+
+export interface Survey {
+  readonly known: readonly KnownSegment[];
+  /** Of which only their place is known. */
+  readonly unknown: readonly ScanUnit[];
+  readonly reads: readonly OffsetRange[];
+  /** Of each partition: where it may be read, and how its files lie. */
+  readonly partitions: readonly SearchPartition[];
+}
+
+export async function surveyTopic(
+  engine: Engine,
+  indexes: IndexSource,
+  topic: string,
+  partitionCount: number,
+): Promise<Survey> {
+  const known: KnownSegment[] = [];
+  const unknown: ScanUnit[] = [];
+  const reads: OffsetRange[] = [];
+  const partitions: SearchPartition[] = [];
+  for (let partition = 0; partition < partitionCount; partition++) {
+    const of = engine.searchPartition(topic, partition);
+    partitions.push(of);
+    for (const segment of of.segments) {
+      if (segment.endOffset <= Math.max(segment.baseOffset, of.logStartOffset)) continue;
+      const found = segment.sealed
+        ? indexes.sealed(topic, partition, of, segment)
+        : indexes.growing(topic, partition, segment);
+      // Most are at hand, and waiting for nothing takes its time, too.
+      const index = found instanceof Promise ? await found : found;
+      if (index !== undefined) known.push({ partition, segment, index });
+      const rest = restOf(partition, segment, index);
+      if (rest !== undefined) unknown.push(rest);
+    }
+    const firstOffset = Math.max(of.segments.at(-1)?.endOffset ?? 0, of.logStartOffset);
+    if (firstOffset < of.highWatermark) reads.push({ partition, firstOffset, endOffset: of.highWatermark });
+  }
+  return { known, unknown, reads, partitions };
+}
+
+/** What an index does not cover of the segment's file. */
+function restOf(
+  partition: number,
+  segment: SearchSegment,
+  index: BlockKnowledge | undefined,
+): ScanUnit | undefined {
+  const { count, positions, offsets } = index?.blocks ?? NO_BLOCKS;
+  const position = count === 0 ? SEGMENT_HEADER_BYTES : positions[count]!;
+  const firstOffset = count === 0 ? segment.baseOffset : offsets[count]!;
+  if (position >= segment.bytes || firstOffset >= segment.endOffset) return undefined;
+  return unknownUnit(partition, segment, { position, end: segment.bytes }, firstOffset, segment.endOffset);
+}
+
+const NO_BLOCKS = { count: 0, positions: [], offsets: [] };

@@ -1,0 +1,267 @@
+/**
+ * TopicSearch: goes through a topic once for a query. It looks at what there is, leaves out what cannot hold an answer, and has
+ * the rest scanned, some units at a time, the most promising first, until no more is wanted.
+ *
+ * A unit whose file is gone, or is not what it was, is read again by way of the engine: no event is lost or comes twice
+ * because segments are rewritten meanwhile, for offsets stay what they are.
+ */
+import { filterBlocks } from './block-filter.ts';
+import type { Order } from './event-order.ts';
+import { expressionText } from './expression.ts';
+import { Heap } from './heap.ts';
+import { readOffsets } from './offset-reads.ts';
+import { type ScanUnit, unitsOf } from './plan.ts';
+import type { QueryRun } from './query-run.ts';
+import type { CountsWanted, EventsWanted, ScanRequest, ScanResult, ScanSource } from './scan-request.ts';
+import { SearchTally } from './search-tally.ts';
+import { type KnownSegment, type OffsetRange, type Survey, surveyTopic } from './survey.ts';
+
+/** What is wanted of a topic. */
+export interface SearchWanted {
+  /** Undefined for counting. */
+  readonly order?: Order;
+  /** Of a partition; `times` are those of a unit. */
+  events?(partition: number): EventsWanted;
+  readonly counts?: CountsWanted;
+  /** Plans all segments at first, for who wants to know how many could be left out. */
+  readonly planAll?: boolean;
+  /** Takes in what a scan gave. */
+  take(partition: number, result: ScanResult): void;
+  /** Whether nothing is wanted any more whose first event has this time. */
+  enough?(bestTime: number): boolean;
+}
+
+/** Something to be done, which may turn out to be more. */
+interface Work {
+  /** The time of the first event that it may give, in the order of the query. */
+  readonly bestTime: number;
+  run(): Promise<void>;
+}
+
+export class TopicSearch {
+  readonly #run: QueryRun;
+  readonly #wanted: SearchWanted;
+  readonly #waiting: Heap<Work>;
+  readonly #running = new Map<Work, Promise<void>>();
+  readonly #tally = new SearchTally();
+  #survey!: Survey;
+  #done = false;
+  /** The best time of what was begun and given up. */
+  #undone: number | undefined;
+
+  constructor(run: QueryRun, wanted: SearchWanted) {
+    this.#run = run;
+    this.#wanted = wanted;
+    this.#waiting = new Heap((a, b) => this.#compare(a.bestTime, b.bestTime));
+  }
+
+  /** Returns the best time of what was left undone because the run ended; undefined where all is done that is wanted. */
+  async all(): Promise<number | undefined> {
+    const { context, filter, figures } = this.#run;
+    const startedAt = performance.now();
+    const topic = await context.engine.describeTopic(filter.topic);
+    this.#survey = await surveyTopic(context.engine, context.indexes, filter.topic, topic.partitions.length);
+    this.#tally.begin(this.#survey);
+    await this.#begin();
+    figures.planningMs += performance.now() - startedAt;
+    try {
+      await this.#drain();
+    } finally {
+      this.#done = true;
+      this.#tally.end(figures);
+    }
+    if (!this.#run.ended) return undefined;
+    const left = [...this.#waiting.items, ...this.#running.keys()].map(({ bestTime }) => bestTime);
+    if (this.#undone !== undefined) left.push(this.#undone);
+    const [first] = left.filter((time) => !this.#wanted.enough?.(time)).sort((a, b) => this.#compare(a, b));
+    return first;
+  }
+
+  #compare(a: number, b: number): number {
+    // Infinities less each other are no number.
+    if (a === b) return 0;
+    return a < b === (this.#wanted.order !== 'desc') ? -1 : 1;
+  }
+
+  /** Puts down what is to be done, without what the times of segments rule out. */
+  async #begin(): Promise<void> {
+    const { from, until } = this.#run.filter;
+    for (const known of this.#survey.known) {
+      const { index } = known;
+      if (index.maxTime < from || index.minTime >= until) {
+        this.#tally.prunedByTime(known);
+      } else if (this.#wanted.planAll) {
+        await this.#planSegment(known);
+      } else {
+        const bestTime = this.#best(index.minTime, index.maxTime);
+        this.#waiting.push({ bestTime, run: () => this.#planSegment(known) });
+      }
+    }
+    for (const unit of this.#survey.unknown) this.#addUnit(unit);
+    for (const range of this.#survey.reads) this.#addRead(range);
+  }
+
+  async #drain(): Promise<void> {
+    for (;;) {
+      for (
+        let next = this.#waiting.first;
+        next !== undefined && this.#mayBegin(next);
+        next = this.#waiting.first
+      )
+        this.#start(this.#waiting.pop()!);
+      if (this.#running.size === 0 || this.#isEnough()) return;
+      await Promise.race(this.#running.values());
+    }
+  }
+
+  #mayBegin({ bestTime }: Work): boolean {
+    const { ended, context } = this.#run;
+    return !ended && this.#running.size < context.scans.threads && !this.#wanted.enough?.(bestTime);
+  }
+
+  #isEnough(): boolean {
+    return (
+      this.#run.ended || [...this.#running.keys()].every(({ bestTime }) => this.#wanted.enough?.(bestTime))
+    );
+  }
+
+  #start(work: Work): void {
+    const running = work.run().finally(() => this.#running.delete(work));
+    // Of those that nobody waits for any more.
+    running.catch(() => {});
+    this.#running.set(work, running);
+  }
+
+  #best(minTime: number, maxTime: number): number {
+    return this.#wanted.order === 'desc' ? maxTime : minTime;
+  }
+
+  async #planSegment(known: KnownSegment): Promise<void> {
+    const { partition, segment, index } = known;
+    const { expression, from, until } = this.#run.filter;
+    const filtered = await filterBlocks(index, expression, from, until);
+    this.#tally.filtered(known, filtered);
+    const { blocks } = filtered;
+    const { blocks: table, otherTimes } = index;
+    for (const unit of unitsOf({ partition, segment, table, blocks, otherTimes }, this.#wanted.order))
+      this.#addUnit(unit);
+  }
+
+  #addUnit(unit: ScanUnit): void {
+    this.#waiting.push({
+      bestTime: this.#best(unit.minTime, unit.maxTime),
+      run: () => this.#scanUnit(unit),
+    });
+  }
+
+  #addRead(range: OffsetRange): void {
+    const bestTime = this.#best(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+    this.#waiting.push({ bestTime, run: () => this.#read(range) });
+  }
+
+  async #scanUnit(unit: ScanUnit): Promise<void> {
+    const { partition, segment, ranges, firstOffset, endOffset } = unit;
+    const bounds = this.#survey.partitions[partition]!;
+    const request = this.#request(unit, { path: segment.path, ranges });
+    const result = await this.#run.scan(request, segment.sealed ? this.#cacheKey(unit, request) : undefined);
+    if (result !== undefined && this.#isCurrent(unit)) {
+      this.#tally.scanned(unit);
+      this.#take(partition, result);
+    } else if (this.#run.ended) {
+      this.#noteUndone(this.#best(unit.minTime, unit.maxTime));
+    } else {
+      await this.#read({
+        partition,
+        firstOffset: Math.max(firstOffset, bounds.logStartOffset),
+        endOffset: Math.min(endOffset, bounds.highWatermark),
+      });
+    }
+  }
+
+  /** The file was the segment's all the while: nothing else can have had its name before the log's layout changed. */
+  #isCurrent({ partition, segment }: ScanUnit): boolean {
+    const { engine } = this.#run.context;
+    const { topic } = this.#run.filter;
+    if (engine.searchLayout(topic, partition) === this.#survey.partitions[partition]!.layout) return true;
+    const { segments } = engine.searchPartition(topic, partition);
+    return segments.some(({ id, path }) => id === segment.id && path === segment.path);
+  }
+
+  async #read(range: OffsetRange): Promise<void> {
+    const { context, filter } = this.#run;
+    const unknown = {
+      minTime: Number.NEGATIVE_INFINITY,
+      maxTime: Number.POSITIVE_INFINITY,
+      recordTimes: false,
+    };
+    const unreadable = this.#run.noteUnreadable.bind(this.#run);
+    for await (const { chunks, bytes } of readOffsets(context.engine, filter.topic, range, unreadable)) {
+      if (this.#run.ended) break;
+      this.#tally.read(range.partition);
+      this.#run.countBytes(bytes);
+      const result = await this.#run.scan(this.#request({ ...range, ...unknown }, { chunks }));
+      if (result !== undefined) this.#take(range.partition, result);
+    }
+    if (this.#run.ended) this.#noteUndone(this.#best(unknown.minTime, unknown.maxTime));
+  }
+
+  #take(partition: number, result: ScanResult): void {
+    if (!this.#done) this.#wanted.take(partition, result);
+  }
+
+  #noteUndone(bestTime: number): void {
+    if (this.#undone === undefined || this.#compare(bestTime, this.#undone) < 0) this.#undone = bestTime;
+  }
+
+  #request(
+    {
+      partition,
+      firstOffset,
+      endOffset,
+      minTime,
+      maxTime,
+      recordTimes,
+    }: Omit<ScanUnit, 'segment' | 'ranges'>,
+    source: ScanSource,
+  ): Omit<ScanRequest, 'control'> {
+    const { expression, from, until } = this.#run.filter;
+    const { logStartOffset, highWatermark } = this.#survey.partitions[partition]!;
+    const events = this.#wanted.events?.(partition);
+    return {
+      source,
+      filter: {
+        expression,
+        // Bounds that bound nothing are left out: other queries ask the same of this unit.
+        from: minTime >= from ? Number.NEGATIVE_INFINITY : from,
+        until: maxTime < until ? Number.POSITIVE_INFINITY : until,
+        firstOffset: Math.max(firstOffset, logStartOffset),
+        endOffset: Math.min(endOffset, highWatermark),
+        recordTimes,
+      },
+      events: events && { ...events, after: this.#afterOf(events, minTime, maxTime) },
+      counts: this.#wanted.counts,
+    };
+  }
+
+  #afterOf({ after, order }: EventsWanted, minTime: number, maxTime: number): EventsWanted['after'] {
+    if (after === null) return null;
+    return order === 'asc'
+      ? minTime > after.timestamp
+        ? null
+        : after
+      : maxTime < after.timestamp
+        ? null
+        : after;
+  }
+
+  #cacheKey({ segment, ranges }: ScanUnit, { filter, events, counts }: Omit<ScanRequest, 'control'>): string {
+    const { expression, ...bounds } = filter;
+    const from = ranges[0]!.position;
+    const asked = [segment.id, from, ranges.at(-1)!.end, ranges.length, bounds, events, counts];
+    return JSON.stringify(asked, infinities) + expressionText(expression);
+  }
+}
+
+/** JSON has none. */
+const infinities = (_name: string, value: unknown) =>
+  value === Number.POSITIVE_INFINITY ? '∞' : value === Number.NEGATIVE_INFINITY ? '-∞' : value;
