@@ -17,7 +17,11 @@ export class ScanCache {
   /** 0 bytes: nothing is kept. */
   constructor(maxBytes: number) {
     if (maxBytes <= 0) return;
-    this.#results = new LRUCache({ maxSize: maxBytes, sizeCalculation: sizeOf, maxEntrySize: maxBytes / 4 });
+    this.#results = new LRUCache({
+      maxSize: maxBytes,
+      sizeCalculation: sizeOf,
+      maxEntrySize: Math.ceil(maxBytes / 4),
+    });
   }
 
   get bytes(): number {

@@ -1,0 +1,135 @@
+/**
+ * Events in the order of a query, page by page: the first ones of all partitions, merged by a heap, then those behind them. A
+ * page is bounded in events and bytes, so an answer of any size takes the memory of one page, and nothing is looked for
+ * before the page before it was taken.
+ */
+import { BoundedHeap } from './bounded-heap.ts';
+import { boundIn, comparePlaces, type EventPlace, type Order } from './event-order.ts';
+import type { QueryRun } from './query-run.ts';
+import type { FoundEvents } from './scan-request.ts';
+import { TopicSearch } from './topic-search.ts';
+
+/** An event with its value as it is stored. */
+export interface FoundEvent extends EventPlace {
+  readonly value: Buffer;
+}
+
+export interface EventsRequest {
+  readonly order: Order;
+  readonly limit: number;
+  /** Only what comes behind it. */
+  readonly after: EventPlace | null;
+  readonly planAll?: boolean;
+}
+
+export interface EventPage {
+  readonly events: readonly FoundEvent[];
+  /** Where the next page goes on; null where there is nothing more. */
+  readonly next: EventPlace | null;
+}
+
+const PAGE_EVENTS = 5000;
+const PAGE_BYTES = 4 * 1024 * 1024;
+
+/** Pages up to the limit. The last one tells where to go on, where there is more, or where the run ended. */
+export async function* eventPages(run: QueryRun, request: EventsRequest): AsyncGenerator<EventPage> {
+  let { after } = request;
+  let left = request.limit;
+  while (left > 0) {
+    const search = new PageSearch(run, { ...request, after, limit: Math.min(left, PAGE_EVENTS) });
+    const page = await search.page();
+    yield page;
+    left -= page.events.length;
+    after = page.next;
+    if (after === null || run.ended) return;
+  }
+}
+
+class PageSearch {
+  readonly #run: QueryRun;
+  readonly #request: EventsRequest;
+  readonly #found: BoundedHeap<FoundEvent>;
+  #bytes = 0;
+  /** What lies behind it was not kept. */
+  #end: EventPlace | undefined;
+
+  constructor(run: QueryRun, request: EventsRequest) {
+    this.#run = run;
+    this.#request = request;
+    // One more tells whether there is more.
+    this.#found = new BoundedHeap(request.limit + 1, (a, b) => comparePlaces(request.order, a, b));
+  }
+
+  async page(): Promise<EventPage> {
+    const { order, limit, after, planAll } = this.#request;
+    const search = new TopicSearch(this.#run, {
+      order,
+      planAll,
+      events: (partition) => ({
+        order,
+        after: after === null ? null : boundIn(partition, order, after),
+        limit: limit + 1,
+        maxBytes: PAGE_BYTES,
+      }),
+      take: (partition, { events }) => this.#take(partition, events!),
+      enough: (bestTime) => this.#isEnough(bestTime),
+    });
+    const undone = await search.all();
+    const end = this.#end;
+    const certain = this.#found
+      .sorted()
+      .filter((event) => end === undefined || comparePlaces(order, event, end) <= 0)
+      .filter(({ timestamp }) => undone === undefined || isBefore(order, timestamp, undone));
+    const events = certain.slice(0, limit);
+    const isMore = certain.length > limit || end !== undefined || undone !== undefined;
+    return { events, next: isMore ? (events.at(-1) ?? this.#placeBefore(undone)) : null };
+  }
+
+  #take(partition: number, found: FoundEvents): void {
+    const { order } = this.#request;
+    let start = 0;
+    for (const [i, end] of found.ends.entries()) {
+      const place = { timestamp: found.timestamps[i]!, partition, offset: found.offsets[i]! };
+      if (this.#end !== undefined && comparePlaces(order, place, this.#end) > 0) break;
+      // Copied: the others of its scan may not be kept.
+      const value = Buffer.from(found.bytes.subarray(start, end));
+      start = end;
+      this.#bytes += value.length;
+      const dropped = this.#found.push({ ...place, value });
+      if (dropped !== undefined) {
+        this.#bytes -= dropped.value.length;
+        // Those behind it are behind all that is kept, too.
+        if (dropped.value === value) break;
+      }
+      if (found.more && i === found.ends.length - 1) this.#endAt(place);
+    }
+    while (this.#bytes > PAGE_BYTES && this.#found.size > 1) {
+      const dropped = this.#found.pop()!;
+      this.#bytes -= dropped.value.length;
+      this.#endAt(dropped);
+    }
+  }
+
+  #endAt(place: EventPlace): void {
+    if (this.#end === undefined || comparePlaces(this.#request.order, place, this.#end) < 0)
+      this.#end = place;
+  }
+
+  #isEnough(bestTime: number): boolean {
+    const last = this.#end ?? (this.#found.isFull ? this.#found.last : undefined);
+    return last !== undefined && isBefore(this.#request.order, last.timestamp, bestTime);
+  }
+
+  /** Where to go on when nothing is certain but that all before this time was looked at. */
+  #placeBefore(undone: number | undefined): EventPlace | null {
+    const { order, after } = this.#request;
+    if (undone === undefined || !Number.isFinite(undone)) return after;
+    const side = order === 'asc' ? -1 : 1;
+    const offset = order === 'asc' ? Number.MAX_SAFE_INTEGER : 0;
+    return { timestamp: undone + side, partition: order === 'asc' ? 2 ** 31 : 0, offset };
+  }
+}
+
+function isBefore(order: Order, time: number, other: number): boolean {
+  return order === 'asc' ? time < other : time > other;
+}
