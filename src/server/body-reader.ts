@@ -43,7 +43,7 @@ export async function parseBody<T>(
   }
 }
 
-function contentCoding(request: IncomingMessage): ContentCoding | 'identity' {
+export function contentCoding(request: IncomingMessage): ContentCoding | 'identity' {
   const transfer = request.headers['transfer-encoding'];
   if (transfer !== undefined && transfer.trim().toLowerCase() !== 'chunked')
     throw unsupportedEncoding(
@@ -83,7 +83,7 @@ class Receiver<T> {
       this.#reject = reject;
     });
     if (Number(request.headers['content-length'] ?? 0) > limits.maxBytes) {
-      this.#fail(tooLarge(limits.maxBytes));
+      this.#fail(bodyTooLarge(limits.maxBytes));
       return;
     }
     request.on('data', this.#onData);
@@ -94,7 +94,7 @@ class Receiver<T> {
 
   readonly #onData = (chunk: Buffer) => {
     if (this.#received + chunk.length > this.#limits.maxBytes) {
-      this.#fail(tooLarge(this.#limits.maxBytes));
+      this.#fail(bodyTooLarge(this.#limits.maxBytes));
       return;
     }
     try {
@@ -144,7 +144,7 @@ function join(chunks: readonly Buffer[], length: number): Buffer {
   return scratch.subarray(0, length);
 }
 
-function tooLarge(limit: number): HttpProblem {
+export function bodyTooLarge(limit: number): HttpProblem {
   return new HttpProblem(
     'body_too_large',
     `a body has at most ${limit} bytes; send fewer records at once`,

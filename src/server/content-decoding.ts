@@ -17,20 +17,23 @@ import {
 import type { ByteBudget } from './byte-budget.ts';
 import { HttpProblem } from './error-mapping.ts';
 
-type Decoder = Gunzip | Inflate | InflateRaw | BrotliDecompress | ZstdDecompress;
+export type Decoder = Gunzip | Inflate | InflateRaw | BrotliDecompress | ZstdDecompress;
 
 export type ContentCoding = 'gzip' | 'x-gzip' | 'deflate' | 'br' | 'zstd';
 
-const DECODERS: Readonly<Record<ContentCoding, (bytes: Buffer) => Decoder>> = {
-  gzip: () => createGunzip(),
-  'x-gzip': () => createGunzip(),
+type Options = { chunkSize?: number };
+
+/** Makes the decoder for a body that begins with `bytes`, two of them or all. */
+export const DECODERS: Readonly<Record<ContentCoding, (bytes: Buffer, options?: Options) => Decoder>> = {
+  gzip: (_bytes, options) => createGunzip(options),
+  'x-gzip': (_bytes, options) => createGunzip(options),
   // HTTP's "deflate" is the zlib format, but some clients send the bare stream.
-  deflate: (bytes) =>
+  deflate: (bytes, options) =>
     bytes[0]! % 16 === 8 && (bytes[0]! * 256 + (bytes[1] ?? 0)) % 31 === 0
-      ? createInflate()
-      : createInflateRaw(),
-  br: () => createBrotliDecompress(),
-  zstd: () => createZstdDecompress(),
+      ? createInflate(options)
+      : createInflateRaw(options),
+  br: (_bytes, options) => createBrotliDecompress(options),
+  zstd: (_bytes, options) => createZstdDecompress(options),
 };
 
 /** Each frame costs a decoder, however little it holds. */
@@ -104,8 +107,7 @@ class CountedOutput {
 
   add(chunk: Buffer): void {
     if (this.#total + chunk.length > this.#maxBytes) {
-      const detail = `a body has at most ${this.#maxBytes} bytes decompressed; send fewer records at once`;
-      throw new HttpProblem('decompressed_too_large', detail, { limit: this.#maxBytes });
+      throw decompressedTooLarge(this.#maxBytes);
     }
     this.#budget.take(chunk.length);
     this.#total += chunk.length;
@@ -121,4 +123,9 @@ class CountedOutput {
     this.#total = 0;
     this.#chunks.length = 0;
   }
+}
+
+export function decompressedTooLarge(limit: number): HttpProblem {
+  const detail = `a body has at most ${limit} bytes decompressed; send fewer records at once`;
+  return new HttpProblem('decompressed_too_large', detail, { limit });
 }

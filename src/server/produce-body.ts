@@ -6,6 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import { JsonFault, JsonScanner } from '../query/index.ts';
 import { HttpProblem } from './error-mapping.ts';
+import { formOf } from './media-types.ts';
 import { readJsonRecords } from './produce-json.ts';
 import { readMsgpackRecords } from './produce-msgpack.ts';
 import type { RecordSink, ValueEncoding } from './record-sink.ts';
@@ -40,38 +41,7 @@ export const PRODUCE_MEDIA_TYPES = [
 
 /** The reader for a content-type header. @throws HttpProblem unsupported_media_type. */
 export function bodyReader(contentType: string | undefined): BodyReader {
-  const type = contentType ?? '';
-  // The usual headers are exactly a key of the table.
-  if (Object.hasOwn(READERS, type)) return READERS[type]!;
-  const [name = '', ...parameters] = type.toLowerCase().split(';');
-  const reader = Object.hasOwn(READERS, name.trim()) ? READERS[name.trim()] : undefined;
-  if (reader === undefined) throw unsupportedMediaType(type, PRODUCE_MEDIA_TYPES);
-  for (const parameter of parameters) assertUtf8Charset(parameter);
-  return reader;
-}
-
-export function unsupportedMediaType(type: string, supported: readonly string[]): HttpProblem {
-  const given =
-    type === '' ? 'the request has no content-type' : `content-type "${type.slice(0, 100)}" is not supported`;
-  return new HttpProblem(
-    'unsupported_media_type',
-    `${given}; send one of ${supported.join(', ')}`,
-    {},
-    {
-      accept: supported.join(', '),
-      connection: 'close',
-    },
-  );
-}
-
-function assertUtf8Charset(parameter: string): void {
-  const charset = /^\s*charset\s*=\s*"?([^"]*)"?\s*$/.exec(parameter)?.[1];
-  if (charset !== undefined && !['utf-8', 'utf8', 'us-ascii'].includes(charset)) {
-    throw new HttpProblem(
-      'unsupported_media_type',
-      `charset "${charset.slice(0, 50)}" is not supported; send UTF-8`,
-    );
-  }
+  return formOf(READERS, contentType, PRODUCE_MEDIA_TYPES);
 }
 
 /** One value a line, whatever its bytes; only "\n" ends a line, so what goes in comes back byte for byte. */
