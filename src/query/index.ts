@@ -2,6 +2,13 @@
 export { type EventFacts, eventFacts, parseEvent } from './event.ts';
 export { EVENT_FIELDS } from './event-layout.ts';
 export { LEVELS, levelOfField, levelOfMessage } from './event-levels.ts';
+export {
+  type EventFault,
+  type EventLinesOptions,
+  type EventSink,
+  type LinesRead,
+  readEventLines,
+} from './event-lines.ts';
 export { JsonFault, JsonScanner, MAX_JSON_DEPTH } from './json-scanner.ts';
 export { QUERY_SETTINGS, type QuerySettings } from './settings.ts';
 export {

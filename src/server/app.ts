@@ -19,6 +19,7 @@ import { registerFetchRoute } from './routes/fetch.ts';
 import { registerGroupPollRoute } from './routes/group-poll.ts';
 import { registerGroupRoutes } from './routes/groups.ts';
 import { registerJobRoutes } from './routes/jobs.ts';
+import { registerLogRoutes, takesBodiesOfAnyLength } from './routes/logs.ts';
 import { registerMemberRoutes } from './routes/members.ts';
 import { registerMergedFetchRoute } from './routes/merged-fetch.ts';
 import { registerOperationRoutes } from './routes/operations.ts';
@@ -48,7 +49,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   };
   const context: AppContext = { lifecycle, settings, logger, metrics, bodyLimits, version };
   const connections = new ConnectionLimit(app.server, settings['http.max.connections']);
-  answerExpectations(app.server, settings['http.max.body.bytes']);
+  answerExpectations(app.server, settings['http.max.body.bytes'], takesBodiesOfAnyLength);
   const routes = new RouteTable(app);
 
   app.addHook('onRequest', (request, _reply, done) => {
@@ -104,6 +105,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     records.removeAllContentTypeParsers();
     records.addContentTypeParser('*', (_request, _payload, done) => done(null));
     registerProduceRoute(records, context);
+    registerLogRoutes(records, context);
     registerFetchRoute(records, context);
     registerMergedFetchRoute(records, context);
   });

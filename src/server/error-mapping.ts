@@ -25,6 +25,7 @@ export const PROBLEMS = {
   invalid_config: { status: 400, title: 'A setting is unknown or not valid' },
   invalid_group: { status: 400, title: 'The group name is not valid' },
   invalid_record: { status: 400, title: 'A record is not valid' },
+  invalid_event: { status: 400, title: 'A log event is not valid' },
   invalid_json: { status: 400, title: 'The body is not valid JSON' },
   invalid_msgpack: { status: 400, title: 'The body is not valid MessagePack' },
   nesting_too_deep: { status: 400, title: 'The body is nested too deeply' },
@@ -91,6 +92,19 @@ export class HttpProblem extends Error {
   }
 }
 
+/** A request that failed when a part of what it brought was stored: the same request again would store that twice. */
+export class PartlyDone extends Error {
+  /** Facts for the answer. */
+  readonly details: ProblemDetails;
+
+  /** `done` says in a few words what was done before `cause` came. */
+  constructor(cause: unknown, done: string, details: ProblemDetails) {
+    super(done, { cause });
+    this.name = 'PartlyDone';
+    this.details = details;
+  }
+}
+
 /** The answer to each code of the engine; UNKNOWN_TOPIC_OR_PARTITION is told apart by its details. */
 export const ENGINE_PROBLEMS: Readonly<Record<ErrorCode, ProblemCode>> = {
   INVALID_TOPIC_EXCEPTION: 'invalid_topic',
@@ -153,6 +167,7 @@ export function problemOf(error: unknown): {
   problem: Problem & ProblemDetails;
   headers: Record<string, string>;
 } {
+  if (error instanceof PartlyDone) return withoutRetry(error);
   if (error instanceof HttpProblem) return build(error.code, error.message, error.details, error.headers);
   if (error instanceof SeglogError) {
     const code = engineProblem(error.code, error.details);
@@ -167,6 +182,15 @@ export function problemOf(error: unknown): {
       ? 'the content-type is no media type such as application/json'
       : undefined;
   return build(code, detail ?? (error as Error).message);
+}
+
+function withoutRetry({ cause, message, details }: PartlyDone): ReturnType<typeof problemOf> {
+  const { problem, headers } = problemOf(cause);
+  delete headers['retry-after'];
+  return {
+    problem: { ...problem, detail: `${message} before this: ${problem.detail}`, ...details },
+    headers,
+  };
 }
 
 function engineProblem(code: ErrorCode, details: ErrorDetails): ProblemCode {

@@ -115,9 +115,13 @@ export class RequestsInFlight {
 
 /**
  * What Node would answer by itself, or not at all. "Expect: 100-continue": who announces a body that is too large is told
- * before sending it; any other expectation is passed over. CONNECT is for proxies.
+ * before sending it, unless the route takes bodies of any length; any other expectation is passed over. CONNECT is for proxies.
  */
-export function answerExpectations(server: Server, maxBodyBytes: number): void {
+export function answerExpectations(
+  server: Server,
+  maxBodyBytes: number,
+  takesAnyLength: (url: string) => boolean,
+): void {
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     server.emit('request', request, response);
   });
@@ -125,7 +129,8 @@ export function answerExpectations(server: Server, maxBodyBytes: number): void {
     refuse(socket, new HttpProblem('invalid_request', 'this is no proxy: CONNECT is not taken'));
   });
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    if (Number(request.headers['content-length'] ?? 0) <= maxBodyBytes) response.writeContinue();
+    const announced = Number(request.headers['content-length'] ?? 0);
+    if (announced <= maxBodyBytes || takesAnyLength(request.url ?? '')) response.writeContinue();
     server.emit('request', request, response);
   });
 }

@@ -45,6 +45,18 @@ function addTraffic(add: Add, metrics: ServerMetrics): void {
     'Time of a fetch request without its long poll.',
     metrics.fetchSeconds,
   );
+  add('counter', 'seglog_ingest_events_total', 'Log events stored.', () => one(metrics.ingest.accepted));
+  add(
+    'counter',
+    'seglog_ingest_rejected_events_total',
+    'Log events that were not stored, by the reason.',
+    () => [...metrics.ingest.rejected].map(([code, value]) => ({ value, labels: { code } })),
+  );
+  histogram(
+    'seglog_ingest_duration_seconds',
+    'Time of a request that brought log events, its body included.',
+    metrics.ingest.seconds,
+  );
   add('histogram', 'seglog_sync_duration_seconds', 'Time of one fdatasync.', () =>
     (['segment', 'journal'] as const).flatMap((file) =>
       metrics.syncSeconds[file].samples('seglog_sync_duration_seconds', { file }),

@@ -30,10 +30,18 @@ export interface TopicFigures {
   fetchedBytes: number;
 }
 
+/** Log events that came in. */
+export interface IngestFigures {
+  accepted: number;
+  readonly rejected: Map<ProblemCode, number>;
+  readonly seconds: Histogram;
+}
+
 export class ServerMetrics {
   readonly topics = new Map<string, TopicFigures>();
   readonly produceSeconds = new Histogram(SECONDS);
   readonly fetchSeconds = new Histogram(SECONDS);
+  readonly ingest: IngestFigures = { accepted: 0, rejected: new Map(), seconds: new Histogram(SECONDS) };
   readonly syncSeconds = { segment: new Histogram(SECONDS), journal: new Histogram(SECONDS) };
   readonly commitSeconds = new Histogram(SECONDS);
   readonly commitBatches = new Histogram(BATCHES);
@@ -86,6 +94,14 @@ export class ServerMetrics {
 
   produced(durationMs: number): void {
     this.produceSeconds.observe(durationMs / 1000);
+  }
+
+  /** What became of the events of a request. */
+  ingested(accepted: number, rejected: ReadonlyMap<ProblemCode, number>, durationMs: number): void {
+    const { ingest } = this;
+    ingest.accepted += accepted;
+    for (const [code, count] of rejected) ingest.rejected.set(code, (ingest.rejected.get(code) ?? 0) + count);
+    ingest.seconds.observe(durationMs / 1000);
   }
 
   /** `durationMs` is without the time that a long poll waited. */

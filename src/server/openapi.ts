@@ -21,6 +21,7 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
         { name: 'topics', description: 'Topics and their partitions' },
         { name: 'records', description: 'Appending and reading records' },
         { name: 'groups', description: 'Consumer groups: members, polls, committed offsets' },
+        { name: 'logs', description: 'Log events' },
         {
           name: 'jobs',
           description: 'Compaction, retention, recompression: asked for, looked at, cancelled',

@@ -115,6 +115,47 @@ export const COMPONENTS = [
     ...object({ producerId: integer, epoch: integer }),
   },
   {
+    $id: 'LogEvent',
+    description:
+      'Also known as source: serviceName, service; as level: logLevel, severity; as timestamp: @timestamp, time, ts; as message: msg, log. Every other field is kept.',
+    ...object(
+      {
+        timestamp: {
+          type: ['string', 'number', 'null'],
+          description: 'ISO 8601 (without a zone: UTC) or an epoch number. Default: the arrival.',
+        },
+        level: { type: ['string', 'number', 'null'] },
+        source: { ...text, description: 'Decides the partition. Required, unless the request gives one.' },
+        message: text,
+      },
+      [],
+    ),
+    additionalProperties: true,
+  },
+  {
+    $id: 'IngestResult',
+    ...object({ accepted: { const: 1 }, partition: integer, offset: integer, timestamp: time }),
+  },
+  {
+    $id: 'BatchResult',
+    ...object({
+      accepted: { ...integer, description: 'Events that are stored, and synced to disk.' },
+      rejected: { ...integer, description: 'Lines or elements that are not.' },
+      errors: {
+        description: 'The first hundred of these.',
+        ...array(
+          object({
+            line: { ...integer, description: 'From 1; in an array the number of the element.' },
+            code: text,
+            detail: text,
+          }),
+        ),
+      },
+      errorsOmitted: { ...integer, description: 'Further ones.' },
+      tookMs: integer,
+    }),
+  },
+  {
     $id: 'TopicListing',
     ...object({
       name: text,

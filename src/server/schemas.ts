@@ -143,6 +143,27 @@ export const FETCH_PARAMETERS = parameters({
   encoding,
 });
 
+export const INGEST_PARAMETERS = parameters({
+  topic: {
+    ...topic,
+    description: `Where events go; made if it does not exist. Default: logs. ${topic.description}`,
+  },
+  source: {
+    type: 'string',
+    pattern: '.',
+    description: 'The source of events that name none: a text that is not empty.',
+  },
+});
+
+export const BATCH_PARAMETERS = parameters({
+  ...INGEST_PARAMETERS.properties,
+  strict: {
+    type: 'string',
+    enum: ['true', 'false'],
+    description: 'With true nothing is stored unless every event is valid; the body is bounded then.',
+  },
+});
+
 export const DELETION_PARAMETERS = parameters({
   before_offset: offset('The first offset that stays; at most the high watermark. Required.'),
 });

@@ -91,6 +91,7 @@ export const SERVER_SETTINGS = {
     HOUR_MS,
     'A comment is sent on an event stream that was idle so long.',
   ),
+  'logs.partitions': integer(16, 1, 256, 'Partitions of a topic that is made for log events.'),
   'shutdown.timeout.ms': integer(
     30_000,
     100,

@@ -42,12 +42,12 @@ export interface Case {
 
 const RECORDS = '/api/topics/t/records';
 const FETCH = '/api/topics/t/partitions/0/records';
-const JSON_TYPE = { 'content-type': 'application/json' };
+export const JSON_TYPE = { 'content-type': 'application/json' };
 const TEXT_TYPE = { 'content-type': 'text/plain' };
-const KIB = 1024;
+export const KIB = 1024;
 const syncs = { fail: false };
 
-const on =
+export const on =
   (method: string, path: string, headers?: Record<string, string>, body?: string | Buffer) =>
   (context: Context) =>
     context.send(method, path, headers, body);
@@ -439,7 +439,11 @@ export function parseAnswer(text: string): Answer {
 }
 
 /** Sends a body that never ends, until the server closes the connection. */
-async function streamForever(port: number): Promise<Answer> {
+export async function streamForever(
+  port: number,
+  path = RECORDS,
+  type = TEXT_TYPE['content-type'],
+): Promise<Answer> {
   const { socket, closed } = rawConnection(port);
   const piece = `${(16 * KIB).toString(16)}\r\n${'x'.repeat(16 * KIB)}\r\n`;
   let sent = 0;
@@ -449,7 +453,7 @@ async function streamForever(port: number): Promise<Answer> {
   };
   socket.on('drain', send);
   socket.write(
-    `POST ${RECORDS} HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n`,
+    `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: ${type}\r\ntransfer-encoding: chunked\r\n\r\n`,
   );
   send();
   return parseAnswer(await closed);

@@ -9,12 +9,13 @@ import t from 'tap';
 import { Engine } from '../../src/engine/index.ts';
 import { rawExchange, startTestServer, until } from '../helpers/http-app.ts';
 import { verifyNow } from '../helpers/verify-after.ts';
+import { EVENT_CASES } from './bad-event-cases.ts';
 import { CASES, type Context, parseAnswer, requestText } from './bad-input-cases.ts';
 
 t.test('bad input', async (t) => {
   const root = t.testdir({ template: {} });
   await makeTemplate(join(root, 'template'));
-  for (const [i, badInput] of CASES.entries()) {
+  for (const [i, badInput] of [...CASES, ...EVENT_CASES].entries()) {
     await t.test(badInput.name, async (t) => {
       const data = join(root, `case-${i}`, 'data');
       cpSync(join(root, 'template'), data, { recursive: true });

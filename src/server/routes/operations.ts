@@ -122,6 +122,12 @@ function summary(context: AppContext) {
       bytes: sum.fetchedBytes,
       ...latency(metrics.fetchSeconds),
     },
+    ingest: {
+      requests: metrics.ingest.seconds.count,
+      accepted: metrics.ingest.accepted,
+      rejected: Object.fromEntries(metrics.ingest.rejected),
+      ...latency(metrics.ingest.seconds),
+    },
     commit: { groups: metrics.commitBatches.count, ...latency(metrics.commitSeconds) },
     groups: groupSummary(context),
     background: backgroundSummary(context),

@@ -1,0 +1,76 @@
+/**
+ * StrictIntake: takes a body in of which nothing is stored unless every line is an event. All of it is one append, so it has to
+ * fit into one: what goes to a partition is at most the topic's `max.message.bytes`.
+ */
+import type { PendingAppend } from '../engine/index.ts';
+import { type EventFault, type EventSink, type LinesRead, readEventLines } from '../query/index.ts';
+import { HttpProblem } from './error-mapping.ts';
+import type { LineIntake } from './event-intake.ts';
+import { type EventTopic, NOWHERE } from './event-topic.ts';
+import { RejectedLines } from './rejected-lines.ts';
+
+export class StrictIntake implements LineIntake {
+  accepted = 0;
+  lines = 0;
+  readonly rejected = new RejectedLines();
+  readonly #topic: EventTopic;
+  readonly #defaultSource: Buffer | undefined;
+  #append: PendingAppend | undefined;
+
+  constructor(topic: EventTopic, defaultSource: Buffer | undefined) {
+    this.#topic = topic;
+    this.#defaultSource = defaultSource;
+  }
+
+  async push(chunk: Buffer): Promise<void> {
+    const append = await this.#appendFor(chunk);
+    const { lines } = this.#read(chunk, append ?? NOWHERE, (line, { code, detail }) =>
+      this.rejected.add(line, code, detail),
+    );
+    this.lines += lines;
+  }
+
+  pushTooLong(limit: number): void {
+    this.lines++;
+    this.rejected.add(this.lines, 'record_too_large', `it has more than ${limit} bytes`);
+  }
+
+  async finish(): Promise<void> {
+    if (this.rejected.count > 0) throw this.#refusal();
+    const events = this.#append?.recordCount ?? 0;
+    await this.#append?.commit();
+    this.accepted = events;
+  }
+
+  async settle(): Promise<void> {
+    // Nothing is under way before `finish`.
+  }
+
+  /** Once a line is rejected the others are only looked at. A topic that does not exist is made for lines that are good. */
+  async #appendFor(chunk: Buffer): Promise<PendingAppend | undefined> {
+    if (this.rejected.count > 0) return undefined;
+    this.#append ??= this.#topic.startAppend();
+    if (this.#append === undefined && this.#isGood(chunk))
+      this.#append = await this.#topic.createAndStartAppend();
+    return this.#append;
+  }
+
+  #isGood(chunk: Buffer): boolean {
+    let faults = 0;
+    const { accepted } = this.#read(chunk, NOWHERE, () => void faults++);
+    return accepted > 0 && faults === 0;
+  }
+
+  #read(chunk: Buffer, sink: EventSink, reject: (line: number, fault: EventFault) => void): LinesRead {
+    const options = { firstLine: this.lines + 1, defaultSource: this.#defaultSource, sink, reject };
+    return readEventLines(chunk, 0, chunk.length, options);
+  }
+
+  #refusal(): HttpProblem {
+    const { count, named } = this.rejected;
+    const { line, detail } = named[0]!;
+    const which =
+      count === 1 ? `line ${line} is no event` : `${count} lines are no events, the first is line ${line}`;
+    return new HttpProblem('invalid_event', `${which}: ${detail}; nothing was stored`, this.rejected.figures);
+  }
+}
