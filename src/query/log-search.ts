@@ -1,0 +1,123 @@
+/**
+ * LogSearch: the search over log events; the query layer's main class. It reads what the engine has and writes nothing to the log.
+ * Any number of queries may be asked at the same time: some run, the others wait for their turn.
+ */
+import { type Engine, type FileSystem, nodeFileSystem } from '../engine/index.ts';
+import { Admission } from './admission.ts';
+import { decodeCursor, encodeCursor, fingerprintOf } from './cursor.ts';
+import { type EventPage, eventPages, type FoundEvent } from './event-pages.ts';
+import { expressionText } from './expression.ts';
+import { expressionOf, type LogFilter, type LogQuery } from './log-query.ts';
+import { type Incomplete, QueryRun, type RunContext } from './query-run.ts';
+import { ScanCache } from './result-cache.ts';
+import type { RunFigures } from './run-figures.ts';
+import { InlineScans, ScanPool } from './scan-pool.ts';
+import type { IndexSource } from './survey.ts';
+
+export interface LogSearchOptions {
+  readonly indexes: IndexSource;
+  /** Threads that scan. */
+  readonly threads: number;
+  /** A query that takes longer, or has to read more, gets a partial answer. */
+  readonly timeoutMs: number;
+  readonly maxBytes: number;
+  /** Memory for what scans of sealed segments gave. */
+  readonly cacheBytes: number;
+  /** Default: the real one. Over another one scans run in this thread. */
+  readonly fileSystem?: FileSystem;
+}
+
+/** Queries that run at a time, for each thread; others wait. */
+const RUNS_PER_THREAD = 4;
+const MAX_WAITING = 10_000;
+
+/** How an answer ended. */
+export interface QueryOutcome {
+  /** Whether the answer is all there is up to the limit. */
+  readonly complete: boolean;
+  readonly reason?: Incomplete;
+  /** Where the next page begins; null where there is nothing more. */
+  readonly nextCursor: string | null;
+  readonly figures: RunFigures;
+}
+
+/** What a query is asked with beside its text. */
+export interface QueryOptions {
+  /** Aborts when nobody wants the answer any more. */
+  readonly signal?: AbortSignal;
+  /** Plans all segments at first, so that the figures say of each why it was left out. */
+  readonly planAll?: boolean;
+}
+
+export class LogSearch {
+  readonly #context: RunContext;
+  readonly #options: LogSearchOptions;
+  readonly #admission: Admission;
+
+  constructor(engine: Engine, options: LogSearchOptions) {
+    const { threads, fileSystem = nodeFileSystem } = options;
+    this.#options = options;
+    this.#context = {
+      engine,
+      indexes: options.indexes,
+      scans: fileSystem === nodeFileSystem ? new ScanPool(threads) : new InlineScans(fileSystem),
+      cache: new ScanCache(options.cacheBytes),
+    };
+    this.#admission = new Admission(this.#context.scans.threads * RUNS_PER_THREAD, MAX_WAITING);
+  }
+
+  /**
+   * Events in the order of the query, some at a time; returns how the answer ended. Who stops taking them before ends the
+   * query. Throws QueryError, UNKNOWN_TOPIC_OR_PARTITION, THROTTLED.
+   */
+  async *query(query: LogQuery, options: QueryOptions = {}): AsyncGenerator<FoundEvent[], QueryOutcome> {
+    const { order = 'desc', limit = Number.POSITIVE_INFINITY } = query;
+    const fingerprint = await this.#fingerprint(query);
+    const after = query.cursor === undefined ? null : decodeCursor(query.cursor, fingerprint);
+    const { run, leave } = await this.#begin(query, options.signal);
+    let skip = query.skip ?? 0;
+    let page: EventPage = { events: [], next: null };
+    try {
+      const request = { order, after, limit: limit + skip, planAll: options.planAll };
+      for await (page of eventPages(run, request)) {
+        const events = page.events.slice(skip);
+        skip -= page.events.length - events.length;
+        if (events.length > 0) yield events;
+      }
+    } finally {
+      leave();
+    }
+    const { next } = page;
+    const { incomplete, figures } = run;
+    const nextCursor = next === null ? null : encodeCursor(fingerprint, next);
+    return { complete: incomplete === undefined, reason: incomplete, nextCursor, figures };
+  }
+
+  async close(): Promise<void> {
+    await this.#context.scans.close();
+  }
+
+  async #fingerprint(query: LogQuery): Promise<string> {
+    const { id } = await this.#context.engine.describeTopic(query.topic);
+    const { order = 'desc', startTime = '', endTime = '' } = query;
+    return fingerprintOf(id, expressionText(expressionOf(query)), startTime, endTime, order);
+  }
+
+  /** In its turn. */
+  async #begin(
+    filter: LogFilter,
+    signal: AbortSignal | undefined,
+  ): Promise<{ run: QueryRun; leave(): void }> {
+    const { topic, startTime = Number.NEGATIVE_INFINITY, endTime = Number.POSITIVE_INFINITY } = filter;
+    const expression = expressionOf(filter);
+    await this.#admission.enter(signal);
+    const { timeoutMs, maxBytes } = this.#options;
+    const asked = { topic, expression, from: startTime, until: endTime };
+    const run = new QueryRun(this.#context, asked, { signal, timeoutMs, maxBytes });
+    const leave = () => {
+      run.close();
+      this.#admission.leave();
+    };
+    return { run, leave };
+  }
+}
