@@ -34,6 +34,8 @@ export interface IndexerOptions {
   readonly falsePositiveRate: number;
   /** The index of this segment is another one from now on, or gone. */
   changed(segment: SearchSegment): void;
+  /** These are the segments that there are. */
+  swept?(ids: ReadonlySet<number>): void;
 }
 
 /** What came of the indexes that were made. */
@@ -94,10 +96,12 @@ export class Indexer {
   }
 
   /** The index of a segment turned out to be damaged. */
-  rebuild(topic: string, partition: number, { id }: SearchSegment): void {
+  rebuild({ id }: SearchSegment): void {
+    if (this.#damaged.has(id) || this.#abort.signal.aborted) return;
     this.#settled.delete(id);
     this.#damaged.add(id);
-    this.#look(topic, partition);
+    this.#cancelSweep();
+    this.#sweep();
   }
 
   /** Resolves when none waits that can be made now. */
@@ -114,6 +118,7 @@ export class Indexer {
     // Of segments that are gone nothing is remembered.
     for (const each of [this.#settled, this.#damaged, this.#failures, this.#waiting])
       for (const id of each.keys()) if (!known.has(id)) each.delete(id);
+    this.#options.swept?.(known);
     this.#cancelSweep = clock.after(SWEEP_MS, () => this.#sweep());
   }
 
@@ -185,11 +190,8 @@ export class Indexer {
   async #isIndexed({ partition, number, segment }: Candidate): Promise<boolean> {
     if (this.#damaged.has(segment.id)) return false;
     try {
-      const found = await this.#options.files.open(
-        indexedSegment(partition, number, segment),
-        partition.fields,
-      );
-      return found !== undefined;
+      const found = await this.#options.files.open(indexedSegment(partition, number, segment));
+      return found?.fields.join() === partition.fields.join();
     } catch (error) {
       // What a newer program has made is left to it.
       if (isSeglogError(error, 'UNSUPPORTED_VERSION')) return true;

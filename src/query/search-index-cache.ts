@@ -16,14 +16,8 @@ export function indexedSegment(
   return { topicId, partition, path, searchPath, baseOffset, endOffset, bytes };
 }
 
-/** What was found of a segment: an index, or that there is none for these fields. */
-interface Loading {
-  readonly fields: string;
-  readonly index: Promise<SearchIndex | undefined>;
-}
-
+/** What was found of a segment; undefined is that it has no index. */
 interface Known {
-  readonly fields: string;
   readonly index: SearchIndex | undefined;
 }
 
@@ -32,11 +26,14 @@ const NO_INDEX_BYTES = 200;
 
 export class SearchIndexCache {
   readonly #files: SearchIndexFiles;
+  readonly #damaged: (segment: SearchSegment) => void;
   readonly #known: LRUCache<number, Known>;
-  readonly #loading = new Map<number, Loading>();
+  readonly #loading = new Map<number, Promise<SearchIndex | undefined>>();
 
-  constructor(files: SearchIndexFiles, maxBytes: number) {
+  /** `damaged` is called when a part of an index turns out to be. */
+  constructor(files: SearchIndexFiles, maxBytes: number, damaged: (segment: SearchSegment) => void) {
     this.#files = files;
+    this.#damaged = damaged;
     this.#known = new LRUCache({
       maxSize: maxBytes,
       // One that is larger than all of it is kept as long as nothing else is asked for.
@@ -48,36 +45,20 @@ export class SearchIndexCache {
     return this.#known.calculatedSize;
   }
 
-  /** The index of a sealed segment for the topic's fields; undefined where there is none that counts. */
-  async get(
-    partition: SearchPartition,
-    number: number,
+  /** The index of a sealed segment, undefined where there is none that counts: at once where it is known. */
+  get(
+    of: SearchPartition,
+    partition: number,
     segment: SearchSegment,
-  ): Promise<SearchIndex | undefined> {
-    const fields = partition.fields.join();
-    if (fields === '' || !segment.sealed) return undefined;
-    const { id } = segment;
-    for (const each of [this.#known.get(id), this.#loading.get(id)])
-      if (each?.fields === fields) return each.index;
-    const loading: Loading = {
-      fields,
-      index: this.#open(indexedSegment(partition, number, segment), partition.fields),
-    };
-    this.#loading.set(id, loading);
-    try {
-      const index = await loading.index;
-      // It was forgotten meanwhile: what was read may be of before.
-      if (this.#loading.get(id) === loading) this.#known.set(id, { fields, index });
-      return index;
-    } finally {
-      if (this.#loading.get(id) === loading) this.#loading.delete(id);
-    }
+  ): SearchIndex | undefined | Promise<SearchIndex | undefined> {
+    const known = this.#known.get(segment.id);
+    return known === undefined ? this.#load(indexedSegment(of, partition, segment), segment) : known.index;
   }
 
   /** The index of a segment turned out to be damaged: there is none, until it has changed. */
-  drop({ fields }: SearchPartition, { id, searchPath }: SearchSegment): void {
+  drop({ id, searchPath }: SearchSegment): void {
     this.forget(id, searchPath);
-    this.#known.set(id, { fields: fields.join(), index: undefined });
+    this.#known.set(id, { index: undefined });
   }
 
   /** The index of the segment of this id has changed. */
@@ -87,9 +68,25 @@ export class SearchIndexCache {
     this.#loading.delete(id);
   }
 
-  async #open(segment: IndexedSegment, fields: readonly string[]): Promise<SearchIndex | undefined> {
+  async #load(indexed: IndexedSegment, segment: SearchSegment): Promise<SearchIndex | undefined> {
+    const { id } = segment;
+    const pending = this.#loading.get(id);
+    if (pending !== undefined) return pending;
+    const loading = this.#open(indexed, segment);
+    this.#loading.set(id, loading);
     try {
-      return await this.#files.open(segment, fields);
+      const index = await loading;
+      // It was forgotten meanwhile: what was read may be of before.
+      if (this.#loading.get(id) === loading) this.#known.set(id, { index });
+      return index;
+    } finally {
+      if (this.#loading.get(id) === loading) this.#loading.delete(id);
+    }
+  }
+
+  async #open(indexed: IndexedSegment, segment: SearchSegment): Promise<SearchIndex | undefined> {
+    try {
+      return await this.#files.open(indexed, () => this.#damaged(segment));
     } catch (error) {
       if (isSeglogError(error, 'UNSUPPORTED_VERSION')) return undefined;
       throw error;

@@ -21,7 +21,7 @@ import {
   searchHeadBytes,
 } from '../engine/index.ts';
 import type { EventCounts } from './event-counts.ts';
-import { type IndexContent, type IndexParts, SearchIndex } from './search-index.ts';
+import { type IndexContent, IndexDamaged, type IndexParts, SearchIndex } from './search-index.ts';
 import type { BuiltIndex } from './search-index-builder.ts';
 import {
   CONTENT_PART,
@@ -39,14 +39,6 @@ export interface IndexedSegment extends Omit<SearchFileIdentity, 'createdAt'> {
   readonly searchPath: string;
 }
 
-/** A part of an index turned out to be unreadable while a query asked for it: it is none any more. */
-export class IndexDamaged extends Error {
-  constructor(path: string, cause?: unknown) {
-    super(`the search index ${path} is damaged`, { cause });
-    this.name = 'IndexDamaged';
-  }
-}
-
 /** Read at once with the head. */
 const SMALL_FILE_BYTES = 64 * 1024;
 
@@ -58,14 +50,14 @@ export class SearchIndexFiles {
   }
 
   /**
-   * The index of a segment for these fields; undefined where there is none that counts. Throws UNSUPPORTED_VERSION where
-   * there is a newer one.
+   * The index of a segment; undefined where there is none that counts. Throws UNSUPPORTED_VERSION where there is a newer
+   * one. `damaged` is called when a part of it turns out to be.
    */
-  async open(segment: IndexedSegment, fields: readonly string[]): Promise<SearchIndex | undefined> {
+  async open(segment: IndexedSegment, damaged?: () => void): Promise<SearchIndex | undefined> {
     try {
       const createdAt = await this.#createdAt(segment);
       if (createdAt === undefined) return undefined;
-      return await this.#open(segment.searchPath, { ...identityOf(segment), createdAt }, fields);
+      return await this.#open(segment.searchPath, { ...identityOf(segment), createdAt }, damaged);
     } catch (error) {
       if (isSeglogError(error, 'NOT_READY', 'UNSUPPORTED_VERSION')) throw error;
       return undefined;
@@ -87,7 +79,7 @@ export class SearchIndexFiles {
   async #open(
     path: string,
     identity: SearchFileIdentity,
-    fields: readonly string[],
+    damaged: (() => void) | undefined,
   ): Promise<SearchIndex | undefined> {
     this.#files.forget(path);
     const size = await this.#size(path);
@@ -99,13 +91,13 @@ export class SearchIndexFiles {
     const head = decodeSearchHead(bytes);
     if (typeof head === 'string' || searchFileBytes(head) !== size || !isOf(head.identity, identity))
       return undefined;
-    const file = new IndexFile(path, head, start, (position, length) =>
+    const read = (position: number, length: number) =>
       position + length <= start.length
         ? start.subarray(position, position + length)
-        : this.#read(path, position, length),
-    );
+        : this.#read(path, position, length);
+    const file = new IndexFile(path, head, start.length, read, damaged);
     const content = await file.content();
-    return content !== undefined && isFor(content, fields) ? new SearchIndex(content, file) : undefined;
+    return content && new SearchIndex(content, file);
   }
 
   async #createdAt({ path }: IndexedSegment): Promise<number | undefined> {
@@ -146,11 +138,9 @@ function isOf(found: SearchFileIdentity, expected: SearchFileIdentity): boolean 
   return Object.entries(expected).every(([name, value]) => found[name as keyof SearchFileIdentity] === value);
 }
 
-const isFor = ({ fields }: IndexContent, wanted: readonly string[]) =>
-  fields.length === wanted.length && fields.every((field, i) => field === wanted[i]);
-
 class IndexFile implements IndexParts {
   readonly bytes: number;
+  readonly damaged: (() => void) | undefined;
   readonly #path: string;
   readonly #head: SearchFileHead;
   readonly #read: (position: number, length: number) => Buffer | Promise<Buffer>;
@@ -159,13 +149,15 @@ class IndexFile implements IndexParts {
   constructor(
     path: string,
     head: SearchFileHead,
-    start: Buffer,
+    keptBytes: number,
     read: (position: number, length: number) => Buffer | Promise<Buffer>,
+    damaged?: () => void,
   ) {
-    this.bytes = start.length + head.bytes.length;
+    this.bytes = keptBytes + head.bytes.length;
     this.#path = path;
     this.#head = head;
     this.#read = read;
+    this.damaged = damaged;
   }
 
   /** Undefined where it makes no sense. */

@@ -45,10 +45,21 @@ export interface IndexContent {
 
 /** The parts that are read when they are asked for. */
 export interface IndexParts {
+  /** Rejects with IndexDamaged; so does reading a page. */
   readCounts(): Promise<EventCounts>;
   readonly readPage: PageReader;
   /** That it keeps in memory. */
   readonly bytes: number;
+  /** A part could not be read: the index is to be made again. */
+  damaged?(): void;
+}
+
+/** A part of an index is not what was written. */
+export class IndexDamaged extends Error {
+  constructor(path: string, cause?: unknown) {
+    super(`the search index ${path} is damaged`, { cause });
+    this.name = 'IndexDamaged';
+  }
 }
 
 /** What objects take beside the numbers in them: of an index, of a block, of a value of a field. */
@@ -118,15 +129,26 @@ export class SearchIndex {
     return this.dictionary(field)?.blocksWhere(passes) ?? this.allBlocks();
   }
 
-  /** Of `within`, those that may have all of these tokens. Rejects with IndexDamaged where a page of the index is. */
+  /** Of `within`, those that may have all of these tokens. */
   async blocksWithTokens(tokens: readonly Token[], within = this.allBlocks()): Promise<BlockSet> {
     if (tokens.length === 0 || within.isEmpty) return within;
-    const found = await blocksWithTokens(this.#slices, this.#parts.readPage, tokens, within);
-    return found.or(within.and(this.#opaque));
+    const found = await this.#orDamaged(blocksWithTokens(this.#slices, this.#parts.readPage, tokens, within));
+    return found?.or(within.and(this.#opaque)) ?? within;
   }
 
-  /** Rejects with IndexDamaged where that part of the index is. */
-  counts(): Promise<EventCounts> {
-    return this.#parts.readCounts();
+  /** Undefined where they cannot be read. */
+  counts(): Promise<EventCounts | undefined> {
+    return this.#orDamaged(this.#parts.readCounts());
+  }
+
+  /** What cannot be read is not known: that is no wrong answer. */
+  async #orDamaged<T>(reading: Promise<T>): Promise<T | undefined> {
+    try {
+      return await reading;
+    } catch (error) {
+      if (!(error instanceof IndexDamaged)) throw error;
+      this.#parts.damaged?.();
+      return undefined;
+    }
   }
 }

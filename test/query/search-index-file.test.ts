@@ -10,7 +10,7 @@ import {
   SEGMENT_HEADER_BYTES,
 } from '../../src/engine/index.ts';
 import { SearchIndexBuilder } from '../../src/query/search-index-builder.ts';
-import { IndexDamaged, indexFileContent, SearchIndexFiles } from '../../src/query/search-index-file.ts';
+import { indexFileContent, SearchIndexFiles } from '../../src/query/search-index-file.ts';
 import { wordToken } from '../../src/query/tokens.ts';
 import { Random } from '../crash/sim/random.ts';
 import { dataDirectory } from '../helpers/verify-after.ts';
@@ -49,12 +49,12 @@ async function indexedSegment(t: Test, events = 50) {
 
 t.test('an index is read as it was written', async (t) => {
   const { segment, files } = await indexedSegment(t);
-  const index = (await files.open(segment, FIELDS))!;
+  const index = (await files.open(segment))!;
   t.equal(index.events, 50);
   t.ok(index.blocks.count > 1);
   const found = await index.blocksWithTokens([wordToken('event7')]);
   t.equal(found.size, 1);
-  const cells = (await index.counts()).cells(['level'])!;
+  const cells = (await index.counts())!.cells(['level'])!;
   t.ok(cells.every(({ hour, values }) => hour === 0 && values[0] === 'INFO'));
   t.equal(
     cells.reduce((sum, { count }) => sum + count, 0),
@@ -64,7 +64,7 @@ t.test('an index is read as it was written', async (t) => {
 
 t.test('a large one is read as it is asked for', async (t) => {
   const { segment, content, files } = await indexedSegment(t);
-  const index = (await files.open(segment, FIELDS))!;
+  const index = (await files.open(segment))!;
   t.ok((await index.blocksWithTokens([wordToken('event7')])).size >= 1);
   fs.rmSync(segment.searchPath);
   fs.writeFileSync(segment.searchPath, content);
@@ -74,8 +74,7 @@ t.test('a large one is read as it is asked for', async (t) => {
 
 t.test('what is no index of the segment as it is now is none', async (t) => {
   const { segment, content, files } = await indexedSegment(t, 3);
-  t.ok(await files.open(segment, FIELDS));
-  t.equal(await files.open(segment, ['level']), undefined, 'of other fields');
+  t.ok(await files.open(segment));
   for (const other of [
     { topicId: '0'.repeat(32) },
     { partition: 1 },
@@ -83,28 +82,28 @@ t.test('what is no index of the segment as it is now is none', async (t) => {
     { endOffset: segment.endOffset + 1 },
     { bytes: segment.bytes + 1 },
   ])
-    t.equal(await files.open({ ...segment, ...other }, FIELDS), undefined, Object.keys(other).join());
+    t.equal(await files.open({ ...segment, ...other }), undefined, Object.keys(other).join());
   const original = fs.readFileSync(segment.path);
   const rewritten = join(t.testdirName, 'rewritten.log');
   const header = Buffer.from(original);
   header.writeUInt8(header.readUInt8(48) ^ 1, 48);
   fs.writeFileSync(rewritten, header);
-  t.equal(await files.open({ ...segment, path: rewritten }, FIELDS), undefined, 'of a damaged segment');
+  t.equal(await files.open({ ...segment, path: rewritten }), undefined, 'of a damaged segment');
   for (const changed of [
     content.subarray(0, 50),
     content.subarray(0, -1),
     Buffer.concat([content, Buffer.alloc(1)]),
   ]) {
     fs.writeFileSync(segment.searchPath, changed);
-    t.equal(await files.open(segment, FIELDS), undefined, `${changed.length} bytes`);
+    t.equal(await files.open(segment), undefined, `${changed.length} bytes`);
   }
   fs.rmSync(segment.searchPath);
-  t.equal(await files.open(segment, FIELDS), undefined, 'missing');
+  t.equal(await files.open(segment), undefined, 'missing');
 });
 
 t.test('a changed byte is noticed when it is read', async (t) => {
   const { segment, content, files } = await indexedSegment(t, 20);
-  const reference = (await files.open(segment, FIELDS))!;
+  const reference = (await files.open(segment))!;
   const words = Array.from({ length: 20 }, (_, i) => wordToken(`event${i}`));
   const expected = await Promise.all(
     words.map(async (word) => [...(await reference.blocksWithTokens([word]))]),
@@ -115,20 +114,21 @@ t.test('a changed byte is noticed when it is read', async (t) => {
     const changed = Buffer.from(content);
     changed[random.below(changed.length)]! ^= 1 << random.below(8);
     fs.writeFileSync(segment.searchPath, changed);
-    const index = await files.open(segment, FIELDS);
+    let told = false;
+    const index = await files.open(segment, () => {
+      told = true;
+    });
     if (index === undefined) {
       damaged++;
       continue;
     }
     for (const [number, word] of words.entries()) {
-      try {
-        t.same([...(await index.blocksWithTokens([word]))], expected[number]);
-        await index.counts();
-      } catch (error) {
-        if (!(error instanceof IndexDamaged)) throw error;
-        damaged++;
-      }
+      const found = [...(await index.blocksWithTokens([word]))];
+      if (!told) t.same(found, expected[number]);
+      else if (expected[number]!.some((block) => !found.includes(block))) t.fail('a block is missed');
     }
+    if ((await index.counts()) === undefined) t.ok(told);
+    if (told) damaged++;
   }
-  t.ok(damaged > 300);
+  t.ok(damaged > 290, 'hardly any part is of no interest to these words');
 });
