@@ -15,6 +15,11 @@ export const KERNELS = {
     target: '../src/query/search-kernel-wasm.ts',
     name: 'SEARCH_KERNEL_WASM',
   },
+  token: {
+    source: 'token-kernel.ts',
+    target: '../src/query/token-kernel-wasm.ts',
+    name: 'TOKEN_KERNEL_WASM',
+  },
 } as const;
 
 const OPTIONS = [

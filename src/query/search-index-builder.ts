@@ -16,9 +16,9 @@ import { CountCollector } from './count-collector.ts';
 import { type EventFacts, eventFacts } from './event.ts';
 import { EventCounts } from './event-counts.ts';
 import { FieldCollector } from './field-collector.ts';
-import type { FieldSink } from './field-watch.ts';
 import type { BlockTable, IndexContent } from './search-index.ts';
-import { TokenScanner } from './token-scanner.ts';
+import { giveKernel, MAX_INPUT_BYTES, type TokenKernel, takeKernel } from './token-kernel.ts';
+import { type FieldSink, TokenScanner } from './token-scanner.ts';
 import type { WordSlice } from './word-filter.ts';
 import { WordSliceBuilder } from './word-filter-builder.ts';
 
@@ -55,11 +55,19 @@ function mayGrow(block: OpenBlock, position: number, size: number, bytes: number
   return position - block.position < LEAST_BLOCK_BYTES || block.bytes + bytes <= BLOCK_DECOMPRESSED_BYTES;
 }
 
+/** Fields that are counted together, by their places; the second is -1 where there is one only. */
+interface CountedFields {
+  readonly counts: CountCollector;
+  readonly first: number;
+  readonly second: number;
+}
+
 export class SearchIndexBuilder implements FieldSink {
   readonly #settings: IndexSettings;
   readonly #fields: FieldCollector[];
-  readonly #counts: CountCollector[];
-  readonly #words = new WordSliceBuilder();
+  readonly #counts: CountedFields[];
+  readonly #kernel: TokenKernel;
+  readonly #words: WordSliceBuilder;
   readonly #scanner: TokenScanner;
   /** Places of the fields that event.ts knows, and of all others. */
   readonly #level: number;
@@ -90,9 +98,15 @@ export class SearchIndexBuilder implements FieldSink {
       .filter(
         (names, i) => names.length > 0 && (i === 0 || together.length !== 1 || names[0] !== together[0]),
       )
-      .map((names) => new CountCollector(names));
+      .map((names) => ({
+        counts: new CountCollector(names),
+        first: fields.indexOf(names[0]!),
+        second: names.length === 1 ? -1 : fields.indexOf(names[1]!),
+      }));
     const paths = this.#others.map((i) => fields[i]!);
-    this.#scanner = new TokenScanner(this.#words, paths, this);
+    this.#kernel = takeKernel();
+    this.#words = new WordSliceBuilder(this.#kernel);
+    this.#scanner = new TokenScanner(this.#kernel, paths, this);
   }
 
   /** The batch at `at` of `chunk`, which begins at `position` of the segment's file. Throws CORRUPT_MESSAGE. */
@@ -104,12 +118,22 @@ export class SearchIndexBuilder implements FieldSink {
     this.#endPosition = position + size;
     this.#endOffset = batchNextOffset(chunk, at);
     const record = new RecordCursor(chunk, at);
+    const { buffer, recordsStart, recordsEnd } = record;
+    const fits = recordsEnd - recordsStart <= MAX_INPUT_BYTES;
+    const start = fits ? this.#kernel.input(buffer, recordsStart, recordsEnd) : 0;
     while (record.next()) {
-      const { buffer, valueStart, valueEnd, timestamp } = record;
-      if (valueStart >= 0) this.#addEvent(block, buffer, valueStart, valueEnd, timestamp);
+      const { valueStart, valueEnd, timestamp } = record;
+      if (valueStart < 0) continue;
+      if (fits) {
+        const moved = start - recordsStart;
+        this.#addEvent(block, this.#kernel.bytes, valueStart + moved, valueEnd + moved, timestamp);
+      } else {
+        this.#addLargeEvent(block, buffer.subarray(valueStart, valueEnd), timestamp);
+      }
     }
   }
 
+  /** The builder is done with then. */
   finish(): BuiltIndex {
     this.#finishSlice();
     const count = this.#blocks.length;
@@ -127,6 +151,7 @@ export class SearchIndexBuilder implements FieldSink {
       otherTimes,
     };
     const counts = new EventCounts(this.#tables(), dictionaries);
+    giveKernel(this.#kernel);
     return { content, counts, pages: this.#pages };
   }
 
@@ -166,20 +191,39 @@ export class SearchIndexBuilder implements FieldSink {
     for (const block of opaque) this.#opaque.push(first + block);
   }
 
+  /** Of a batch that does not fit into the kernel's input. */
+  #addLargeEvent(block: OpenBlock, value: Buffer, recordTime: number): void {
+    if (value.length <= MAX_INPUT_BYTES) {
+      const at = this.#kernel.input(value, 0, value.length);
+      this.#addEvent(block, this.#kernel.bytes, at, at + value.length, recordTime);
+      return;
+    }
+    // One that large is not worth a look at its words.
+    this.#words.giveUpBlock();
+    const facts = eventFacts(value, 0, value.length, recordTime);
+    this.#note(block, facts, recordTime);
+    for (const i of this.#others.keys()) this.#found[i] = 2;
+    this.#collect(facts);
+  }
+
+  /** In the kernel's memory. */
   #addEvent(block: OpenBlock, bytes: Buffer, at: number, end: number, recordTime: number): void {
     const facts = eventFacts(bytes, at, end, recordTime);
-    const { timestamp } = facts;
-    block.events++;
-    if (timestamp !== recordTime) this.#noteOtherTime();
-    if (timestamp < block.minTime) block.minTime = timestamp;
-    if (timestamp > block.maxTime) block.maxTime = timestamp;
+    this.#note(block, facts, recordTime);
     for (const i of this.#others.keys()) {
       this.#texts[i] = null;
       this.#found[i] = 0;
     }
-    if (facts.isObject) this.#scanner.object(bytes, at, end);
-    else this.#scanner.text(bytes, at, end);
+    if (facts.isObject) this.#scanner.object(at, end);
+    else this.#scanner.text(at, end);
     this.#collect(facts);
+  }
+
+  #note(block: OpenBlock, { timestamp }: EventFacts, recordTime: number): void {
+    block.events++;
+    if (timestamp !== recordTime) this.#noteOtherTime();
+    if (timestamp < block.minTime) block.minTime = timestamp;
+    if (timestamp > block.maxTime) block.maxTime = timestamp;
   }
 
   #noteOtherTime(): void {
@@ -192,23 +236,21 @@ export class SearchIndexBuilder implements FieldSink {
     const numbers = this.#numbers;
     if (this.#level >= 0) numbers[this.#level] = this.#fields[this.#level]!.add(level, timestamp, block);
     if (this.#source >= 0) numbers[this.#source] = this.#fields[this.#source]!.add(source, timestamp, block);
-    for (const [other, place] of this.#others.entries()) {
+    for (let other = 0; other < this.#others.length; other++) {
+      const place = this.#others[other]!;
       const found = this.#found[other]!;
       const field = this.#fields[place]!;
       if (found > 1) field.addMixed(block);
       numbers[place] = field.add(found === 1 ? this.#texts[other]! : null, timestamp, block);
     }
-    for (const counts of this.#counts) {
-      const [first, second] = counts.fields;
-      const place = this.#settings.fields.indexOf(first!);
-      const other = second === undefined ? 0 : numbers[this.#settings.fields.indexOf(second)]!;
-      counts.add(timestamp, numbers[place]!, other);
-    }
+    for (const { counts, first, second } of this.#counts)
+      counts.add(timestamp, numbers[first]!, second < 0 ? 0 : numbers[second]!);
   }
 
   /** Without those that others say as well, and those of fields with too many values. */
   #tables() {
     const tables = this.#counts
+      .map(({ counts }) => counts)
       .filter(({ fields }) =>
         fields.every((field) => this.#fields.find(({ name }) => name === field)!.complete),
       )

@@ -17,11 +17,11 @@ export type Token = number;
 /** Longer values of fields, folded and as UTF-8, have no token of their own. */
 export const MAX_FIELD_VALUE_BYTES = 16;
 
-export const HASH_START = 0x811c9dc5;
-export const HASH_PRIME = 0x01000193;
-export const DOTTED_PRIME = 0x9e3779b1;
+const HASH_START = 0x811c9dc5;
+const HASH_PRIME = 0x01000193;
+const DOTTED_PRIME = 0x9e3779b1;
 /** Between a field's path and its value: no byte of UTF-8. */
-export const FIELD_MARK = 0xff;
+const FIELD_MARK = 0xff;
 
 const DOTTED = /(?<![\p{L}\p{M}\p{N}_])[0-9]+(?:\.[0-9]+){3,}(?![\p{L}\p{M}\p{N}_])/gu;
 
@@ -33,7 +33,7 @@ function hashBytes(bytes: Uint8Array, start: number): number {
 }
 
 /** FNV-1a leaves the upper bits of short texts alike: this mixes them (the last step of MurmurHash3). */
-export function finishToken(hash: number): Token {
+function finishToken(hash: number): Token {
   let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
   return (mixed ^ (mixed >>> 16)) >>> 0;
@@ -47,7 +47,7 @@ export function wordToken(word: string): Token {
 }
 
 /** Of four neighbouring numbers, by the hashes of their texts. */
-export function dottedToken(a: number, b: number, c: number, d: number): Token {
+function dottedToken(a: number, b: number, c: number, d: number): Token {
   const first = Math.imul(a, DOTTED_PRIME) ^ b;
   const second = Math.imul(first, DOTTED_PRIME) ^ c;
   return finishToken(Math.imul(second, DOTTED_PRIME) ^ d);
@@ -75,11 +75,13 @@ export function textTokens(text: string): Set<Token> {
  * values have none. `true`, `false` and `null` are their names.
  */
 export function fieldToken(path: string, text: string): Token | undefined {
-  const value = Buffer.from(fold(text));
-  return value.length > MAX_FIELD_VALUE_BYTES ? undefined : fieldValueToken(hashText(path), value);
+  return pathToken(hashText(path), text);
 }
 
-/** Of the hash of a field's path, and its value, folded. */
-export function fieldValueToken(pathHash: number, value: Uint8Array): Token {
+/** As `fieldToken`, by the hash of the path. */
+export function pathToken(pathHash: number, text: string): Token | undefined {
+  if (text.length > MAX_FIELD_VALUE_BYTES) return undefined;
+  const value = Buffer.from(fold(text));
+  if (value.length > MAX_FIELD_VALUE_BYTES) return undefined;
   return finishToken(hashBytes(value, Math.imul(pathHash ^ FIELD_MARK, HASH_PRIME)));
 }

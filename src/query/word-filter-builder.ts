@@ -1,10 +1,7 @@
-/**
- * Makes the pages of one slice of a word filter (word-filter.ts) from the tokens of its blocks: it is told them block by block,
- * as often as they occur, and remembers each once for each block.
- */
+/** Makes the pages of one slice of a word filter (word-filter.ts) from the tokens of its blocks, which a kernel has listed. */
 import { BlockSet } from './block-set.ts';
-import type { TokenSink } from './token-scanner.ts';
-import type { Token } from './tokens.ts';
+import type { TokenKernel } from './token-kernel.ts';
+import { TokenTable } from './token-table.ts';
 import {
   bloomPageBytes,
   bloomPageOf,
@@ -18,12 +15,6 @@ import {
   type WordSlice,
 } from './word-filter.ts';
 
-/** More in one block are not worth their memory: nothing is remembered of such a block, which may then hold any token. */
-const MAX_BLOCK_TOKENS = 1 << 18;
-/** Of all blocks of a slice; one with more ends sooner. */
-const MAX_SLICE_TOKENS = 1 << 20;
-const TOKEN_BITS = 32;
-
 export interface BuiltSlice {
   readonly slice: WordSlice;
   readonly pages: Buffer[];
@@ -31,14 +22,19 @@ export interface BuiltSlice {
   readonly opaque: BlockSet;
 }
 
-export class WordSliceBuilder implements TokenSink {
-  readonly #tokens = new SeenTokens();
-  /** The tokens of each block one after the other, and where each block's begin. */
-  #list = new Uint32Array(1 << 12);
-  #length = 0;
+const TOKEN_BYTES = 4;
+
+export class WordSliceBuilder {
+  readonly #kernel: TokenKernel;
+  /** Where the tokens of each block begin. */
   #starts: number[] = [];
+  /** Of the blocks before the last one. */
   #opaque: number[] = [];
-  #isOpaque = false;
+
+  /** Tokens are put into the kernel, which is at the beginning of a slice. */
+  constructor(kernel: TokenKernel) {
+    this.#kernel = kernel;
+  }
 
   /** Blocks so far. */
   get blocks(): number {
@@ -47,94 +43,84 @@ export class WordSliceBuilder implements TokenSink {
 
   /** Whether another block belongs to the next slice. */
   get isFull(): boolean {
-    return this.blocks >= MAX_SLICE_BLOCKS || Math.max(this.#length, this.#tokens.size) >= MAX_SLICE_TOKENS;
+    return this.blocks >= MAX_SLICE_BLOCKS || this.#kernel.isFull;
   }
 
+  /** From now on tokens that are put into the kernel are of another block. */
   beginBlock(): void {
-    this.#starts.push(this.#length);
-    this.#tokens.begin(this.blocks);
-    this.#isOpaque = false;
+    this.#endBlock();
+    this.#starts.push(this.#kernel.listed);
+    this.#kernel.beginBlock();
   }
 
-  /** In the block that was begun last. */
-  add(token: Token): void {
-    if (this.#isOpaque || !this.#tokens.add(token)) return;
-    if (this.#length === this.#list.length) this.#list = grown(this.#list);
-    this.#list[this.#length++] = token;
-    if (this.#length - this.#starts.at(-1)! > MAX_BLOCK_TOKENS) this.#giveUpBlock();
-  }
-
-  #giveUpBlock(): void {
-    this.#isOpaque = true;
+  /** The last block may hold any token, whatever else is said of it. */
+  giveUpBlock(): void {
     this.#opaque.push(this.blocks - 1);
-    this.#length = this.#starts.at(-1)!;
   }
 
   /** The slice of all blocks so far, of which false answers come at most at this rate on average. Begins the next one. */
   finish(falsePositiveRate: number): BuiltSlice {
+    this.#endBlock();
     const { blocks } = this;
-    const rows = exactRows(this.#blockTokens(), blocks, falsePositiveRate);
-    const rare = this.#blockTokens().map((tokens) => tokens.filter((token) => !rows.has(token)));
+    const tokens = this.#kernel.tokens();
+    const blockTokens = this.#starts.map((start, i) => tokens.subarray(start, this.#starts[i + 1]));
     const opaque = BlockSet.none(blocks);
     for (const block of this.#opaque) opaque.add(block);
-    const exact = exactPages(rows, blocks);
+    const frequent = frequentTokens(tokens, blocks, falsePositiveRate);
+    const exact = exactPages(frequent, blockTokens);
+    const rare = blockTokens.map((each) => each.filter((token) => frequent.indexOf(token) < 0));
     const bloom = bloomFilter(rare, falsePositiveRate);
-    this.#length = 0;
     this.#starts = [];
     this.#opaque = [];
-    this.#tokens.clear();
+    this.#kernel.beginSlice();
     return {
-      slice: { blocks, exactTokens: rows.size, fences: exact.fences, ...bloom.shape },
+      slice: { blocks, exactTokens: frequent.size, fences: exact.fences, ...bloom.shape },
       pages: [...exact.pages, ...bloom.pages],
       opaque,
     };
   }
 
-  #blockTokens(): Uint32Array[] {
-    return this.#starts.map((start, i) => this.#list.subarray(start, this.#starts[i + 1] ?? this.#length));
+  #endBlock(): void {
+    if (this.blocks > 0 && this.#kernel.isOpaque) this.giveUpBlock();
   }
 }
 
-/** The tokens that are in so many blocks that a row of their own costs less: by token, the row. */
-function exactRows(
-  blockTokens: readonly Uint32Array[],
-  blocks: number,
-  rate: number,
-): Map<Token, Uint8Array> {
-  const counts = new Map<Token, number>();
-  for (const tokens of blockTokens)
-    for (const token of tokens) counts.set(token, (counts.get(token) ?? 0) + 1);
-  const worthwhile = ((exactEntryBytes(blocks) * 8) / bitsPerToken(rate)) | 0;
-  const rows = new Map<Token, Uint8Array>();
-  for (const [token, count] of counts)
-    if (count > worthwhile) rows.set(token, new Uint8Array(exactEntryBytes(blocks) - TOKEN_BITS / 8));
-  for (const [block, tokens] of blockTokens.entries()) {
-    for (const token of tokens) {
-      const row = rows.get(token);
-      if (row !== undefined) row[block >>> 3]! |= 1 << (block & 7);
-    }
-  }
-  return rows;
+/** The tokens that are in so many blocks that a row of their own costs less, with a place for each. */
+function frequentTokens(tokens: Uint32Array, blocks: number, rate: number): TokenTable {
+  const worthwhile = Math.floor((exactEntryBytes(blocks) * 8) / bitsPerToken(rate));
+  const counted = new TokenTable(tokens.length);
+  const counts = new Uint8Array(tokens.length);
+  for (const token of tokens) counts[counted.place(token)]!++;
+  const frequent = counted
+    .tokens()
+    .filter((_, place) => counts[place]! > worthwhile)
+    .sort();
+  const table = new TokenTable(frequent.length);
+  for (const token of frequent) table.place(token);
+  return table;
 }
 
 /** Of a Bloom filter at its best. */
 export const bitsPerToken = (rate: number): number => -Math.log2(rate) / Math.LN2;
 
-function exactPages(rows: ReadonlyMap<Token, Uint8Array>, blocks: number) {
-  const tokens = Uint32Array.from(rows.keys()).sort();
+/** Rows of tokens whose places are in the order of the tokens. */
+function exactPages(frequent: TokenTable, blockTokens: readonly Uint32Array[]) {
+  const blocks = blockTokens.length;
+  const tokens = frequent.tokens();
   const perPage = exactEntriesPerPage(blocks);
   const entryBytes = exactEntryBytes(blocks);
-  const pages: Buffer[] = [];
-  for (let from = 0; from < tokens.length; from += perPage) {
-    const entries = tokens.subarray(from, from + perPage);
-    const page = Buffer.alloc(entries.length * entryBytes);
-    for (const [i, token] of entries.entries()) {
-      page.writeUInt32LE(token, i * entryBytes);
-      page.set(rows.get(token)!, i * entryBytes + TOKEN_BITS / 8);
+  const entries = Buffer.alloc(tokens.length * entryBytes);
+  for (const [place, token] of tokens.entries()) entries.writeUInt32LE(token, place * entryBytes);
+  for (const [block, ofBlock] of blockTokens.entries()) {
+    for (const token of ofBlock) {
+      const place = frequent.indexOf(token);
+      if (place >= 0) entries[place * entryBytes + TOKEN_BYTES + (block >>> 3)]! |= 1 << (block & 7);
     }
-    pages.push(page);
   }
-  return { pages, fences: tokens.filter((_, i) => i % perPage === 0) };
+  const pages: Buffer[] = [];
+  const pageBytes = perPage * entryBytes;
+  for (let at = 0; at < entries.length; at += pageBytes) pages.push(entries.subarray(at, at + pageBytes));
+  return { pages, fences: tokens.filter((_, place) => place % perPage === 0) };
 }
 
 type BloomShape = Pick<WordSlice, 'blocks' | 'bloomPages' | 'bloomRows' | 'hashes'>;
@@ -211,58 +197,4 @@ function falsePositiveRate(pages: readonly Buffer[], { blocks, bloomRows, hashes
     for (const count of set) sum += (count / bloomRows) ** hashes;
   }
   return sum / (pages.length * blocks);
-}
-
-/** Whether a token was seen in the block before: an open hash table of tokens, each with the last block that it was in. */
-class SeenTokens {
-  /** Token and number of the block, which is 0 where there is no token. */
-  #slots = new Uint32Array(2 << 12);
-  #mask = (1 << 12) - 1;
-  size = 0;
-  #block = 0;
-
-  begin(block: number): void {
-    this.#block = block;
-  }
-
-  clear(): void {
-    this.#slots.fill(0);
-    this.size = 0;
-  }
-
-  /** True the first time in the block. */
-  add(token: Token): boolean {
-    const slots = this.#slots;
-    const mask = this.#mask;
-    let at = (token & mask) * 2;
-    for (; slots[at + 1] !== 0; at = (at + 2) & (2 * mask + 1)) {
-      if (slots[at] !== token) continue;
-      if (slots[at + 1] === this.#block) return false;
-      slots[at + 1] = this.#block;
-      return true;
-    }
-    slots[at] = token;
-    slots[at + 1] = this.#block;
-    if (++this.size * 2 > mask) this.#grow();
-    return true;
-  }
-
-  #grow(): void {
-    const old = this.#slots;
-    this.#mask = this.#mask * 2 + 1;
-    this.#slots = new Uint32Array(2 * (this.#mask + 1));
-    for (let i = 0; i < old.length; i += 2) {
-      if (old[i + 1] === 0) continue;
-      let at = (old[i]! & this.#mask) * 2;
-      while (this.#slots[at + 1] !== 0) at = (at + 2) & (2 * this.#mask + 1);
-      this.#slots[at] = old[i]!;
-      this.#slots[at + 1] = old[i + 1]!;
-    }
-  }
-}
-
-function grown(list: Uint32Array): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(list.length * 2);
-  larger.set(list);
-  return larger;
 }

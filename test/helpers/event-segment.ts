@@ -42,7 +42,8 @@ export function segmentBatches(
 
 /** A value somewhere in an event. */
 export interface NaiveValue {
-  path: string;
+  /** Undefined for the event itself. */
+  path: string | undefined;
   /** Undefined for true, false and null, which have no words. */
   words: string | undefined;
   /** Undefined for objects and lists. */
@@ -62,16 +63,16 @@ class RawNumber {
 export function naiveValues(value: Buffer): NaiveValue[] {
   if (!eventFacts(value, 0, value.length, 0).isObject) {
     const text = value.toString();
-    return [{ path: '', words: text, text }];
+    return [{ path: undefined, words: text, text }];
   }
   const withNumbers = (_key: string, each: unknown, { source }: { source: string }) =>
     typeof each === 'number' ? new RawNumber(source) : each;
   const values: NaiveValue[] = [];
-  collect(JSON.parse(value.toString(), withNumbers as never), '', values);
+  collect(JSON.parse(value.toString(), withNumbers as never), undefined, values);
   return values;
 }
 
-function collect(value: unknown, path: string, values: NaiveValue[]): void {
+function collect(value: unknown, path: string | undefined, values: NaiveValue[]): void {
   if (typeof value === 'string') values.push({ path, words: value, text: value });
   else if (value instanceof RawNumber) values.push({ path, words: value.text, text: value.text });
   else if (typeof value !== 'object' || value === null)
@@ -79,7 +80,7 @@ function collect(value: unknown, path: string, values: NaiveValue[]): void {
   else {
     values.push({ path, words: undefined, text: undefined });
     for (const [name, each] of Object.entries(value))
-      collect(each, Array.isArray(value) ? path : path === '' ? name : `${path}.${name}`, values);
+      collect(each, Array.isArray(value) ? path : path === undefined ? name : `${path}.${name}`, values);
   }
 }
 
@@ -89,7 +90,7 @@ export function naiveTokens(value: Buffer): Set<Token> {
   const { isObject } = eventFacts(value, 0, value.length, 0);
   for (const { path, words, text } of naiveValues(value)) {
     if (words !== undefined) for (const token of textTokens(words)) tokens.add(token);
-    const token = isObject && text !== undefined ? fieldToken(path, text) : undefined;
+    const token = isObject && path !== undefined && text !== undefined ? fieldToken(path, text) : undefined;
     if (token !== undefined) tokens.add(token);
   }
   return tokens;

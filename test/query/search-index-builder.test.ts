@@ -66,7 +66,8 @@ function naiveEvents(batches: readonly SegmentBatch[], index: SearchIndex): Naiv
       if (given === null) return [];
       const value = Buffer.from(given as string);
       const fields = new Map<string, (string | undefined)[]>();
-      for (const { path, text } of naiveValues(value)) fields.set(path, [...(fields.get(path) ?? []), text]);
+      for (const { path, text } of naiveValues(value))
+        if (path !== undefined) fields.set(path, [...(fields.get(path) ?? []), text]);
       return [{ block, value, facts: eventFacts(value, 0, value.length, timestamp), fields }];
     });
   });
@@ -303,4 +304,37 @@ t.test('what the records of a batch are not is told', async (t) => {
   const [batch] = segmentBatches([{ records: [{ timestamp: T, value: 'a' }] }]);
   batch!.bytes.fill(0xff, 80);
   t.throws(() => build([batch!], []), { code: 'CORRUPT_MESSAGE' });
+});
+
+t.test('batches and values of many MiB', async (t) => {
+  const pad = 'x '.repeat(5 * 1024 * 1024);
+  const value = (name: string, length: number) =>
+    `{"source":"s","level":"info","message":"${name} ${pad.slice(0, length)}"}`;
+  const batches = segmentBatches(
+    [
+      {
+        records: ['one', 'two'].map((name) => ({ timestamp: T, value: value(name, 9 * 1024 * 1024) })),
+        codec: 'zstd',
+      },
+      { records: [{ timestamp: T, value: value('three', 10) }] },
+      {
+        records: [{ timestamp: T, value: value('four', 2 ** 25) + ' '.repeat(7 * 1024 * 1024) }],
+        codec: 'zstd',
+      },
+    ] as const,
+    0,
+  );
+  const index = reopened(build(batches, ['source', 'level', 'message']));
+  const found = async (word: string) => [...(await index.blocksWithTokens([wordToken(word)]))];
+  t.equal(index.blocks.count, 1, 'hardly any bytes of the file');
+  for (const word of ['one', 'two', 'three', 'four', 'nothing'])
+    t.same(await found(word), [0], 'too large for a look at its words');
+  t.same(
+    index.dictionary('source')!.values.map(({ text, count }) => [text, count]),
+    [['s', 4]],
+  );
+  const small = reopened(build(batches.slice(0, 2), ['source']));
+  for (const word of ['one', 'two', 'three', 'x'])
+    t.same([...(await small.blocksWithTokens([wordToken(word)]))], [0]);
+  t.same([...(await small.blocksWithTokens([wordToken('nothing')]))], []);
 });

@@ -1,22 +1,29 @@
 /** The tokens that are found in an event's bytes are those of its values, found out one by one. */
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { eventFacts } from '../../src/query/event.ts';
+import { giveKernel, takeKernel } from '../../src/query/token-kernel.ts';
 import { TokenScanner } from '../../src/query/token-scanner.ts';
 import { fieldToken, type Token, textTokens } from '../../src/query/tokens.ts';
+import { compileKernel } from '../../wasm/build.ts';
 import { Random } from '../crash/sim/random.ts';
 import { naiveTokens, randomJson, randomText } from '../helpers/event-segment.ts';
 
 function scanned(value: Buffer, fields: readonly string[] = []) {
-  const tokens = new Set<Token>();
   const values: [string, string | undefined][] = [];
-  const scanner = new TokenScanner(tokens, fields, {
+  const kernel = takeKernel();
+  const scanner = new TokenScanner(kernel, fields, {
     value: (field, text) => values.push([fields[field]!, text]),
     mixed: (field) => values.push([fields[field]!, undefined]),
   });
+  kernel.beginBlock();
   // What stands around it is not looked at.
   const around = Buffer.concat([Buffer.from('"word'), value, Buffer.from('word",1')]);
-  if (eventFacts(value, 0, value.length, 0).isObject) scanner.object(around, 5, 5 + value.length);
-  else scanner.text(around, 5, 5 + value.length);
+  const at = kernel.input(around, 0, around.length) + 5;
+  if (eventFacts(value, 0, value.length, 0).isObject) scanner.object(at, at + value.length);
+  else scanner.text(at, at + value.length);
+  const tokens = new Set<Token>(kernel.tokens());
+  giveKernel(kernel);
   return { tokens, values };
 }
 
@@ -50,7 +57,7 @@ t.test('words, addresses and short values of fields, wherever they stand', async
       '{"":{"x":1},"a":{"":2}}',
       '1 2',
       [
-        ['x', '1'],
+        ['.x', '1'],
         ['a.', '2'],
       ],
     ],
@@ -93,4 +100,22 @@ t.test('values of fields that are asked for', async (t) => {
   ]);
   t.same(of('{"code":null,"user":"x","metadata":{}}'), [['code', undefined]]);
   t.same(of('{"x":{"code":1},"a":[{"code":2}]}'), []);
+});
+
+t.test('what is long, deep or full of odd strings is read all the same', async (t) => {
+  const strings = Array.from({ length: 3000 }, (_, i) => `"größe${i}"`).join();
+  const deep = `${'{"a":'.repeat(100)}"end of it"${'}'.repeat(100)}`;
+  const long = `{"message":"${'word '.repeat(200_000)}last"}`;
+  const watched = `{"x":[${'{"x":1},'.repeat(3000)}"last"]}`;
+  for (const json of [`{"list":[${strings}]}`, deep, long, watched]) {
+    const value = Buffer.from(json);
+    const { tokens } = scanned(value, ['x.x']);
+    for (const token of naiveTokens(value)) if (!tokens.has(token)) t.fail(json.slice(0, 50));
+  }
+  t.equal(scanned(Buffer.from(watched), ['x.x']).values.length, 3000);
+});
+
+t.test('the kernel is compiled from its source', async (t) => {
+  const compiled = readFileSync(new URL('../../src/query/token-kernel-wasm.ts', import.meta.url), 'utf8');
+  t.equal(compiled, await compileKernel('token'), 'npm run build:wasm');
 });

@@ -1,6 +1,7 @@
 /** The filter of words: it misses nothing, and is wrong as seldom as it says. */
 import t from 'tap';
 import { BlockSet } from '../../src/query/block-set.ts';
+import { giveKernel, takeKernel } from '../../src/query/token-kernel.ts';
 import { type Token, wordToken } from '../../src/query/tokens.ts';
 import { blocksWithTokens, MAX_SLICE_BLOCKS, PAGE_BYTES, pageLengths } from '../../src/query/word-filter.ts';
 import { bitsPerToken, WordSliceBuilder } from '../../src/query/word-filter-builder.ts';
@@ -8,14 +9,16 @@ import { Random } from '../crash/sim/random.ts';
 
 /** A filter of blocks with these tokens. */
 function filterOf(blocks: readonly Iterable<Token>[], rate: number) {
-  const builder = new WordSliceBuilder();
+  const kernel = takeKernel();
+  const builder = new WordSliceBuilder(kernel);
   const built = [];
   for (const tokens of blocks) {
     if (builder.isFull) built.push(builder.finish(rate));
     builder.beginBlock();
-    for (const token of tokens) builder.add(token);
+    for (const token of tokens) kernel.add(token);
   }
   built.push(builder.finish(rate));
+  giveKernel(kernel);
   const slices = built.map(({ slice }) => slice);
   const pages = built.flatMap((each) => each.pages);
   const find = (tokens: readonly Token[], within = BlockSet.all(blocks.length)) =>
