@@ -22,6 +22,7 @@ export type BlockKnowledge = Pick<
   | 'blocksWithField'
   | 'blocksWithTokens'
   | 'otherTimes'
+  | 'counts'
 >;
 
 /** In the order in which blocks are left out: each of them counts only what those before it have left. */

@@ -5,7 +5,7 @@
  */
 import { BoundedHeap } from './bounded-heap.ts';
 import { boundIn, comparePlaces, type EventPlace, type Order } from './event-order.ts';
-import type { QueryRun } from './query-run.ts';
+import type { QueryFilter, QueryRun } from './query-run.ts';
 import type { FoundEvents } from './scan-request.ts';
 import { TopicSearch } from './topic-search.ts';
 
@@ -32,11 +32,15 @@ const PAGE_EVENTS = 5000;
 const PAGE_BYTES = 4 * 1024 * 1024;
 
 /** Pages up to the limit. The last one tells where to go on, where there is more, or where the run ended. */
-export async function* eventPages(run: QueryRun, request: EventsRequest): AsyncGenerator<EventPage> {
+export async function* eventPages(
+  run: QueryRun,
+  filter: QueryFilter,
+  request: EventsRequest,
+): AsyncGenerator<EventPage> {
   let { after } = request;
   let left = request.limit;
   while (left > 0) {
-    const search = new PageSearch(run, { ...request, after, limit: Math.min(left, PAGE_EVENTS) });
+    const search = new PageSearch(run, filter, { ...request, after, limit: Math.min(left, PAGE_EVENTS) });
     const page = await search.page();
     yield page;
     left -= page.events.length;
@@ -47,14 +51,16 @@ export async function* eventPages(run: QueryRun, request: EventsRequest): AsyncG
 
 class PageSearch {
   readonly #run: QueryRun;
+  readonly #filter: QueryFilter;
   readonly #request: EventsRequest;
   readonly #found: BoundedHeap<FoundEvent>;
   #bytes = 0;
   /** What lies behind it was not kept. */
   #end: EventPlace | undefined;
 
-  constructor(run: QueryRun, request: EventsRequest) {
+  constructor(run: QueryRun, filter: QueryFilter, request: EventsRequest) {
     this.#run = run;
+    this.#filter = filter;
     this.#request = request;
     // One more tells whether there is more.
     this.#found = new BoundedHeap(request.limit + 1, (a, b) => comparePlaces(request.order, a, b));
@@ -62,7 +68,7 @@ class PageSearch {
 
   async page(): Promise<EventPage> {
     const { order, limit, after, planAll } = this.#request;
-    const search = new TopicSearch(this.#run, {
+    const search = new TopicSearch(this.#run, this.#filter, {
       order,
       planAll,
       events: (partition) => ({

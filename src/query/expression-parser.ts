@@ -39,6 +39,11 @@ export function fieldFilter(field: string, text: string): Expression {
   return { type: 'field', field, test: fieldTest(field, [...splitGlob(text)]) };
 }
 
+/** The test of a field for one of its values as they are. */
+export function valueFilter(field: string, value: string): Expression {
+  return { type: 'field', field, test: { type: 'equal', text: field === 'level' ? value : fold(value) } };
+}
+
 class Parser {
   readonly #text: string;
   #at = 0;

@@ -6,9 +6,10 @@ import { type Engine, type FileSystem, nodeFileSystem } from '../engine/index.ts
 import { Admission } from './admission.ts';
 import { decodeCursor, encodeCursor, fingerprintOf } from './cursor.ts';
 import { type EventPage, eventPages, type FoundEvent } from './event-pages.ts';
+import { type CountTotals, countEvents, type StatisticsWanted } from './event-statistics.ts';
 import { expressionText } from './expression.ts';
 import { expressionOf, type LogFilter, type LogQuery } from './log-query.ts';
-import { type Incomplete, QueryRun, type RunContext } from './query-run.ts';
+import { type Incomplete, type QueryFilter, QueryRun, type RunContext } from './query-run.ts';
 import { ScanCache } from './result-cache.ts';
 import type { RunFigures } from './run-figures.ts';
 import { InlineScans, ScanPool } from './scan-pool.ts';
@@ -39,6 +40,11 @@ export interface QueryOutcome {
   /** Where the next page begins; null where there is nothing more. */
   readonly nextCursor: string | null;
   readonly figures: RunFigures;
+}
+
+/** How counting ended. */
+export interface StatisticsOutcome extends Omit<QueryOutcome, 'nextCursor'> {
+  readonly totals: CountTotals;
 }
 
 /** What a query is asked with beside its text. */
@@ -74,12 +80,12 @@ export class LogSearch {
     const { order = 'desc', limit = Number.POSITIVE_INFINITY } = query;
     const fingerprint = await this.#fingerprint(query);
     const after = query.cursor === undefined ? null : decodeCursor(query.cursor, fingerprint);
-    const { run, leave } = await this.#begin(query, options.signal);
+    const { run, filter, leave } = await this.#begin(query, options.signal);
     let skip = query.skip ?? 0;
     let page: EventPage = { events: [], next: null };
     try {
       const request = { order, after, limit: limit + skip, planAll: options.planAll };
-      for await (page of eventPages(run, request)) {
+      for await (page of eventPages(run, filter, request)) {
         const events = page.events.slice(skip);
         skip -= page.events.length - events.length;
         if (events.length > 0) yield events;
@@ -91,6 +97,22 @@ export class LogSearch {
     const { incomplete, figures } = run;
     const nextCursor = next === null ? null : encodeCursor(fingerprint, next);
     return { complete: incomplete === undefined, reason: incomplete, nextCursor, figures };
+  }
+
+  /** Counts the events that pass. */
+  async statistics(
+    filter: LogFilter,
+    wanted: StatisticsWanted,
+    options: QueryOptions = {},
+  ): Promise<StatisticsOutcome> {
+    const { run, filter: asked, leave } = await this.#begin(filter, options.signal);
+    try {
+      const totals = await countEvents(run, asked, wanted);
+      const { incomplete, figures } = run;
+      return { totals, complete: incomplete === undefined, reason: incomplete, figures };
+    } finally {
+      leave();
+    }
   }
 
   async close(): Promise<void> {
@@ -105,19 +127,22 @@ export class LogSearch {
 
   /** In its turn. */
   async #begin(
-    filter: LogFilter,
+    { topic, startTime, endTime, ...rest }: LogFilter,
     signal: AbortSignal | undefined,
-  ): Promise<{ run: QueryRun; leave(): void }> {
-    const { topic, startTime = Number.NEGATIVE_INFINITY, endTime = Number.POSITIVE_INFINITY } = filter;
-    const expression = expressionOf(filter);
+  ): Promise<{ run: QueryRun; filter: QueryFilter; leave(): void }> {
+    const filter = {
+      topic,
+      expression: expressionOf({ topic, ...rest }),
+      from: startTime ?? Number.NEGATIVE_INFINITY,
+      until: endTime ?? Number.POSITIVE_INFINITY,
+    };
     await this.#admission.enter(signal);
     const { timeoutMs, maxBytes } = this.#options;
-    const asked = { topic, expression, from: startTime, until: endTime };
-    const run = new QueryRun(this.#context, asked, { signal, timeoutMs, maxBytes });
+    const run = new QueryRun(this.#context, { signal, timeoutMs, maxBytes });
     const leave = () => {
       run.close();
       this.#admission.leave();
     };
-    return { run, leave };
+    return { run, filter, leave };
   }
 }

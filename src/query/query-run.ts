@@ -41,7 +41,6 @@ export interface RunLimits {
 
 export class QueryRun {
   readonly context: RunContext;
-  readonly filter: QueryFilter;
   readonly figures: RunFigures = emptyFigures();
   readonly unreadable: UnreadableRange[] = [];
   /** The first reason why the answer is not all there is. */
@@ -52,9 +51,8 @@ export class QueryRun {
   readonly #timer: NodeJS.Timeout;
   readonly #startedAt = performance.now();
 
-  constructor(context: RunContext, filter: QueryFilter, limits: RunLimits) {
+  constructor(context: RunContext, limits: RunLimits) {
     this.context = context;
-    this.filter = filter;
     this.#limits = limits;
     this.#timer = setTimeout(() => this.#end('timeout'), limits.timeoutMs);
     limits.signal?.addEventListener('abort', this.#cancel, { once: true });

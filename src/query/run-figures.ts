@@ -6,6 +6,8 @@ export interface PartCounts {
   /** By what they were found to hold nothing that passes. */
   pruned: Record<PrunedBy, number>;
   scanned: number;
+  /** Known by the counts in their indexes. */
+  counted: number;
   /** The answer was complete before they were needed. */
   unneeded: number;
 }
@@ -33,6 +35,7 @@ const partCounts = (): PartCounts => ({
   total: 0,
   pruned: { time: 0, source: 0, level: 0, fields: 0, text: 0 },
   scanned: 0,
+  counted: 0,
   unneeded: 0,
 });
 

@@ -4,12 +4,13 @@ import type { ScanUnit } from './plan.ts';
 import type { PartCounts, RunFigures } from './run-figures.ts';
 import type { KnownSegment, Survey } from './survey.ts';
 
-type Fate = PrunedBy | 'scanned' | 'unneeded';
+type Fate = PrunedBy | 'scanned' | 'counted' | 'unneeded';
 
 interface SegmentTally {
   readonly partition: number;
   blocks: number;
   scannedBlocks: number;
+  countedBlocks: number;
   readonly pruned: Record<PrunedBy, number>;
 }
 
@@ -45,6 +46,10 @@ export class SearchTally {
     this.#segment(partition, segment.id).scannedBlocks += ranges.length;
   }
 
+  counted({ partition, segment, index }: KnownSegment): void {
+    this.#segment(partition, segment.id).countedBlocks += index.blocks.count;
+  }
+
   read(partition: number): void {
     this.#read.add(partition);
   }
@@ -66,6 +71,7 @@ export class SearchTally {
 
   #fateOf(partition: number, segments: readonly Fate[]): Fate {
     if (this.#read.has(partition) || segments.includes('scanned')) return 'scanned';
+    if (segments.includes('counted')) return 'counted';
     if (segments.includes('unneeded')) return 'unneeded';
     return PRUNED_BY.findLast((kind) => segments.includes(kind)) ?? 'time';
   }
@@ -74,7 +80,7 @@ export class SearchTally {
     let tally = this.#segments.get(id);
     if (tally === undefined) {
       const pruned = { time: 0, source: 0, level: 0, fields: 0, text: 0 };
-      tally = { partition, blocks: 0, scannedBlocks: 0, pruned };
+      tally = { partition, blocks: 0, scannedBlocks: 0, countedBlocks: 0, pruned };
       this.#segments.set(id, tally);
     }
     return tally;
@@ -86,18 +92,21 @@ const prunedBlocks = ({ pruned }: SegmentTally) => PRUNED_BY.reduce((sum, kind) 
 /** What the last blocks of a segment were left out by, where all of them were. */
 function fateOf(tally: SegmentTally): Fate {
   if (tally.scannedBlocks > 0) return 'scanned';
+  if (tally.countedBlocks > 0) return 'counted';
   if (prunedBlocks(tally) < tally.blocks) return 'unneeded';
   return PRUNED_BY.findLast((kind) => tally.pruned[kind] > 0) ?? 'time';
 }
 
 function count(parts: PartCounts, fate: Fate, number: number): void {
   parts.total += number;
-  if (fate === 'scanned' || fate === 'unneeded') parts[fate] += number;
+  if (fate === 'scanned' || fate === 'counted' || fate === 'unneeded') parts[fate] += number;
   else parts.pruned[fate] += number;
 }
 
 function countBlocks(parts: PartCounts, tally: SegmentTally): void {
   for (const kind of PRUNED_BY) count(parts, kind, tally.pruned[kind]);
   count(parts, 'scanned', tally.scannedBlocks);
-  count(parts, 'unneeded', Math.max(0, tally.blocks - prunedBlocks(tally) - tally.scannedBlocks));
+  count(parts, 'counted', tally.countedBlocks);
+  const rest = tally.blocks - prunedBlocks(tally) - tally.scannedBlocks - tally.countedBlocks;
+  count(parts, 'unneeded', Math.max(0, rest));
 }

@@ -11,8 +11,15 @@ import { expressionText } from './expression.ts';
 import { Heap } from './heap.ts';
 import { readOffsets } from './offset-reads.ts';
 import { type ScanUnit, unitsOf } from './plan.ts';
-import type { QueryRun } from './query-run.ts';
-import type { CountsWanted, EventsWanted, ScanRequest, ScanResult, ScanSource } from './scan-request.ts';
+import type { QueryFilter, QueryRun } from './query-run.ts';
+import type {
+  CountsWanted,
+  EventsWanted,
+  FoundCounts,
+  ScanRequest,
+  ScanResult,
+  ScanSource,
+} from './scan-request.ts';
 import { SearchTally } from './search-tally.ts';
 import { type KnownSegment, type OffsetRange, type Survey, surveyTopic } from './survey.ts';
 
@@ -20,9 +27,11 @@ import { type KnownSegment, type OffsetRange, type Survey, surveyTopic } from '.
 export interface SearchWanted {
   /** Undefined for counting. */
   readonly order?: Order;
-  /** Of a partition; `times` are those of a unit. */
+  /** Of a partition. */
   events?(partition: number): EventsWanted;
   readonly counts?: CountsWanted;
+  /** Counts a segment by what its index knows; undefined where that is not enough. */
+  countKnown?(known: KnownSegment): Promise<FoundCounts | undefined>;
   /** Plans all segments at first, for who wants to know how many could be left out. */
   readonly planAll?: boolean;
   /** Takes in what a scan gave. */
@@ -40,6 +49,7 @@ interface Work {
 
 export class TopicSearch {
   readonly #run: QueryRun;
+  readonly #filter: QueryFilter;
   readonly #wanted: SearchWanted;
   readonly #waiting: Heap<Work>;
   readonly #running = new Map<Work, Promise<void>>();
@@ -49,18 +59,20 @@ export class TopicSearch {
   /** The best time of what was begun and given up. */
   #undone: number | undefined;
 
-  constructor(run: QueryRun, wanted: SearchWanted) {
+  constructor(run: QueryRun, filter: QueryFilter, wanted: SearchWanted) {
     this.#run = run;
+    this.#filter = filter;
     this.#wanted = wanted;
     this.#waiting = new Heap((a, b) => this.#compare(a.bestTime, b.bestTime));
   }
 
   /** Returns the best time of what was left undone because the run ended; undefined where all is done that is wanted. */
   async all(): Promise<number | undefined> {
-    const { context, filter, figures } = this.#run;
+    const { context, figures } = this.#run;
+    const { topic: name } = this.#filter;
     const startedAt = performance.now();
-    const topic = await context.engine.describeTopic(filter.topic);
-    this.#survey = await surveyTopic(context.engine, context.indexes, filter.topic, topic.partitions.length);
+    const topic = await context.engine.describeTopic(name);
+    this.#survey = await surveyTopic(context.engine, context.indexes, name, topic.partitions.length);
     this.#tally.begin(this.#survey);
     await this.#begin();
     figures.planningMs += performance.now() - startedAt;
@@ -85,7 +97,7 @@ export class TopicSearch {
 
   /** Puts down what is to be done, without what the times of segments rule out. */
   async #begin(): Promise<void> {
-    const { from, until } = this.#run.filter;
+    const { from, until } = this.#filter;
     for (const known of this.#survey.known) {
       const { index } = known;
       if (index.maxTime < from || index.minTime >= until) {
@@ -94,7 +106,7 @@ export class TopicSearch {
         await this.#planSegment(known);
       } else {
         const bestTime = this.#best(index.minTime, index.maxTime);
-        this.#waiting.push({ bestTime, run: () => this.#planSegment(known) });
+        this.#waiting.push({ bestTime, run: () => this.#countOrPlan(known) });
       }
     }
     for (const unit of this.#survey.unknown) this.#addUnit(unit);
@@ -136,9 +148,16 @@ export class TopicSearch {
     return this.#wanted.order === 'desc' ? maxTime : minTime;
   }
 
+  async #countOrPlan(known: KnownSegment): Promise<void> {
+    const counts = await this.#wanted.countKnown?.(known);
+    if (counts === undefined) return this.#planSegment(known);
+    this.#tally.counted(known);
+    this.#take(known.partition, { counts, ...NOTHING_READ });
+  }
+
   async #planSegment(known: KnownSegment): Promise<void> {
     const { partition, segment, index } = known;
-    const { expression, from, until } = this.#run.filter;
+    const { expression, from, until } = this.#filter;
     const filtered = await filterBlocks(index, expression, from, until);
     this.#tally.filtered(known, filtered);
     const { blocks } = filtered;
@@ -181,21 +200,26 @@ export class TopicSearch {
   /** The file was the segment's all the while: nothing else can have had its name before the log's layout changed. */
   #isCurrent({ partition, segment }: ScanUnit): boolean {
     const { engine } = this.#run.context;
-    const { topic } = this.#run.filter;
+    const { topic } = this.#filter;
     if (engine.searchLayout(topic, partition) === this.#survey.partitions[partition]!.layout) return true;
     const { segments } = engine.searchPartition(topic, partition);
     return segments.some(({ id, path }) => id === segment.id && path === segment.path);
   }
 
   async #read(range: OffsetRange): Promise<void> {
-    const { context, filter } = this.#run;
+    const { context } = this.#run;
     const unknown = {
       minTime: Number.NEGATIVE_INFINITY,
       maxTime: Number.POSITIVE_INFINITY,
       recordTimes: false,
     };
     const unreadable = this.#run.noteUnreadable.bind(this.#run);
-    for await (const { chunks, bytes } of readOffsets(context.engine, filter.topic, range, unreadable)) {
+    for await (const { chunks, bytes } of readOffsets(
+      context.engine,
+      this.#filter.topic,
+      range,
+      unreadable,
+    )) {
       if (this.#run.ended) break;
       this.#tally.read(range.partition);
       this.#run.countBytes(bytes);
@@ -224,7 +248,7 @@ export class TopicSearch {
     }: Omit<ScanUnit, 'segment' | 'ranges'>,
     source: ScanSource,
   ): Omit<ScanRequest, 'control'> {
-    const { expression, from, until } = this.#run.filter;
+    const { expression, from, until } = this.#filter;
     const { logStartOffset, highWatermark } = this.#survey.partitions[partition]!;
     const events = this.#wanted.events?.(partition);
     return {
@@ -261,6 +285,8 @@ export class TopicSearch {
     return JSON.stringify(asked, infinities) + expressionText(expression);
   }
 }
+
+const NOTHING_READ = { bytesRead: 0, batches: 0, records: 0 };
 
 /** JSON has none. */
 const infinities = (_name: string, value: unknown) =>
