@@ -229,6 +229,12 @@ export class Engine {
     return stored ?? false;
   }
 
+  /** What a topic is to who searches it; cheap. */
+  searchTopic(name: string): { topicId: string; partitions: number } {
+    const { file, partitions } = this.#topic(name);
+    return { topicId: file.id, partitions: partitions.length };
+  }
+
   /** What `SearchPartition.layout` is by now. */
   searchLayout(name: string, partition: number): number {
     return this.#partition(name, partition).layout;

@@ -19,6 +19,7 @@ export async function countByIndex(
   const tested = testedFields(expression);
   if (wanted.intervalMs % HOUR_MS !== 0 || tested === undefined || !isKnown(index, tested)) return undefined;
   const counts = await index.counts();
+  if (counts === undefined) return undefined;
   const counter = new CellCounter(index, counts, expression, tested, from, until);
   const histogram = counter.histogram(wanted.intervalMs);
   const fields = wanted.fields.map((field) => counter.values(field));

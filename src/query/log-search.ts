@@ -2,7 +2,14 @@
  * LogSearch: the search over log events; the query layer's main class. It reads what the engine has and writes nothing to the log.
  * Any number of queries may be asked at the same time: some run, the others wait for their turn.
  */
-import { type Engine, type FileSystem, nodeFileSystem } from '../engine/index.ts';
+import {
+  type Clock,
+  type Engine,
+  type FileSystem,
+  type Logger,
+  nodeFileSystem,
+  resolveSettings,
+} from '../engine/index.ts';
 import { Admission } from './admission.ts';
 import { decodeCursor, encodeCursor, fingerprintOf } from './cursor.ts';
 import { type EventPage, eventPages, type FoundEvent } from './event-pages.ts';
@@ -13,19 +20,18 @@ import { type Incomplete, type QueryFilter, QueryRun, type RunContext } from './
 import { ScanCache } from './result-cache.ts';
 import type { RunFigures } from './run-figures.ts';
 import { InlineScans, ScanPool } from './scan-pool.ts';
+import { SearchIndexes } from './search-indexes.ts';
+import { QUERY_SETTINGS, type QuerySettings } from './settings.ts';
 import type { IndexSource } from './survey.ts';
 
 export interface LogSearchOptions {
-  readonly indexes: IndexSource;
-  /** Threads that scan. */
-  readonly threads: number;
-  /** A query that takes longer, or has to read more, gets a partial answer. */
-  readonly timeoutMs: number;
-  readonly maxBytes: number;
-  /** Memory for what scans of sealed segments gave. */
-  readonly cacheBytes: number;
-  /** Default: the real one. Over another one scans run in this thread. */
+  readonly settings?: Partial<QuerySettings>;
+  /** Those of the engine. Default: the real ones. Over another file system everything is done in this thread. */
   readonly fileSystem?: FileSystem;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  /** Default: they are made in the background. */
+  readonly indexes?: IndexSource;
 }
 
 /** Queries that run at a time, for each thread; others wait. */
@@ -57,17 +63,24 @@ export interface QueryOptions {
 
 export class LogSearch {
   readonly #context: RunContext;
-  readonly #options: LogSearchOptions;
+  readonly #settings: QuerySettings;
   readonly #admission: Admission;
+  /** Undefined where others see to the indexes. */
+  readonly #indexes: SearchIndexes | undefined;
 
-  constructor(engine: Engine, options: LogSearchOptions) {
-    const { threads, fileSystem = nodeFileSystem } = options;
-    this.#options = options;
+  /** The engine is closed after it. */
+  constructor(engine: Engine, options: LogSearchOptions = {}) {
+    const { fileSystem = nodeFileSystem, clock, logger } = options;
+    const settings = resolveSettings(QUERY_SETTINGS, options.settings);
+    const threads = settings['query.threads'];
+    this.#settings = settings;
+    if (options.indexes === undefined)
+      this.#indexes = new SearchIndexes(engine, { settings, fileSystem, clock, logger });
     this.#context = {
       engine,
-      indexes: options.indexes,
+      indexes: options.indexes ?? this.#indexes!,
       scans: fileSystem === nodeFileSystem ? new ScanPool(threads) : new InlineScans(fileSystem),
-      cache: new ScanCache(options.cacheBytes),
+      cache: new ScanCache(settings['query.cache.bytes']),
     };
     this.#admission = new Admission(this.#context.scans.threads * RUNS_PER_THREAD, MAX_WAITING);
   }
@@ -78,7 +91,7 @@ export class LogSearch {
    */
   async *query(query: LogQuery, options: QueryOptions = {}): AsyncGenerator<FoundEvent[], QueryOutcome> {
     const { order = 'desc', limit = Number.POSITIVE_INFINITY } = query;
-    const fingerprint = await this.#fingerprint(query);
+    const fingerprint = this.#fingerprint(query);
     const after = query.cursor === undefined ? null : decodeCursor(query.cursor, fingerprint);
     const { run, filter, leave } = await this.#begin(query, options.signal);
     let skip = query.skip ?? 0;
@@ -115,14 +128,20 @@ export class LogSearch {
     }
   }
 
+  /** Resolves when all is indexed that was to be at the last look. */
+  async indexed(): Promise<void> {
+    await this.#indexes?.idle();
+  }
+
   async close(): Promise<void> {
+    await this.#indexes?.close();
     await this.#context.scans.close();
   }
 
-  async #fingerprint(query: LogQuery): Promise<string> {
-    const { id } = await this.#context.engine.describeTopic(query.topic);
+  #fingerprint(query: LogQuery): string {
+    const { topicId } = this.#context.engine.searchTopic(query.topic);
     const { order = 'desc', startTime = '', endTime = '' } = query;
-    return fingerprintOf(id, expressionText(expressionOf(query)), startTime, endTime, order);
+    return fingerprintOf(topicId, expressionText(expressionOf(query)), startTime, endTime, order);
   }
 
   /** In its turn. */
@@ -137,7 +156,7 @@ export class LogSearch {
       until: endTime ?? Number.POSITIVE_INFINITY,
     };
     await this.#admission.enter(signal);
-    const { timeoutMs, maxBytes } = this.#options;
+    const { 'query.timeout.ms': timeoutMs, 'query.max.bytes': maxBytes } = this.#settings;
     const run = new QueryRun(this.#context, { signal, timeoutMs, maxBytes });
     const leave = () => {
       run.close();

@@ -71,8 +71,8 @@ export class TopicSearch {
     const { context, figures } = this.#run;
     const { topic: name } = this.#filter;
     const startedAt = performance.now();
-    const topic = await context.engine.describeTopic(name);
-    this.#survey = await surveyTopic(context.engine, context.indexes, name, topic.partitions.length);
+    const { partitions } = context.engine.searchTopic(name);
+    this.#survey = await surveyTopic(context.engine, context.indexes, name, partitions);
     this.#tally.begin(this.#survey);
     await this.#begin();
     figures.planningMs += performance.now() - startedAt;

@@ -59,6 +59,7 @@ export class BuiltIndexes implements IndexSource {
     return new SearchIndex(content, {
       readCounts: async () => decodeCounts(parts[COUNTS_PART]!, content.dictionaries)!,
       readPage: (page) => parts[FIRST_PAGE_PART + page]!,
+      bytes: 0,
     });
   }
 }

@@ -63,8 +63,8 @@ t.test('statistics are those of a plain count', async (t) => {
   });
   const events = await appendEvents(engine, givenEvents(random, 3000), random);
   const indexes = new BuiltIndexes(FIELDS);
-  const options = { threads: 1, timeoutMs: 60_000, maxBytes: Number.MAX_SAFE_INTEGER, cacheBytes: 1e6 };
-  const search = new LogSearch(engine, { ...options, indexes });
+  const settings = { 'query.threads': 1, 'query.timeout.ms': 60_000, 'query.cache.bytes': 1_000_000 };
+  const search = new LogSearch(engine, { settings, indexes });
   t.teardown(async () => {
     await search.close();
     await engine.close();

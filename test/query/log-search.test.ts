@@ -93,8 +93,8 @@ for (const indexed of [false, true]) {
     await engine.createTopic('logs', { partitions: PARTITIONS, config });
     const events = await appendEvents(engine, givenEvents(random, 3000), random);
     const indexes = new BuiltIndexes(['source', 'level', 'metadata.component']);
-    const options = { threads: 1, timeoutMs: 60_000, maxBytes: Number.MAX_SAFE_INTEGER, cacheBytes: 1e6 };
-    const search = new LogSearch(engine, { ...options, indexes: indexed ? indexes : NO_INDEXES });
+    const settings = { 'query.threads': 1, 'query.timeout.ms': 60_000, 'query.cache.bytes': 1_000_000 };
+    const search = new LogSearch(engine, { settings, indexes: indexed ? indexes : NO_INDEXES });
     t.teardown(async () => {
       await search.close();
       await engine.close();
