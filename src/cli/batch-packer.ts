@@ -8,12 +8,12 @@ import type { OutgoingRecord } from './json-record.ts';
 import { forEachLine, lineEndWithin } from './line-joiner.ts';
 import { type LineRecord, type ProduceBatch, RecordsBatch, TextBatch } from './produce-batch.ts';
 
-export interface BatchPacker {
+export interface BatchPacker<Batch extends ProduceBatch = ProduceBatch> {
   /** Bytes of input that have gathered. */
   readonly gatheredBytes: number;
   push(wholeLines: Buffer): void;
   /** Undefined when nothing has gathered. */
-  take(limitBytes: number): ProduceBatch | undefined;
+  take(limitBytes: number): Batch | undefined;
 }
 
 /** For lines that are values as they stand. */

@@ -10,28 +10,24 @@ import type { BatchPacker } from './batch-packer.ts';
 import { isOutcomeUnknown, ServerError } from './errors.ts';
 import type { ProduceBatch } from './produce-batch.ts';
 
-export class ProduceLane {
-  readonly #send: (batch: ProduceBatch) => Promise<void>;
+export class ProduceLane<Batch extends ProduceBatch = ProduceBatch> {
+  readonly #send: (batch: Batch) => Promise<void>;
   readonly #failed: (error: unknown) => void;
   #limitBytes: number;
-  #packer: BatchPacker | undefined;
+  #packer: BatchPacker<Batch> | undefined;
   #inputName = '';
   #flight: Promise<void> | undefined;
   #error: unknown;
 
   /** `failed` is called once, with the first error of `send`; after that nothing more is sent. */
-  constructor(
-    limitBytes: number,
-    send: (batch: ProduceBatch) => Promise<void>,
-    failed: (error: unknown) => void,
-  ) {
+  constructor(limitBytes: number, send: (batch: Batch) => Promise<void>, failed: (error: unknown) => void) {
     this.#limitBytes = limitBytes;
     this.#send = send;
     this.#failed = failed;
   }
 
   /** Takes the batches of `packer` from now on; the one before has been drained. */
-  begin(inputName: string, packer: BatchPacker): void {
+  begin(inputName: string, packer: BatchPacker<Batch>): void {
     this.#inputName = inputName;
     this.#packer = packer;
   }
@@ -68,11 +64,11 @@ export class ProduceLane {
     if (this.#error !== undefined) throw this.#error;
   }
 
-  async #sendOrSplit(batch: ProduceBatch): Promise<void> {
+  async #sendOrSplit(batch: Batch): Promise<void> {
     try {
       await this.#send(batch);
     } catch (error) {
-      const halves = isTooLarge(error) ? batch.split() : undefined;
+      const halves = isTooLarge(error) ? (batch.split() as [Batch, Batch] | undefined) : undefined;
       if (halves === undefined)
         throw new Error(describeFailure(this.#inputName, batch, error), { cause: error });
       // Nothing of it was stored. Smaller batches from now on save the next split.

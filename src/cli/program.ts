@@ -6,6 +6,7 @@ import { consumeCommand } from './commands/consume.ts';
 import { dumpCommand } from './commands/dump.ts';
 import { groupsCommand } from './commands/groups.ts';
 import { healthCommand } from './commands/health.ts';
+import { ingestCommand } from './commands/ingest.ts';
 import { produceCommand } from './commands/produce.ts';
 import { repairCommand } from './commands/repair.ts';
 import { retainCommand } from './commands/retain.ts';
@@ -26,6 +27,7 @@ export function buildProgram(io: Io): Command {
     .addCommand(produceCommand(io))
     .addCommand(consumeCommand(io))
     .addCommand(groupsCommand(io))
+    .addCommand(ingestCommand(io))
     .addCommand(compactCommand(io))
     .addCommand(retainCommand(io))
     .addCommand(healthCommand(io))

@@ -8,6 +8,7 @@ export {
   loadConfig,
   type ServerConfig,
 } from './config.ts';
+export { decodePieces } from './content-stream.ts';
 export { createLogger } from './create-logger.ts';
 export { RunningServer, type ServerEnd, type StartOptions, startServer } from './server.ts';
 export {

@@ -28,6 +28,9 @@ export type Interceptor = (request: FakeRequest, response: ServerResponse) => bo
 
 export class FakeDaemon {
   readonly topics = new Map<string, FakeRecord[][]>();
+  /** Lines of log events, as they came. */
+  readonly events: string[] = [];
+  readonly #answers = new Map<string, object>();
   readonly requests: FakeRequest[] = [];
   intercept: Interceptor = () => false;
   now = Date.parse('2020-05-20T08:00:00Z');
@@ -105,6 +108,7 @@ export class FakeDaemon {
     const topic = this.topics.get(name);
     if (request.path === '/api/producers')
       sendJson(response, 201, { producerId: 1000 + this.#producers++, epoch: 0 });
+    else if (request.path === '/api/logs/batch') this.#ingest(request, response);
     else if (request.path === '/readyz') sendJson(response, 200, { status: 'ready' });
     else if (request.path === '/api/topics')
       sendJson(response, 200, { topics: [...this.topics.keys()].map((each) => this.#listing(each)) });
@@ -182,6 +186,29 @@ export class FakeDaemon {
     const answer = { acks: request.query.get('acks') ?? 'all', partitions: [...touched.values()] };
     if (identity !== undefined) this.#answers.set(identity, answer);
     sendJson(response, 200, answer);
+  }
+
+  /** Lines that are no JSON objects are rejected. A request of the same key is answered as before. */
+  #ingest({ body, headers }: FakeRequest, response: ServerResponse): void {
+    const key = String(headers['idempotency-key']);
+    const answer = this.#answers.get(key) ?? this.#store(body.toString());
+    this.#answers.set(key, answer);
+    sendJson(response, 200, answer);
+  }
+
+  #store(body: string): object {
+    const errors: object[] = [];
+    let accepted = 0;
+    for (const [i, line] of body.split('\n').entries()) {
+      if (/^\s*\{.*\}\s*$/.test(line)) {
+        accepted++;
+        this.events.push(line);
+      } else if (line.trim() !== '') {
+        errors.push({ line: i + 1, code: 'invalid_json', detail: 'byte 1: it is none' });
+      }
+    }
+    const named = { errors: errors.slice(0, 100), errorsOmitted: Math.max(0, errors.length - 100) };
+    return { accepted, rejected: errors.length, ...named, tookMs: 1 };
   }
 
   #fetch(log: readonly FakeRecord[], { query }: FakeRequest, response: ServerResponse): void {
