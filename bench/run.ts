@@ -21,6 +21,7 @@ const names = [
   'latency',
   'compaction',
   'latency-cleaning',
+  'search-index',
 ];
 
 const { values, positionals } = parseArgs({
