@@ -9,9 +9,11 @@ import {
   type Logger,
   nodeFileSystem,
   resolveSettings,
+  SeglogError,
 } from '../engine/index.ts';
 import { Admission } from './admission.ts';
 import { decodeCursor, encodeCursor, fingerprintOf } from './cursor.ts';
+import type { EventPlace } from './event-order.ts';
 import { type EventPage, eventPages, type FoundEvent } from './event-pages.ts';
 import { type CountTotals, countEvents, type StatisticsWanted } from './event-statistics.ts';
 import { expressionText } from './expression.ts';
@@ -20,9 +22,10 @@ import { type Incomplete, type QueryFilter, QueryRun, type RunContext } from './
 import { ScanCache } from './result-cache.ts';
 import type { RunFigures } from './run-figures.ts';
 import { InlineScans, ScanPool } from './scan-pool.ts';
-import { SearchIndexes } from './search-indexes.ts';
+import { type IndexFigures, SearchIndexes } from './search-indexes.ts';
 import { QUERY_SETTINGS, type QuerySettings } from './settings.ts';
 import type { IndexSource } from './survey.ts';
+import { type TailOptions, type TailRound, tailTopic } from './tail.ts';
 
 export interface LogSearchOptions {
   readonly settings?: Partial<QuerySettings>;
@@ -53,6 +56,16 @@ export interface StatisticsOutcome extends Omit<QueryOutcome, 'nextCursor'> {
   readonly totals: CountTotals;
 }
 
+export interface SearchFigures {
+  /** Queries that run, and that wait for their turn. */
+  readonly running: number;
+  readonly waiting: number;
+  readonly cacheBytes: number;
+  readonly cacheHits: number;
+  readonly cacheMisses: number;
+  readonly indexes: IndexFigures | undefined;
+}
+
 /** What a query is asked with beside its text. */
 export interface QueryOptions {
   /** Aborts when nobody wants the answer any more. */
@@ -67,6 +80,8 @@ export class LogSearch {
   readonly #admission: Admission;
   /** Undefined where others see to the indexes. */
   readonly #indexes: SearchIndexes | undefined;
+  /** Aborts when it is closed. */
+  readonly #closing = new AbortController();
 
   /** The engine is closed after it. */
   constructor(engine: Engine, options: LogSearchOptions = {}) {
@@ -128,12 +143,45 @@ export class LogSearch {
     }
   }
 
+  /** Follows the events that pass. Throws QueryError, UNKNOWN_TOPIC_OR_PARTITION, REQUEST_TIMED_OUT. */
+  tail(filter: LogFilter, options: TailOptions): AsyncGenerator<TailRound> {
+    const signal = this.#endedBy(options.signal);
+    return tailTopic(this.#context.engine, filterOf(filter), { ...options, signal }, () =>
+      this.#newRun(signal),
+    );
+  }
+
+  /** What is asked, as it is understood: in the language of queries, with the filters in it. */
+  describe(filter: LogFilter): string {
+    return expressionText(expressionOf(filter));
+  }
+
+  /** Where an answer to the query goes on behind an event of it. */
+  cursorBehind(query: LogQuery, event: EventPlace): string {
+    return encodeCursor(this.#fingerprint(query), event);
+  }
+
+  /** At this moment. */
+  get figures(): SearchFigures {
+    const { cache } = this.#context;
+    return {
+      running: this.#admission.inside,
+      waiting: this.#admission.waiting,
+      cacheBytes: cache.bytes,
+      cacheHits: cache.hits,
+      cacheMisses: cache.misses,
+      indexes: this.#indexes?.figures,
+    };
+  }
+
   /** Resolves when all is indexed that was to be at the last look. */
   async indexed(): Promise<void> {
     await this.#indexes?.idle();
   }
 
+  /** Ends all queries. */
   async close(): Promise<void> {
+    this.#closing.abort(new SeglogError('NOT_READY', 'the search is closing'));
     await this.#indexes?.close();
     await this.#context.scans.close();
   }
@@ -146,22 +194,36 @@ export class LogSearch {
 
   /** In its turn. */
   async #begin(
-    { topic, startTime, endTime, ...rest }: LogFilter,
+    asked: LogFilter,
     signal: AbortSignal | undefined,
   ): Promise<{ run: QueryRun; filter: QueryFilter; leave(): void }> {
-    const filter = {
-      topic,
-      expression: expressionOf({ topic, ...rest }),
-      from: startTime ?? Number.NEGATIVE_INFINITY,
-      until: endTime ?? Number.POSITIVE_INFINITY,
-    };
-    await this.#admission.enter(signal);
-    const { 'query.timeout.ms': timeoutMs, 'query.max.bytes': maxBytes } = this.#settings;
-    const run = new QueryRun(this.#context, { signal, timeoutMs, maxBytes });
+    const filter = filterOf(asked);
+    const ended = this.#endedBy(signal);
+    await this.#admission.enter(ended);
+    const run = this.#newRun(ended);
     const leave = () => {
       run.close();
       this.#admission.leave();
     };
     return { run, filter, leave };
   }
+
+  #endedBy(signal: AbortSignal | undefined): AbortSignal {
+    const closing = this.#closing.signal;
+    return signal === undefined ? closing : AbortSignal.any([signal, closing]);
+  }
+
+  #newRun(signal: AbortSignal | undefined): QueryRun {
+    const { 'query.timeout.ms': timeoutMs, 'query.max.bytes': maxBytes } = this.#settings;
+    return new QueryRun(this.#context, { signal, timeoutMs, maxBytes });
+  }
+}
+
+function filterOf({ topic, startTime, endTime, ...rest }: LogFilter): QueryFilter {
+  return {
+    topic,
+    expression: expressionOf({ topic, ...rest }),
+    from: startTime ?? Number.NEGATIVE_INFINITY,
+    until: endTime ?? Number.POSITIVE_INFINITY,
+  };
 }

@@ -11,6 +11,8 @@ export interface ReadPiece {
   /** Copies, in memory of their own. */
   readonly chunks: Uint8Array[];
   readonly bytes: number;
+  /** Where the next piece begins. */
+  readonly nextOffset: number;
 }
 
 /** Offsets that cannot be read. */
@@ -34,7 +36,8 @@ export async function* readOffsets(
       const read = await engine.read(topic, partition, { offset, maxBytes: PIECE_BYTES });
       if (read.nextOffset <= offset) return;
       offset = read.nextOffset;
-      yield { chunks: read.chunks.map((chunk) => Uint8Array.from(chunk)), bytes: read.bytes };
+      const chunks = read.chunks.map((chunk) => Uint8Array.from(chunk));
+      yield { chunks, bytes: read.bytes, nextOffset: offset };
     } catch (error) {
       if (isSeglogError(error, 'OFFSET_OUT_OF_RANGE')) {
         // Deleted meanwhile; where the topic was made anew there is nothing of what was meant.

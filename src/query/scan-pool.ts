@@ -62,7 +62,8 @@ export class ScanPool implements ScanRunner {
       if ('error' in answer) throw new Error(`a scan failed: ${answer.error}`);
       return answer;
     } catch (error) {
-      if (end.signal.aborted) return { fault: 'cancelled' };
+      // Its thread was ended, perhaps.
+      if (signal.aborted) return { fault: 'cancelled' };
       throw error;
     } finally {
       clearTimeout(timer);

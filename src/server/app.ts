@@ -25,6 +25,10 @@ import { registerMergedFetchRoute } from './routes/merged-fetch.ts';
 import { registerOperationRoutes } from './routes/operations.ts';
 import { registerProduceRoute } from './routes/produce.ts';
 import { registerProducerRoute } from './routes/producers.ts';
+import { registerQueryRoutes } from './routes/query.ts';
+import { registerExplainRoute } from './routes/query-explain.ts';
+import { registerStatsRoute } from './routes/query-stats.ts';
+import { registerTailRoute } from './routes/query-tail.ts';
 import { registerTopicRoutes } from './routes/topics.ts';
 import type { ServerSettings } from './settings.ts';
 import { RouteTable } from './unknown-route.ts';
@@ -79,6 +83,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const registry = metricsRegistry({
     metrics,
     engine: () => lifecycle.engine,
+    search: () => lifecycle.search.figures,
     connections: () => new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count))),
     bodyBytes: () => bodyLimits.budget.used,
     groups: () => lifecycle.groups,
@@ -96,6 +101,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     registerGroupRoutes(admin, context);
     registerMemberRoutes(admin, context);
     registerGroupPollRoute(admin, context);
+    registerQueryRoutes(admin, context);
+    registerExplainRoute(admin, context);
+    registerStatsRoute(admin, context);
+    registerTailRoute(admin, context);
   });
   await app.register(async (records) => {
     // The route reads its body itself, once the request is known to be worth it.

@@ -5,6 +5,7 @@
  */
 import type { FastifyReply } from 'fastify';
 import { type ErrorCode, type ErrorDetails, type Logger, SeglogError } from '../engine/index.ts';
+import { QueryError } from '../query/index.ts';
 
 interface ProblemKind {
   readonly status: number;
@@ -20,6 +21,7 @@ export const PROBLEMS = {
   invalid_offset: { status: 400, title: 'The offset is not valid' },
   invalid_timestamp: { status: 400, title: 'The timestamp is not valid' },
   invalid_cursor: { status: 400, title: 'The cursor is not valid' },
+  invalid_query: { status: 400, title: 'The query is not valid' },
   invalid_parameter: { status: 400, title: 'A query parameter is unknown or not valid' },
   invalid_request: { status: 400, title: 'The request is not valid' },
   invalid_config: { status: 400, title: 'A setting is unknown or not valid' },
@@ -169,6 +171,10 @@ export function problemOf(error: unknown): {
 } {
   if (error instanceof PartlyDone) return withoutRetry(error);
   if (error instanceof HttpProblem) return build(error.code, error.message, error.details, error.headers);
+  if (error instanceof QueryError) {
+    const { code, message, position } = error;
+    return build(code, message, position === undefined ? {} : { position });
+  }
   if (error instanceof SeglogError) {
     const code = engineProblem(error.code, error.details);
     const detail = PROBLEMS[code].status >= 500 ? hidePaths(error.message) : error.message;

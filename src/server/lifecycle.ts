@@ -1,8 +1,9 @@
 /**
- * What the server is doing: starting (the engine recovers), running, or stopping. Routes get the engine and its consumer
- * groups here, so none of them can use these before they are open or after they began to close.
+ * What the server is doing: starting (the engine recovers), running, or stopping. Routes get the engine, its consumer groups
+ * and the search here, so none of them can use these before they are open or after they began to close.
  */
 import type { Engine, GroupCoordinator } from '../engine/index.ts';
+import type { LogSearch } from '../query/index.ts';
 import { HttpProblem } from './error-mapping.ts';
 
 export type Phase = 'starting' | 'running' | 'stopping';
@@ -16,6 +17,7 @@ export class Lifecycle {
   #phase: Phase = 'starting';
   #engine: Engine | undefined;
   #groups: GroupCoordinator | undefined;
+  #search: LogSearch | undefined;
   readonly #onStop = new Set<() => void>();
 
   get phase(): Phase {
@@ -34,14 +36,22 @@ export class Lifecycle {
     return this.#groups;
   }
 
+  /** The search over the engine's log events. @throws HttpProblem not_ready while it is not open. */
+  get search(): LogSearch {
+    if (this.#search === undefined) throw notReady('starting');
+    return this.#search;
+  }
+
   /** @throws HttpProblem not_ready unless requests are served. */
   assertRunning(): void {
     if (this.#phase !== 'running') throw notReady(this.#phase);
   }
 
-  opened(engine: Engine, groups: GroupCoordinator): void {
+  /** Without a search its routes are not ready. */
+  opened(engine: Engine, groups: GroupCoordinator, search?: LogSearch): void {
     this.#engine = engine;
     this.#groups = groups;
+    this.#search = search;
     if (this.#phase === 'starting') this.#phase = 'running';
   }
 

@@ -6,6 +6,7 @@ import { addGroups } from './group-exposition.ts';
 import type { Histogram, Sample } from './histogram.ts';
 import type { ServerMetrics, TopicFigures } from './metrics.ts';
 import { type Add, type MetricSources, one, PulledMetric } from './pulled-metric.ts';
+import { addQueries } from './query-exposition.ts';
 
 export function metricsRegistry(sources: MetricSources): Registry {
   const registry = new Registry();
@@ -15,6 +16,7 @@ export function metricsRegistry(sources: MetricSources): Registry {
   addStorage(add, sources);
   addBackground(add, sources);
   addGroups(add, sources);
+  addQueries(add, sources);
   addServer(add, sources);
   return registry;
 }

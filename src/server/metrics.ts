@@ -11,6 +11,7 @@ import { BackgroundFigures } from './background-figures.ts';
 import type { ProblemCode } from './error-mapping.ts';
 import { GroupFigures } from './group-figures.ts';
 import { Histogram } from './histogram.ts';
+import { QueryFigures } from './query-figures.ts';
 
 /** From 50 µs to 10 s. */
 const SECONDS = [
@@ -42,6 +43,7 @@ export class ServerMetrics {
   readonly produceSeconds = new Histogram(SECONDS);
   readonly fetchSeconds = new Histogram(SECONDS);
   readonly ingest: IngestFigures = { accepted: 0, rejected: new Map(), seconds: new Histogram(SECONDS) };
+  readonly query = new QueryFigures();
   readonly syncSeconds = { segment: new Histogram(SECONDS), journal: new Histogram(SECONDS) };
   readonly commitSeconds = new Histogram(SECONDS);
   readonly commitBatches = new Histogram(BATCHES);

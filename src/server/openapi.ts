@@ -2,12 +2,13 @@
 import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
 import { GROUP_COMPONENTS } from './group-components.ts';
+import { QUERY_COMPONENTS } from './query-schemas.ts';
 import { COMPONENTS } from './schema-components.ts';
 import { json, NO_PARAMETERS, responses } from './schemas.ts';
 
 /** To be called before the routes are registered. */
 export async function registerOpenApi(app: FastifyInstance, version: string): Promise<void> {
-  for (const schema of [...COMPONENTS, ...GROUP_COMPONENTS]) app.addSchema(schema);
+  for (const schema of [...COMPONENTS, ...GROUP_COMPONENTS, ...QUERY_COMPONENTS]) app.addSchema(schema);
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

@@ -1,5 +1,6 @@
 /** A metric whose values are made when a scrape asks for them, and what they are made of. */
 import type { Engine, GroupCoordinator } from '../engine/index.ts';
+import type { SearchFigures } from '../query/index.ts';
 import type { Sample } from './histogram.ts';
 import type { ServerMetrics } from './metrics.ts';
 
@@ -7,6 +8,7 @@ export interface MetricSources {
   metrics: ServerMetrics;
   engine: () => Engine;
   groups: () => GroupCoordinator;
+  search: () => SearchFigures;
   connections: () => Promise<number>;
   bodyBytes: () => number;
   /** Topics and partitions with figures of their own. */

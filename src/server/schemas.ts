@@ -17,7 +17,7 @@ const offset = (description: string): ParameterSchema => ({
 
 const safeInteger = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
 
-const timestamp = (description: string): ParameterSchema => ({
+export const timestamp = (description: string): ParameterSchema => ({
   type: 'string',
   format: 'timestamp',
   description: `${description} ISO 8601 (without a zone: UTC) or an epoch number in s, ms, µs or ns, told apart by its size.`,
@@ -37,7 +37,7 @@ export const parameters = (properties: Record<string, ParameterSchema>): Paramet
   properties,
 });
 
-const topic: ParameterSchema = {
+export const topic: ParameterSchema = {
   type: 'string',
   pattern: '^(?!\\.{1,2}$)[a-zA-Z0-9._-]{1,249}$',
   description: '1 to 249 of a-z, A-Z, 0-9, ".", "_" and "-", and neither "." nor ".."',

@@ -13,6 +13,7 @@ import {
   type Logger,
   silentLogger,
 } from '../engine/index.ts';
+import { LogSearch } from '../query/index.ts';
 import { buildApp } from './app.ts';
 import type { ServerConfig } from './config.ts';
 import { RequestsInFlight } from './http-limits.ts';
@@ -112,7 +113,9 @@ export class RunningServer {
       });
       try {
         const groups = await GroupCoordinator.open(engine, { logger, observer: metrics.groups.observer });
-        lifecycle.opened(engine, groups);
+        const { fileSystem, clock } = options.engine ?? {};
+        const search = new LogSearch(engine, { settings: config.querySettings, fileSystem, clock, logger });
+        lifecycle.opened(engine, groups, search);
       } catch (error) {
         await engine.close();
         throw error;
@@ -186,6 +189,9 @@ export class RunningServer {
       // A log that is still being recovered is closed once it is open.
       await this.ready;
       await lifecycle.groups.close();
+      await lifecycle.search
+        .close()
+        .catch((error: unknown) => logger.error({ err: error }, 'the search did not close cleanly'));
       await lifecycle.engine.close();
       return true;
     } catch (error) {

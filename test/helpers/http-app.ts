@@ -5,6 +5,7 @@
 import { connect, type Socket } from 'node:net';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { Engine, GroupCoordinator, type Logger, silentLogger } from '../../src/engine/index.ts';
+import { LogSearch } from '../../src/query/index.ts';
 import { buildApp } from '../../src/server/app.ts';
 import { loadConfig } from '../../src/server/config.ts';
 import { Lifecycle } from '../../src/server/lifecycle.ts';
@@ -54,7 +55,8 @@ export async function openApp(
     settings: { 'journal.file.bytes': 256 * 1024, 'log.dir.reserve.bytes': 0, ...engineSettings },
   });
   const groups = await GroupCoordinator.open(engine, { observer: metrics.groups.observer });
-  lifecycle.opened(engine, groups);
+  const search = new LogSearch(engine);
+  lifecycle.opened(engine, groups, search);
   const app = await buildApp({
     lifecycle,
     settings: serverSettings(settings),
@@ -68,6 +70,7 @@ export async function openApp(
     app.server.closeAllConnections();
     await app.close();
     await groups.close();
+    await search.close();
     await engine.close();
     await verifyNow(directory);
   };

@@ -5,6 +5,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AppContext } from '../app-context.ts';
 import { HttpProblem, logOwnFault, problemOf } from '../error-mapping.ts';
+import { EVENT_STREAM_HEADERS, HEARTBEAT } from '../event-stream.ts';
 import type { FetchRoute } from '../fetch-parameters.ts';
 import { OutputBuffer } from '../output-buffer.ts';
 import { PartitionScan, resolveEnd, resolveStart } from '../partition-scan.ts';
@@ -12,14 +13,6 @@ import { eventFormat } from '../record-formats.ts';
 import { requestSignal } from '../request-signal.ts';
 import { ResponseStream } from '../response-stream.ts';
 import { STREAM_MEMORY_BYTES, streamLimits } from '../send-scan.ts';
-
-const HEADERS = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache, no-transform',
-  // Proxies that buffer would hold events back.
-  'x-accel-buffering': 'no',
-};
-const HEARTBEAT = ': heartbeat\n\n';
 
 export async function followPartition(
   context: AppContext,
@@ -34,11 +27,11 @@ export async function followPartition(
     last === undefined ? query : { ...query, timestamp: undefined, tail: undefined, offset: last + 1 };
   const start = await resolveStart(engine, topic, partition, parameters, 'highWatermark');
   const end = await resolveEnd(engine, topic, partition, query);
-  if (request.method === 'HEAD') return reply.headers(HEADERS).send();
+  if (request.method === 'HEAD') return reply.headers(EVENT_STREAM_HEADERS).send();
   const out = new OutputBuffer(16 * 1024);
   const format = eventFormat(query.encoding);
   const scan = new PartitionScan(engine, { topic, partition, start, end }, streamLimits(query), out, format);
-  const stream = new ResponseStream(reply, HEADERS);
+  const stream = new ResponseStream(reply, EVENT_STREAM_HEADERS);
   try {
     await follow(context, scan, out, stream, reply, { topic, partition });
     stream.end();

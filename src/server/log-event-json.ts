@@ -1,0 +1,71 @@
+/**
+ * Log events as answers carry them: the JSON as it was ingested, with `timestamp`, `partition` and `offset` filled in where the
+ * event has no such fields of its own. A value that is no JSON object comes as the message of an event; bytes that are no text
+ * as base64.
+ */
+import { isUtf8 } from 'node:buffer';
+import { eventFacts, type FoundEvent, formatTimestamp, parseValues } from '../query/index.ts';
+import type { OutputBuffer } from './output-buffer.ts';
+
+const CLOSE_BRACE = 0x7d;
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+const SPACE = 0x20;
+const FILLED_IN = ['"timestamp"', '"partition"', '"offset"'] as const;
+
+/** Writes it on one line, without the newline. */
+export function writeLogEvent(out: OutputBuffer, event: FoundEvent): void {
+  const { value, timestamp, partition, offset } = event;
+  const { isObject, level } = eventFacts(value, 0, value.length, timestamp);
+  if (!isObject) {
+    const text = isUtf8(value) ? { message: value.toString() } : encoded(value);
+    out.text(
+      JSON.stringify({
+        timestamp: formatTimestamp(timestamp),
+        level: level ?? undefined,
+        ...text,
+        partition,
+        offset,
+      }),
+    );
+    return;
+  }
+  const bytes = isUtf8(value) ? value : Buffer.from(value.toString());
+  const end = bytes.lastIndexOf(CLOSE_BRACE);
+  const filled = [`"${formatTimestamp(timestamp)}"`, partition, offset];
+  const missing = missingFields(bytes);
+  let more = missing.map((name, i) => (name ? `,${FILLED_IN[i]}:${filled[i]}` : '')).join('');
+  // Of an empty object there is nothing to be told apart from.
+  if (isEmpty(bytes, end)) more = more.slice(1);
+  out.reserve(end);
+  writeOnOneLine(out, bytes, end);
+  out.text(`${more}}`);
+}
+
+const encoded = (value: Buffer) => ({ message: value.toString('base64'), messageEncoding: 'base64' });
+
+/** Of each field that is filled in, whether the event lacks it. */
+function missingFields(bytes: Buffer): boolean[] {
+  const seen = FILLED_IN.map((name) => bytes.includes(name));
+  // The usual event has one of them, its time.
+  if (!seen[1] && !seen[2] && seen[0] && bytes.indexOf(FILLED_IN[0]) === 1 && bytes[13] === 0x22)
+    return [false, true, true];
+  if (!seen.includes(true) && !bytes.includes('\\u')) return [true, true, true];
+  const event = parseValues(bytes.toString()) as Record<string, unknown>;
+  // A time that is null was not said; the same name again is what counts then.
+  return [(event.timestamp ?? null) === null, !('partition' in event), !('offset' in event)];
+}
+
+function isEmpty(bytes: Buffer, end: number): boolean {
+  for (let at = bytes.indexOf(0x7b) + 1; at < end; at++) if (bytes[at]! > SPACE) return false;
+  return true;
+}
+
+/** In JSON a line break is nothing but space. */
+function writeOnOneLine(out: OutputBuffer, bytes: Buffer, end: number): void {
+  const start = out.length;
+  out.copy(bytes, 0, end);
+  if (!bytes.includes(NEWLINE) && !bytes.includes(RETURN)) return;
+  for (let at = start; at < out.length; at++)
+    if (out.bytes[at] === NEWLINE || out.bytes[at] === RETURN) out.bytes[at] = SPACE;
+}
