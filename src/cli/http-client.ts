@@ -25,6 +25,7 @@ export interface Response {
   status: number;
   headers: IncomingMessage['headers'];
   body: Buffer;
+  trailers: IncomingMessage['trailers'];
 }
 
 type Transport = typeof import('node:http');
@@ -71,7 +72,23 @@ export class HttpClient {
     if (this.#transport !== undefined) (await this.#transport).agent.destroy();
   }
 
-  async #exchange(method: string, path: string, options: RequestOptions): Promise<Response> {
+  /** As `request`, for an answer that is read while it comes. */
+  async open(method: string, path: string, options: RequestOptions = {}): Promise<IncomingMessage> {
+    const message = await this.#ask(method, path, options, headersOf);
+    if ((message.statusCode ?? 0) < 400) return message;
+    throw problemOf(await wholeAnswer(message), this.server);
+  }
+
+  #exchange(method: string, path: string, options: RequestOptions): Promise<Response> {
+    return this.#ask(method, path, options, async (request) => wholeAnswer(await headersOf(request)));
+  }
+
+  async #ask<T>(
+    method: string,
+    path: string,
+    options: RequestOptions,
+    answer: (request: ClientRequest) => Promise<T>,
+  ): Promise<T> {
     this.#transport ??= loadTransport(this.#url.protocol);
     const { http, agent } = await this.#transport;
     const body = encodeBody(options.body);
@@ -88,7 +105,10 @@ export class HttpClient {
     const timeout = options.timeoutMs === undefined ? undefined : AbortSignal.timeout(options.timeoutMs);
     const signal = AbortSignal.any([options.signal, timeout].filter((each) => each !== undefined));
     try {
-      return await answerOf(http.request(url, { method, headers, agent, signal }), body);
+      const request = http.request(url, { method, headers, agent, signal });
+      const answered = answer(request);
+      request.end(body);
+      return await answered;
     } catch (error) {
       options.signal?.throwIfAborted();
       if (timeout?.aborted) {
@@ -147,22 +167,27 @@ function encodeBody(body: unknown): Buffer | undefined {
   return Buffer.from(JSON.stringify(body));
 }
 
-function answerOf(request: ClientRequest, body: Buffer | undefined): Promise<Response> {
+/** The answer as soon as its headers are there. */
+function headersOf(request: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     request.on('error', reject);
-    request.on('response', (message) => {
-      const chunks: Buffer[] = [];
-      message.on('data', (chunk: Buffer) => chunks.push(chunk));
-      message.on('error', reject);
-      message.on('end', () =>
-        resolve({
-          status: message.statusCode ?? 0,
-          headers: message.headers,
-          body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks),
-        }),
-      );
-    });
-    request.end(body);
+    request.on('response', resolve);
+  });
+}
+
+function wholeAnswer(message: IncomingMessage): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    message.on('data', (chunk: Buffer) => chunks.push(chunk));
+    message.on('error', reject);
+    message.on('end', () =>
+      resolve({
+        status: message.statusCode ?? 0,
+        headers: message.headers,
+        body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks),
+        trailers: message.trailers,
+      }),
+    );
   });
 }
 

@@ -8,6 +8,7 @@ import { groupsCommand } from './commands/groups.ts';
 import { healthCommand } from './commands/health.ts';
 import { ingestCommand } from './commands/ingest.ts';
 import { produceCommand } from './commands/produce.ts';
+import { queryCommand } from './commands/query.ts';
 import { repairCommand } from './commands/repair.ts';
 import { retainCommand } from './commands/retain.ts';
 import { serveCommand } from './commands/serve.ts';
@@ -27,6 +28,7 @@ export function buildProgram(io: Io): Command {
     .addCommand(produceCommand(io))
     .addCommand(consumeCommand(io))
     .addCommand(groupsCommand(io))
+    .addCommand(queryCommand(io))
     .addCommand(ingestCommand(io))
     .addCommand(compactCommand(io))
     .addCommand(retainCommand(io))

@@ -19,10 +19,7 @@ const EVENTS = [
   { timestamp: iso(3000), level: 'ERROR', source: 'auth', message: 'Connection REFUSED by 10.0.0.1' },
 ];
 
-async function openWithEvents(
-  t: Parameters<typeof openApp>[0],
-  events: readonly object[] = EVENTS,
-): Promise<TestApp> {
+async function openWithEvents(t: Test, events: readonly object[] = EVENTS): Promise<TestApp> {
   const opened = await openApp(t, { 'logs.partitions': 4 });
   const payload = events.map((event) => `${JSON.stringify(event)}\n`).join('');
   const headers = { 'content-type': 'application/x-ndjson' };
