@@ -20,6 +20,11 @@ export const KERNELS = {
     target: '../src/query/token-kernel-wasm.ts',
     name: 'TOKEN_KERNEL_WASM',
   },
+  event: {
+    source: 'event-kernel.ts',
+    target: '../src/query/event-kernel-wasm.ts',
+    name: 'EVENT_KERNEL_WASM',
+  },
 } as const;
 
 const OPTIONS = [

@@ -1,38 +1,31 @@
 /**
  * EventLayout: where the fields of a log event lie in its bytes. It goes over the JSON once, checks it, and makes no object
- * of it.
- *
- * A field has several names. The first of them counts that is there with a value of the field's kind: text for source and
- * message (a source is not empty), text or a number for the level, anything but null for the timestamp, which may then turn
- * out to be none. Only names at the top level count, and of one that occurs twice the last, as with JSON.parse.
- *
- * A layout is of use until it is asked for the next value.
+ * of it. A layout is of use until it is asked for the next value.
  */
+import {
+  EVENT_FIELDS,
+  FIELD,
+  type Field,
+  type FieldName,
+  type FieldRanges,
+  PLACES_PER_FIELD,
+} from './event-fields.ts';
 import { JsonFault, JsonScanner } from './json-scanner.ts';
 
-/** The fields that events are known by, and their names in order of precedence. */
-export const EVENT_FIELDS = {
-  timestamp: ['timestamp', '@timestamp', 'time', 'ts'],
-  source: ['source', 'serviceName', 'service'],
-  level: ['level', 'logLevel', 'severity'],
-  message: ['message', 'msg', 'log'],
-} as const;
-
-type EventField = keyof typeof EVENT_FIELDS;
-
-/** Each name has a place; those of a field are neighbours, so the names that were seen are four bits of one number. */
-export const FIRST_PLACE = { timestamp: 0, source: 4, level: 8, message: 12 } as const;
-const PLACES = 16;
+const PLACES = 4 * PLACES_PER_FIELD;
+const [SOURCE_PLACE, LEVEL_PLACE, MESSAGE_PLACE] = [FIELD.source, FIELD.level, FIELD.message].map(
+  (field) => field * PLACES_PER_FIELD,
+) as [number, number, number];
+const NO_PLACE = -1;
 
 /** The names by their length, each with its place. */
 const NAMES: { readonly bytes: Buffer; readonly place: number }[][] = [];
-for (const field of Object.keys(EVENT_FIELDS) as EventField[]) {
+for (const field of Object.keys(EVENT_FIELDS) as FieldName[]) {
   for (const [i, name] of EVENT_FIELDS[field].entries()) {
     NAMES[name.length] ??= [];
-    NAMES[name.length]!.push({ bytes: Buffer.from(name), place: FIRST_PLACE[field] + i });
+    NAMES[name.length]!.push({ bytes: Buffer.from(name), place: FIELD[field] * PLACES_PER_FIELD + i });
   }
 }
-const NO_PLACE = -1;
 
 /** The lowest bit that is set, of four. */
 const LOWEST_BIT = Uint8Array.from({ length: 16 }, (_, bits) => (bits === 0 ? 0 : Math.log2(bits & -bits)));
@@ -40,7 +33,9 @@ const LOWEST_BIT = Uint8Array.from({ length: 16 }, (_, bits) => (bits === 0 ? 0 
 const [QUOTE, OPEN_BRACE, CLOSE_BRACE, COLON, COMMA, MINUS] = [0x22, 0x7b, 0x7d, 0x3a, 0x2c, 0x2d];
 const [ZERO, NINE, NULL_START] = [0x30, 0x39, 0x6e];
 
-export class EventLayout {
+export class EventLayout implements FieldRanges {
+  /** Reading times is left to others. */
+  readonly time = -1;
   #bytes: Buffer = Buffer.alloc(0);
   #scanner = new JsonScanner(this.#bytes);
   readonly #starts = new Int32Array(PLACES);
@@ -67,28 +62,39 @@ export class EventLayout {
     const start = scanner.skipWhitespace(at, end);
     const isObject = start < end && bytes[start] === OPEN_BRACE;
     const behind = isObject ? this.#object(scanner, start, end) : scanner.value(start, end);
-    if (scanner.skipWhitespace(behind, end) < end) throw new JsonFault(behind, 'more follows the value');
+    const rest = scanner.skipWhitespace(behind, end);
+    if (rest < end) throw new JsonFault(rest, 'more follows the value');
     return isObject;
   }
 
-  /** The place of the name that counts for a field, which is given by its first place; negative when there is none. */
-  place(first: number): number {
-    const bits = (this.#seen >>> first) & 0xf;
-    return bits === 0 ? NO_PLACE : first + LOWEST_BIT[bits]!;
+  has(field: Field): boolean {
+    return this.#counting(field) !== 0;
   }
 
-  start(place: number): number {
-    return this.#starts[place]!;
+  startOf(field: Field): number {
+    return this.#starts[this.#placeFor(field)]!;
   }
 
-  /** Exclusive. */
-  end(place: number): number {
-    return this.#ends[place]!;
+  endOf(field: Field): number {
+    return this.#ends[this.#placeFor(field)]!;
   }
 
-  /** It is text with escapes in it. */
-  isEscaped(place: number): boolean {
-    return (this.#escaped & (1 << place)) !== 0;
+  isEscaped(field: Field): boolean {
+    return (this.#escaped & (1 << this.#placeFor(field))) !== 0;
+  }
+
+  /** Which of its names a field that is there has. */
+  nameOf(field: FieldName): string {
+    return EVENT_FIELDS[field][LOWEST_BIT[this.#counting(FIELD[field])]!]!;
+  }
+
+  /** The names of a field that count, a bit for each. */
+  #counting(field: Field): number {
+    return (this.#seen >>> (field * PLACES_PER_FIELD)) & 0xf;
+  }
+
+  #placeFor(field: Field): number {
+    return field * PLACES_PER_FIELD + LOWEST_BIT[this.#counting(field)]!;
   }
 
   #scannerOf(bytes: Buffer): JsonScanner {
@@ -151,9 +157,9 @@ export class EventLayout {
   /** A name may be written with escapes; nobody does that, but JSON.parse would see it. */
   #placeOfEscaped(at: number, end: number): number {
     const name: string = JSON.parse(this.#bytes.toString('utf8', at, end));
-    for (const field of Object.keys(EVENT_FIELDS) as EventField[]) {
+    for (const field of Object.keys(EVENT_FIELDS) as FieldName[]) {
       const i = (EVENT_FIELDS[field] as readonly string[]).indexOf(name);
-      if (i >= 0) return FIRST_PLACE[field] + i;
+      if (i >= 0) return FIELD[field] * PLACES_PER_FIELD + i;
     }
     return NO_PLACE;
   }
@@ -161,7 +167,7 @@ export class EventLayout {
   #noteText(place: number, start: number, end: number, escaped: boolean): void {
     const bit = 1 << place;
     // A source or level that is empty is none.
-    const counts = start < end || place < FIRST_PLACE.source || place >= FIRST_PLACE.message;
+    const counts = start < end || place < SOURCE_PLACE || place >= MESSAGE_PLACE;
     this.#seen = counts ? this.#seen | bit : this.#seen & ~bit;
     this.#escaped = escaped ? this.#escaped | bit : this.#escaped & ~bit;
     this.#starts[place] = start;
@@ -171,9 +177,9 @@ export class EventLayout {
   #noteOther(place: number, start: number, end: number, kind: number): void {
     const bit = 1 << place;
     const counts =
-      place < FIRST_PLACE.source
+      place < SOURCE_PLACE
         ? kind !== NULL_START
-        : isNumber(kind) && place >= FIRST_PLACE.level && place < FIRST_PLACE.message;
+        : isNumber(kind) && place >= LEVEL_PLACE && place < MESSAGE_PLACE;
     this.#seen = counts ? this.#seen | bit : this.#seen & ~bit;
     this.#escaped &= ~bit;
     this.#starts[place] = start;

@@ -8,12 +8,23 @@
 import { isUtf8 } from 'node:buffer';
 import type { BytesLike } from '../engine/index.ts';
 import { sourceOf, timestampOf } from './event.ts';
-import { EVENT_FIELDS, EventLayout, FIRST_PLACE } from './event-layout.ts';
+import { EVENT_FIELDS, FIELD, type FieldRanges } from './event-fields.ts';
+import { BLANK, EVENT, eventRows, MAX_KERNEL_BYTES } from './event-kernel.ts';
+import { EventLayout } from './event-layout.ts';
 import { JsonFault } from './json-scanner.ts';
 
 /** The part of the engine's PendingAppend that takes events. */
 export interface EventSink {
   addBytes(key: BytesLike | null, value: BytesLike | null, timestamp?: number): void;
+  addSlices(
+    bytes: Buffer,
+    keyStart: number,
+    keyEnd: number,
+    keyHash: number,
+    valueStart: number,
+    valueEnd: number,
+    timestamp?: number,
+  ): void;
 }
 
 /** Why a line is no event that can be stored. */
@@ -51,8 +62,43 @@ export function readEventLines(
   end: number,
   options: EventLinesOptions,
 ): LinesRead {
-  const { firstLine, sink, reject } = options;
   const utf8 = isUtf8(bytes.subarray(at, end));
+  // Where some line is no UTF-8, or too long for the kernel, each is looked at closely.
+  if (!utf8 || end - at > MAX_KERNEL_BYTES) return readLinesClosely(bytes, at, end, options, utf8);
+  const { firstLine, reject } = options;
+  let line = firstLine;
+  let accepted = 0;
+  eventRows.beginLines(bytes, at, end);
+  for (; eventRows.nextLine(); line++) {
+    const { kind, start, lineEnd } = eventRows;
+    if (kind === BLANK) continue;
+    const fault = kind === EVENT ? takeRow(bytes, options) : readEvent(bytes, start, lineEnd, options);
+    if (fault === undefined) accepted++;
+    else reject(line, fault);
+  }
+  return { lines: line - firstLine, accepted };
+}
+
+/** As takeEvent, for the kernel's row, and quicker where the event has all that it needs. */
+function takeRow(bytes: Buffer, options: EventLinesOptions): EventFault | undefined {
+  const { start, end, time } = eventRows;
+  const isPlain = eventRows.has(FIELD.source) && !eventRows.isEscaped(FIELD.source);
+  if (!isPlain || (time < 0 && eventRows.has(FIELD.timestamp)))
+    return takeEvent(eventRows, bytes, start, end, options);
+  const [keyStart, keyEnd] = [eventRows.startOf(FIELD.source), eventRows.endOf(FIELD.source)];
+  const timestamp = time < 0 ? undefined : time;
+  options.sink.addSlices(bytes, keyStart, keyEnd, eventRows.sourceHash, start, end, timestamp);
+  return undefined;
+}
+
+function readLinesClosely(
+  bytes: Buffer,
+  at: number,
+  end: number,
+  options: EventLinesOptions,
+  utf8: boolean,
+): LinesRead {
+  const { firstLine, reject } = options;
   let line = firstLine;
   let accepted = 0;
   for (let start = at; start < end; line++) {
@@ -60,24 +106,24 @@ export function readEventLines(
     const lineEnd = newline < 0 || newline > end ? end : newline;
     const first = skipBlanks(bytes, start, lineEnd);
     if (first < lineEnd) {
-      const fault = utf8 || isUtf8(bytes.subarray(first, lineEnd)) ? undefined : NOT_UTF8;
-      const found = fault ?? readEvent(bytes, first, trimmed(bytes, first, lineEnd), options, sink);
-      if (found === undefined) accepted++;
-      else reject(line, found);
+      const isText = utf8 || isUtf8(bytes.subarray(first, lineEnd));
+      const fault = isText ? readEvent(bytes, first, lineEnd, options) : NOT_UTF8;
+      if (fault === undefined) accepted++;
+      else reject(line, fault);
     }
     start = lineEnd + 1;
   }
   return { lines: line - firstLine, accepted };
 }
 
-/** Gives the event in [at, end) to the sink; why not, where it is none. */
+/** Gives the event in [at, lineEnd) to the sink; why not, where it is none. */
 function readEvent(
   bytes: Buffer,
   at: number,
-  end: number,
-  { defaultSource }: EventLinesOptions,
-  sink: EventSink,
+  lineEnd: number,
+  options: EventLinesOptions,
 ): EventFault | undefined {
+  const end = trimmed(bytes, at, lineEnd);
   try {
     if (!layout.check(bytes, at, end)) return NO_OBJECT;
   } catch (error) {
@@ -85,21 +131,31 @@ function readEvent(
     const code = error.tooDeep ? 'nesting_too_deep' : 'invalid_json';
     return { code, detail: `byte ${error.position - at + 1}: ${error.message}` };
   }
-  const key = keyOf(bytes) ?? defaultSource;
+  return takeEvent(layout, bytes, at, end, options);
+}
+
+/** Gives an event to the sink, whose fields are known; why not, where it lacks something. */
+function takeEvent(
+  event: FieldRanges,
+  bytes: Buffer,
+  at: number,
+  end: number,
+  { defaultSource, sink }: EventLinesOptions,
+): EventFault | undefined {
+  const key = keyOf(event, bytes) ?? defaultSource;
   if (key === undefined) return NO_SOURCE;
   if (typeof key === 'string' && !key.isWellFormed()) return BROKEN_SOURCE;
-  const timestamp = timestampOf(layout, bytes);
-  if (timestamp === undefined) return badTimestamp(bytes);
+  const timestamp = timestampOf(event, bytes);
+  if (timestamp === undefined) return badTimestamp(bytes, at, end);
   sink.addBytes(key, bytes.subarray(at, end), timestamp ?? undefined);
   return undefined;
 }
 
 /** The event's source, as the bytes that it is written in where that is possible. */
-function keyOf(bytes: Buffer): BytesLike | undefined {
-  const place = layout.place(FIRST_PLACE.source);
-  if (place < 0) return undefined;
-  if (layout.isEscaped(place)) return sourceOf(layout, bytes) ?? undefined;
-  return bytes.subarray(layout.start(place), layout.end(place));
+function keyOf(event: FieldRanges, bytes: Buffer): BytesLike | undefined {
+  if (!event.has(FIELD.source)) return undefined;
+  if (event.isEscaped(FIELD.source)) return sourceOf(event, bytes) ?? undefined;
+  return bytes.subarray(event.startOf(FIELD.source), event.endOf(FIELD.source));
 }
 
 const NOT_UTF8: EventFault = { code: 'invalid_json', detail: 'it is not valid UTF-8' };
@@ -113,13 +169,13 @@ const BROKEN_SOURCE: EventFault = {
   detail: 'its source has half of a surrogate pair, which no text can hold',
 };
 
-function badTimestamp(bytes: Buffer): EventFault {
-  const place = layout.place(FIRST_PLACE.timestamp);
-  const name = EVENT_FIELDS.timestamp[place - FIRST_PLACE.timestamp]!;
-  const [start, end] = [layout.start(place), layout.end(place)];
+function badTimestamp(bytes: Buffer, at: number, end: number): EventFault {
+  layout.find(bytes, at, end);
+  const [start, behind] = [layout.startOf(FIELD.timestamp), layout.endOf(FIELD.timestamp)];
   const shown = bytes
-    .toString('utf8', start, Math.min(end, start + SHOWN_LENGTH))
+    .toString('utf8', start, Math.min(behind, start + SHOWN_LENGTH))
     .replace(/[\p{C}\ufffd]/gu, '?');
+  const name = layout.nameOf('timestamp');
   const detail = `"${name}" is no time: ISO 8601 or an epoch number, from 1970 on, not ${shown}`;
   return { code: 'invalid_timestamp', detail };
 }

@@ -6,7 +6,9 @@
  * without fields: all of it is the message, whether it is text, an array or bytes.
  */
 import { ByteMemo } from './byte-memo.ts';
-import { EventLayout, FIRST_PLACE } from './event-layout.ts';
+import { FIELD, type FieldRanges } from './event-fields.ts';
+import { eventRows } from './event-kernel.ts';
+import { EventLayout } from './event-layout.ts';
 import { LEVEL_SEARCH_BYTES, levelOfField, levelOfMessage } from './event-levels.ts';
 import { timestampFromBytes, timestampFromText } from './event-times.ts';
 
@@ -33,63 +35,71 @@ const levels = new ByteMemo((bytes, at, end) => levelOfField(bytes.toString('utf
 
 /** The facts of the value in [at, end) of `bytes`, whose record has the time `recordTimestamp`. Never throws. */
 export function eventFacts(bytes: Buffer, at: number, end: number, recordTimestamp: number): EventFacts {
-  if (!layout.find(bytes, at, end)) {
-    return {
-      timestamp: recordTimestamp,
-      source: null,
-      level: levelInMessage(bytes, at, end, false),
-      messageStart: at,
-      messageEnd: end,
-      messageEscaped: false,
-      isObject: false,
-    };
-  }
-  const message = layout.place(FIRST_PLACE.message);
+  if (eventRows.readValue(bytes, at, end)) return factsOf(eventRows, bytes, recordTimestamp);
+  if (layout.find(bytes, at, end)) return factsOf(layout, bytes, recordTimestamp);
   return {
-    timestamp: timestampOf(layout, bytes) ?? recordTimestamp,
-    source: sourceOf(layout, bytes),
-    level: levelOf(layout, bytes),
-    messageStart: message < 0 ? -1 : layout.start(message),
-    messageEnd: message < 0 ? -1 : layout.end(message),
-    messageEscaped: message >= 0 && layout.isEscaped(message),
+    timestamp: recordTimestamp,
+    source: null,
+    level: levelInMessage(bytes, at, end, false),
+    messageStart: at,
+    messageEnd: end,
+    messageEscaped: false,
+    isObject: false,
+  };
+}
+
+function factsOf(event: FieldRanges, bytes: Buffer, recordTimestamp: number): EventFacts {
+  const hasMessage = event.has(FIELD.message);
+  return {
+    timestamp: timestampOf(event, bytes) ?? recordTimestamp,
+    source: sourceOf(event, bytes),
+    level: levelOf(event, bytes),
+    messageStart: hasMessage ? event.startOf(FIELD.message) : -1,
+    messageEnd: hasMessage ? event.endOf(FIELD.message) : -1,
+    messageEscaped: hasMessage && event.isEscaped(FIELD.message),
     isObject: true,
   };
 }
 
 /** The value as an object, where it is one that `eventFacts` takes for an event with fields; else null. */
 export function parseEvent(bytes: Buffer, at: number, end: number): Record<string, unknown> | null {
-  return layout.find(bytes, at, end) ? JSON.parse(bytes.toString('utf8', at, end)) : null;
+  const isEvent = eventRows.readValue(bytes, at, end) || layout.find(bytes, at, end);
+  return isEvent ? JSON.parse(bytes.toString('utf8', at, end)) : null;
 }
 
 /** The time that an event says; null where it says none, undefined where what it says is no time. */
-export function timestampOf(event: EventLayout, bytes: Buffer): number | null | undefined {
-  const place = event.place(FIRST_PLACE.timestamp);
-  if (place < 0) return null;
-  if (event.isEscaped(place))
-    return timestampFromText(unescaped(bytes, event.start(place), event.end(place)));
-  return timestampFromBytes(bytes, event.start(place), event.end(place));
+export function timestampOf(event: FieldRanges, bytes: Buffer): number | null | undefined {
+  if (event.time >= 0) return event.time;
+  if (!event.has(FIELD.timestamp)) return null;
+  const [start, end] = [event.startOf(FIELD.timestamp), event.endOf(FIELD.timestamp)];
+  return event.isEscaped(FIELD.timestamp)
+    ? timestampFromText(unescaped(bytes, start, end))
+    : timestampFromBytes(bytes, start, end);
 }
 
 /** The name of the event's source; null where it has none. */
-export function sourceOf(event: EventLayout, bytes: Buffer): string | null {
-  const place = event.place(FIRST_PLACE.source);
-  if (place < 0) return null;
-  if (event.isEscaped(place)) return unescaped(bytes, event.start(place), event.end(place));
-  return sources.get(bytes, event.start(place), event.end(place));
+export function sourceOf(event: FieldRanges, bytes: Buffer): string | null {
+  if (!event.has(FIELD.source)) return null;
+  const [start, end] = [event.startOf(FIELD.source), event.endOf(FIELD.source)];
+  return event.isEscaped(FIELD.source) ? unescaped(bytes, start, end) : sources.get(bytes, start, end);
 }
 
 /** The level, from its field or from the begin of the message; null where neither says one. */
-function levelOf(event: EventLayout, bytes: Buffer): string | null {
-  const place = event.place(FIRST_PLACE.level);
-  if (place >= 0) {
-    const level = event.isEscaped(place)
-      ? levelOfField(unescaped(bytes, event.start(place), event.end(place)))
-      : levels.get(bytes, event.start(place), event.end(place));
+function levelOf(event: FieldRanges, bytes: Buffer): string | null {
+  if (event.has(FIELD.level)) {
+    const [start, end] = [event.startOf(FIELD.level), event.endOf(FIELD.level)];
+    const level = event.isEscaped(FIELD.level)
+      ? levelOfField(unescaped(bytes, start, end))
+      : levels.get(bytes, start, end);
     if (level !== null) return level;
   }
-  const message = event.place(FIRST_PLACE.message);
-  if (message < 0) return null;
-  return levelInMessage(bytes, event.start(message), event.end(message), event.isEscaped(message));
+  if (!event.has(FIELD.message)) return null;
+  return levelInMessage(
+    bytes,
+    event.startOf(FIELD.message),
+    event.endOf(FIELD.message),
+    event.isEscaped(FIELD.message),
+  );
 }
 
 function levelInMessage(bytes: Buffer, at: number, end: number, escaped: boolean): string | null {

@@ -3,7 +3,7 @@ import { type Engine, isSeglogError, type PendingAppend } from '../engine/index.
 import type { EventSink } from '../query/index.ts';
 
 /** Takes events that are only counted. */
-export const NOWHERE: EventSink = { addBytes() {} };
+export const NOWHERE: EventSink = { addBytes() {}, addSlices() {} };
 
 /** Segments end with the day, so that a range of days is a range of segments. */
 const CONFIG = { 'segment.align': 'day' };

@@ -1,5 +1,6 @@
 /** The engine as a whole: limits on memory, stopping, what it reports. */
 import t from 'tap';
+import { murmur2 } from '../../src/engine/commit/partitioner.ts';
 import type { CommitReport } from '../../src/engine/common/types.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import { SimClock } from '../crash/sim-clock.ts';
@@ -148,4 +149,23 @@ t.test('a topic of ten segments needs no more descriptors than it is given', asy
     t.equal((await log.values('a', 0, partition)).length, 40);
   await log.settle();
   t.ok(log.engine.stats().openFiles <= 16, `${log.engine.stats().openFiles} open files`);
+});
+
+t.test('records that are slices of some bytes are stored as others are', async (t) => {
+  const log = await SimEngine.open();
+  await log.engine.createTopic('plain', { partitions: 7 });
+  await log.engine.createTopic('sliced', { partitions: 7 });
+  const [plain, sliced] = [log.engine.startAppend('plain'), log.engine.startAppend('sliced')];
+  for (let i = 0; i < 50; i++) {
+    const [key, value] = [Buffer.from(`key ${i}`), Buffer.from(`value ${i}`)];
+    const bytes = Buffer.concat([key, value]);
+    plain.addBytes(key, value, 1000 + i);
+    sliced.addSlices(bytes, 0, key.length, murmur2(key), key.length, bytes.length, 1000 + i);
+  }
+  t.equal(sliced.recordCount, 50);
+  t.same(await sliced.commit(), await plain.commit());
+  const fixed = log.engine.startAppend('sliced', { partition: 3 });
+  t.throws(() => fixed.addSlices(Buffer.from('kv'), 0, 1, 0, 1, 2, -1), { code: 'INVALID_RECORD' });
+  fixed.addSlices(Buffer.from('kv'), 0, 1, 0, 1, 2);
+  t.match(await fixed.commit(), [{ partition: 3, count: 1 }]);
 });

@@ -34,8 +34,13 @@ function hash(bytes: Uint8Array, length: number): number {
 
 /** The partition of a key among `partitions`, from 0. Text counts as its UTF-8. */
 export function partitionForKey(key: BytesLike, partitions: number): number {
+  return partitionForHash(hashOf(key), partitions);
+}
+
+/** The partition of a key that murmur2 makes `hash` of. */
+export function partitionForHash(hash: number, partitions: number): number {
   // Kafka's toPositive drops the sign bit; it does not negate.
-  return (hashOf(key) & 0x7fff_ffff) % partitions;
+  return (hash & 0x7fff_ffff) % partitions;
 }
 
 function hashOf(key: BytesLike): number {

@@ -17,7 +17,7 @@ import { isCompacted } from '../partition/cleanup-policy.ts';
 import { unknownPartition } from '../partition/partition-log.ts';
 import { check, checkAppendOptions, checkFingerprint, requestId } from './append-options.ts';
 import { AppendOutcome, AppendShare, type AppendTarget } from './append-share.ts';
-import { partitionForKey } from './partitioner.ts';
+import { partitionForHash, partitionForKey } from './partitioner.ts';
 
 export class PendingAppend {
   readonly #target: AppendTarget;
@@ -84,6 +84,26 @@ export class PendingAppend {
   /** As `add`, for a record without headers and without a partition of its own: no object is needed. */
   addBytes(key: BytesLike | null, value: BytesLike | null, timestamp = this.#now): void {
     this.#add(this.#choose(key), timestamp, key, value, undefined);
+  }
+
+  /**
+   * As `addBytes`, for a key and a value that lie in the same bytes, from their starts to their ends; `keyHash` is murmur2 of the
+   * key. Of many records in a piece of input none needs a view of it.
+   */
+  addSlices(
+    bytes: Buffer,
+    keyStart: number,
+    keyEnd: number,
+    keyHash: number,
+    valueStart: number,
+    valueEnd: number,
+    timestamp = this.#now,
+  ): void {
+    const { partition = partitionForHash(keyHash, this.#spread) } = this.#options;
+    this.#checkTimestamp(timestamp);
+    const builder = partition === this.#partition ? this.#builder! : this.#builderFor(partition);
+    builder.addSlices(timestamp, bytes, keyStart, keyEnd, valueStart, valueEnd);
+    this.#noteAdded(builder);
   }
 
   /** Appends what was added: in each partition all of it or nothing. */
@@ -161,15 +181,22 @@ export class PendingAppend {
     value: BytesLike | null,
     headers: readonly ProduceHeader[] | undefined,
   ): void {
-    if (!Number.isSafeInteger(timestamp) || timestamp < 0) {
-      throw new SeglogError(
-        'INVALID_RECORD',
-        `a timestamp is a whole number of ms since 1970, not ${timestamp}`,
-      );
-    }
+    this.#checkTimestamp(timestamp);
     if (key === null && this.#needsKeys) throw withoutKey(this.#target.topicName);
     const builder = partition === this.#partition ? this.#builder! : this.#builderFor(partition);
     builder.add(timestamp, key, value, headers);
+    this.#noteAdded(builder);
+  }
+
+  #checkTimestamp(timestamp: number): void {
+    if (Number.isSafeInteger(timestamp) && timestamp >= 0) return;
+    throw new SeglogError(
+      'INVALID_RECORD',
+      `a timestamp is a whole number of ms since 1970, not ${timestamp}`,
+    );
+  }
+
+  #noteAdded(builder: RecordBatchBuilder): void {
     this.#count++;
     if (builder.bytes > this.#maxBatchBytes) throw tooLarge(this.#maxBatchBytes);
   }

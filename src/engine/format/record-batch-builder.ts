@@ -126,6 +126,42 @@ export class RecordBatchBuilder {
     this.#noteRecord(timestamp);
   }
 
+  /**
+   * As `add`, for a key and a value that lie in the same bytes, from their starts to their ends: no view of them is needed.
+   * The value is longer than the key, as a rule.
+   */
+  addSlices(
+    timestamp: number,
+    bytes: Buffer,
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
+  ): void {
+    const timestampDelta = this.#timestampDelta(timestamp);
+    const offsetDelta = this.#recordCount;
+    const keyLength = keyEnd - keyStart;
+    const valueLength = valueEnd - valueStart;
+    const length =
+      2 +
+      varlongSize(timestampDelta) +
+      varintSize(offsetDelta) +
+      sizeOfBytes(keyLength) +
+      sizeOfBytes(valueLength);
+    this.#reserve(varintSize(length) + length);
+
+    const buffer = this.#buffer;
+    let at = writeVarint(buffer, this.#end, length);
+    buffer[at++] = 0;
+    at = writeVarlong(buffer, at, timestampDelta);
+    at = writeVarint(buffer, at, offsetDelta);
+    at = writeSlice(buffer, at, bytes, keyStart, keyLength);
+    at = writeSlice(buffer, at, bytes, valueStart, valueLength);
+    buffer[at++] = 0;
+    this.#end = at;
+    this.#noteRecord(timestamp);
+  }
+
   #timestampDelta(timestamp: number): number {
     if (!Number.isSafeInteger(timestamp))
       throw invalid(`the timestamp ${timestamp} is not a whole number of ms`);
@@ -243,6 +279,13 @@ function writeBytes(buffer: Buffer, at: number, bytes: BytesLike | null, length:
   } else {
     for (let i = 0; i < length; i++) buffer[start + i] = bytes[i]!;
   }
+  return start + length;
+}
+
+function writeSlice(buffer: Buffer, at: number, bytes: Buffer, from: number, length: number): number {
+  const start = writeVarint(buffer, at, length);
+  if (length > SHORT_BYTES) bytes.copy(buffer, start, from, from + length);
+  else for (let i = 0; i < length; i++) buffer[start + i] = bytes[from + i]!;
   return start + length;
 }
 

@@ -212,3 +212,27 @@ t.test('a hint that is far too large keeps no memory', async (t) => {
 t.test('a batch without records is the caller’s mistake', async (t) => {
   t.throws(() => new RecordBatchBuilder().finish('none'), { code: 'ERR_ASSERTION' });
 });
+
+t.test('slices of the same bytes make the batch that their copies make', async (t) => {
+  const part = fc.tuple(
+    fc.integer({ min: T - 1000, max: T + 100_000 }),
+    fc.uint8Array({ maxLength: 40 }),
+    fc.oneof(fc.uint8Array({ maxLength: 20 }), fc.uint8Array({ minLength: 120, maxLength: 140 })),
+  );
+  fc.assert(
+    fc.property(fc.array(part, { minLength: 1, maxLength: 20 }), (parts) => {
+      const bytes = Buffer.concat(parts.flatMap(([, key, value]) => [Buffer.from('..'), value, key]));
+      const [plain, sliced] = [new RecordBatchBuilder(), new RecordBatchBuilder()];
+      let at = 0;
+      for (const [timestamp, key, value] of parts) {
+        plain.add(timestamp, key, value);
+        const valueStart = at + 2;
+        const keyStart = valueStart + value.length;
+        at = keyStart + key.length;
+        sliced.addSlices(timestamp, bytes, keyStart, at, valueStart, keyStart);
+      }
+      return plain.finish('none').bytes.equals(sliced.finish('none').bytes);
+    }),
+  );
+  t.pass('all of them');
+});
