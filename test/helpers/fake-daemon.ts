@@ -30,7 +30,6 @@ export class FakeDaemon {
   readonly topics = new Map<string, FakeRecord[][]>();
   /** Lines of log events, as they came. */
   readonly events: string[] = [];
-  readonly #answers = new Map<string, object>();
   readonly requests: FakeRequest[] = [];
   intercept: Interceptor = () => false;
   now = Date.parse('2020-05-20T08:00:00Z');

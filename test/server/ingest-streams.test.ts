@@ -25,7 +25,7 @@ function withCommits(
     append.commit = () => commit(original);
     return append;
   };
-  lifecycle.opened(overlay(engine, { startAppend }));
+  lifecycle.opened(overlay(engine, { startAppend }), lifecycle.groups, lifecycle.search);
 }
 
 const bodyBytes = async ({ ask }: TestApp) =>

@@ -221,7 +221,15 @@ t.test('a pipe that is followed until Ctrl-C is done', async (t) => {
   const ctrlC = new AbortController();
   const stdin = new PassThrough();
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const io = { stdin, stdout, stderr, env, interruption: () => ctrlC.signal, abandon() {} };
+  const io = {
+    stdin,
+    stdout,
+    stderr,
+    env,
+    interruption: () => ctrlC.signal,
+    abandon() {},
+    onOutputLost() {},
+  };
   const done = run(['ingest', '-q'], io);
   stdin.write(`${event(1)}\n${event(2)}\n{"sour`);
   await until(() => daemon.events.length === 2);

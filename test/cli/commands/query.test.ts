@@ -99,7 +99,14 @@ t.test('colours on a terminal, and none where they are not wanted', async (t) =>
     const stdout = Object.assign(new PassThrough(), { isTTY: true });
     const pieces: string[] = [];
     stdout.on('data', (piece: Buffer) => pieces.push(piece.toString()));
-    const io = { stdin: stdout, stdout, stderr: new PassThrough(), env: { ...env, ...more }, abandon() {} };
+    const io = {
+      stdin: stdout,
+      stdout,
+      stderr: new PassThrough(),
+      env: { ...env, ...more },
+      abandon() {},
+      onOutputLost() {},
+    };
     await query('', {}, { ...io, interruption: () => new AbortController().signal });
     return pieces.join('');
   };
