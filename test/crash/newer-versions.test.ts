@@ -42,7 +42,8 @@ async function usedLog(end: 'killed' | 'closed'): Promise<SimFileSystem> {
   const owner = { topicId: String((await engine.describeTopic('b')).id), partition: 1 };
   const cleaned = cleanedFile('/data/topics/b/0', { ...owner, partition: 0 }, NEVER_CLEANED);
   await createSynced(disk, cleaned.path, cleaned.buffers);
-  const producers = producersFile('/data/topics/b/1', owner, 0, new ProducerStates(), new IdempotencyKeys());
+  const none = [new ProducerStates(), new IdempotencyKeys(), async () => {}] as const;
+  const producers = await producersFile('/data/topics/b/1', owner, 0, ...none);
   await createSynced(disk, producers.path, producers.buffers);
   const [gaps] = gapsFile('/data/topics/b/1', owner, []).buffers;
   await createSynced(disk, '/data/topics/b/1/gaps.json', [gaps!]);

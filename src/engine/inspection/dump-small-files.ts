@@ -8,6 +8,7 @@ import { OffsetIndex } from '../format/offset-index.ts';
 import { decodeSearchHead, isSearchPart, searchHeadBytes } from '../format/search-file.ts';
 import { decodeSidecar, type SidecarKind } from '../format/sidecar.ts';
 import { TimeIndex } from '../format/time-index.ts';
+import { batchesOf } from '../partition/producer-states.ts';
 import { decodeProducers, type ProducersBody } from '../partition/producers-file.ts';
 import { type DumpItem, dumpItem, showTime } from './dump-item.ts';
 
@@ -86,7 +87,9 @@ export function* dumpProducers(bytes: Buffer): Generator<DumpItem> {
   const { topicId, partition, offset } = decodeSidecar<ProducersBody>('producers', bytes)!;
   const of = `topic id ${topicId}, partition ${partition}, for the log below offset ${offset}`;
   yield dumpItem('header', `header: ${of}, ok`, { topicId, partition, offset, checks: 'ok' });
-  for (const { id, epoch, appendedAt, batches } of snapshot.producers()) {
+  for (const state of snapshot.producers()) {
+    const { id, epoch, appendedAt } = state;
+    const batches = batchesOf(state);
     const time = showTime(appendedAt);
     const list = batches.map(
       ({ baseSequence, baseOffset, count }) => `sequence ${baseSequence} at ${baseOffset} (${count})`,

@@ -12,6 +12,7 @@ import {
 } from '../format/record-batch.ts';
 import { conditionsOf } from '../partition/append-conditions.ts';
 import { endOfGaps } from '../partition/gaps.ts';
+import { batchesOf } from '../partition/producer-states.ts';
 import type { ProducersSnapshot } from '../partition/producers-file.ts';
 import type { ScanResult } from '../recovery/recovery-scan.ts';
 
@@ -28,7 +29,9 @@ export class ProducerSurvey {
 
   constructor(snapshot: ProducersSnapshot) {
     this.#offset = snapshot.offset;
-    for (const { id, epoch, batches } of snapshot.producers()) {
+    for (const state of snapshot.producers()) {
+      const { id, epoch } = state;
+      const batches = batchesOf(state);
       this.#first.set(id, batches[0]!.baseOffset);
       for (const { baseSequence, baseOffset, count, maxTimestamp } of batches)
         this.#remember(baseOffset, describe(id, epoch, baseSequence, count, maxTimestamp));

@@ -107,12 +107,19 @@ export class IdempotencyKeys {
     return Number.POSITIVE_INFINITY;
   }
 
-  /** All keys, oldest first. */
-  *[Symbol.iterator](): Generator<StoredRequest> {
-    for (let i = 0; i < this.#length; i++) {
-      const slot = this.#slot(i);
-      if (this.#rows[slot * ROW] !== REPLACED) yield this.#row(slot);
-    }
+  /** Rows are numbered as they come; the oldest one that is there, and the one that comes next. */
+  get firstRow(): number {
+    return this.#added - this.#length;
+  }
+
+  get nextRow(): number {
+    return this.#added;
+  }
+
+  /** The key of a row that is there; undefined where a newer one has its id. */
+  at(row: number): StoredRequest | undefined {
+    const slot = this.#slot(row - this.firstRow);
+    return this.#rows[slot * ROW] === REPLACED ? undefined : this.#row(slot);
   }
 
   #slot(place: number): number {

@@ -148,9 +148,14 @@ export class PartitionProducers {
   }
 
   /** A snapshot of what is remembered of the log below `offset`, which is synced. */
-  snapshot(partitionDir: string, owner: PartitionIdentity, offset: number): PendingSnapshot {
-    const file = producersFile(partitionDir, owner, offset, this.#states, this.#keys);
+  async snapshot(
+    partitionDir: string,
+    owner: PartitionIdentity,
+    offset: number,
+    pause: () => Promise<void>,
+  ): Promise<PendingSnapshot> {
     const noted = this.#bytesSince;
+    const file = await producersFile(partitionDir, owner, offset, this.#states, this.#keys, pause);
     return {
       file,
       stored: () => {

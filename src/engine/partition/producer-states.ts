@@ -18,24 +18,17 @@ export interface ProducedBatch extends StoredAppend {
   readonly baseSequence: number;
 }
 
-/** All that is remembered of one producer. */
-export interface KnownProducer {
-  id: number;
+/** One producer. Batches lie flat in an array of numbers: objects would take three times the memory. */
+export interface ProducerState {
+  readonly id: number;
   epoch: number;
   /** By the clock, when it last appended. */
   appendedAt: number;
-  /** One to five, oldest first. */
-  batches: ProducedBatch[];
-}
-
-/** The same in memory. Batches lie flat in an array of numbers: objects would take three times the memory. */
-interface ProducerState {
-  epoch: number;
-  appendedAt: number;
-  /** Of each batch, oldest first: base sequence, count, base offset, max timestamp. */
+  /** Of each batch, oldest first: base sequence, count, base offset, max timestamp. One to five batches. */
   readonly batches: number[];
 }
 
+/** Numbers of a batch. */
 const ROW = 4;
 
 export class ProducerStates {
@@ -73,20 +66,22 @@ export class ProducerStates {
    * forgotten, or as the first one of a new epoch: it counts alone.
    */
   note({ id, epoch, sequence }: ProducerSequence, batch: StoredAppend, now: number): void {
-    let state = this.#states.get(id);
+    const state = this.#states.get(id);
+    // An array that is made with its numbers has room for no others: most producers send little.
+    const numbers = [sequence, batch.count, batch.baseOffset, batch.maxTimestamp];
     if (state === undefined) {
-      state = { epoch, appendedAt: now, batches: [] };
-    } else {
-      if (epoch !== state.epoch || sequence !== nextSequence(state)) state.batches.length = 0;
-      state.epoch = epoch;
-      state.appendedAt = now;
-      // Behind all that appended before.
-      this.#states.delete(id);
+      this.#states.set(id, { id, epoch, appendedAt: now, batches: numbers });
+      return;
     }
-    this.#states.set(id, state);
     const { batches } = state;
+    if (epoch !== state.epoch || sequence !== nextSequence(state)) batches.length = 0;
     if (batches.length === REMEMBERED_BATCHES * ROW) batches.splice(0, ROW);
-    batches.push(sequence, batch.count, batch.baseOffset, batch.maxTimestamp);
+    batches.push(...numbers);
+    state.epoch = epoch;
+    state.appendedAt = now;
+    // Behind all that appended before.
+    this.#states.delete(id);
+    this.#states.set(id, state);
   }
 
   /** Forgets who has not appended since `expiredAt`; how many those were. */
@@ -111,33 +106,24 @@ export class ProducerStates {
     return first;
   }
 
-  /** Who appended last comes last. */
-  *[Symbol.iterator](): Generator<KnownProducer> {
-    for (const [id, state] of this.#states) {
-      const { epoch, appendedAt, batches } = state;
-      yield {
-        id,
-        epoch,
-        appendedAt,
-        batches: Array.from({ length: batches.length / ROW }, (_, row) => batchAt(state, row)),
-      };
-    }
+  /** All of them; who appended last comes last. */
+  list(): ProducerState[] {
+    return [...this.#states.values()];
   }
 
   /** Adds a producer behind all others. */
-  restore({ id, epoch, appendedAt, batches }: KnownProducer): void {
-    const rows = batches.flatMap((batch) => [
-      batch.baseSequence,
-      batch.count,
-      batch.baseOffset,
-      batch.maxTimestamp,
-    ]);
-    this.#states.set(id, { epoch, appendedAt, batches: rows });
+  restore(state: ProducerState): void {
+    this.#states.set(state.id, state);
   }
 }
 
-function batchAt({ batches }: ProducerState, row: number): ProducedBatch {
-  const at = row * ROW;
+export function batchesOf({ batches }: ProducerState): ProducedBatch[] {
+  const list: ProducedBatch[] = [];
+  for (let at = 0; at < batches.length; at += ROW) list.push(batchAt(batches, at));
+  return list;
+}
+
+function batchAt(batches: readonly number[], at: number): ProducedBatch {
   return {
     baseSequence: batches[at]!,
     count: batches[at + 1]!,
@@ -146,10 +132,9 @@ function batchAt({ batches }: ProducerState, row: number): ProducedBatch {
   };
 }
 
-function findBatch(state: ProducerState, sequence: number, count: number): ProducedBatch | undefined {
-  const { batches } = state;
+function findBatch({ batches }: ProducerState, sequence: number, count: number): ProducedBatch | undefined {
   for (let at = batches.length - ROW; at >= 0; at -= ROW)
-    if (batches[at] === sequence && batches[at + 1] === count) return batchAt(state, at / ROW);
+    if (batches[at] === sequence && batches[at + 1] === count) return batchAt(batches, at);
   return undefined;
 }
 

@@ -22,17 +22,15 @@ import { producersPath } from '../files/log-file-names.ts';
 import { readI64, readU64, writeI64, writeU64 } from '../format/integers.ts';
 import { decodeSidecar, encodeSidecar } from '../format/sidecar.ts';
 import type { PartitionIdentity } from '../segment/segment-identity.ts';
+import type { StoredAppend } from './append-conditions.ts';
 import { type IdempotencyKeys, MAX_REQUEST_PARTITIONS, type StoredRequest } from './idempotency-keys.ts';
-import {
-  type KnownProducer,
-  type ProducedBatch,
-  type ProducerStates,
-  REMEMBERED_BATCHES,
-} from './producer-states.ts';
+import { batchesOf, type ProducerState, type ProducerStates, REMEMBERED_BATCHES } from './producer-states.ts';
 
 const PRODUCER_BYTES = 20;
 const BATCH_BYTES = 24;
 const KEY_BYTES = 44;
+/** Encoded in one go: a millisecond's work. */
+const ROWS_AT_ONCE = 4096;
 const MAX_U31 = 2 ** 31 - 1;
 const MAX_EPOCH = 2 ** 15 - 1;
 
@@ -59,25 +57,25 @@ export class ProducersSnapshot {
   }
 
   /** In the order of their last appends. */
-  *producers(): Generator<KnownProducer> {
+  *producers(): Generator<ProducerState> {
     const rows = this.#producers;
     for (let at = 0; at < rows.length; ) {
       const count = rows.readUInt16LE(at + 18);
-      const producer: KnownProducer = {
+      const state: ProducerState = {
         id: readU64(rows, at),
-        appendedAt: readI64(rows, at + 8),
         epoch: rows.readUInt16LE(at + 16),
+        appendedAt: readI64(rows, at + 8),
         batches: [],
       };
       at += PRODUCER_BYTES;
       for (let i = 0; i < count; i++, at += BATCH_BYTES)
-        producer.batches.push({
-          baseOffset: readU64(rows, at),
-          maxTimestamp: readI64(rows, at + 8),
-          baseSequence: rows.readUInt32LE(at + 16),
-          count: rows.readUInt32LE(at + 20),
-        });
-      yield producer;
+        state.batches.push(
+          rows.readUInt32LE(at + 16),
+          rows.readUInt32LE(at + 20),
+          readU64(rows, at),
+          readI64(rows, at + 8),
+        );
+      yield state;
     }
   }
 
@@ -98,9 +96,10 @@ export class ProducersSnapshot {
 
   /** Whether all of it is what may stand there. */
   isSound(): boolean {
-    for (const { id, epoch, appendedAt, batches } of this.producers()) {
-      if (!isSafe(id, appendedAt) || epoch > MAX_EPOCH) return false;
-      if (!batches.every((batch) => batch.baseSequence <= MAX_U31 && this.#isSoundBatch(batch))) return false;
+    for (const state of this.producers()) {
+      if (!isSafe(state.id, state.appendedAt) || state.epoch > MAX_EPOCH) return false;
+      for (const batch of batchesOf(state))
+        if (batch.baseSequence > MAX_U31 || !this.#isSoundBatch(batch)) return false;
     }
     for (const key of this.keys()) {
       const { id, appendedAt, fingerprint, partitions } = key;
@@ -110,12 +109,12 @@ export class ProducersSnapshot {
     return true;
   }
 
-  #isSoundBatch({ baseOffset, maxTimestamp, count }: Omit<ProducedBatch, 'baseSequence'>): boolean {
+  #isSoundBatch({ baseOffset, maxTimestamp, count }: StoredAppend): boolean {
     return isSafe(baseOffset, maxTimestamp) && count >= 1 && baseOffset + count <= this.offset;
   }
 }
 
-const isSafe = (...values: number[]): boolean => values.every(Number.isSafeInteger);
+const isSafe = (a: number, b: number): boolean => Number.isSafeInteger(a) && Number.isSafeInteger(b);
 
 /** Undefined when there is none. Throws UNSUPPORTED_VERSION. */
 export async function readProducers(
@@ -160,62 +159,92 @@ function hasWholeProducers(rows: Buffer): boolean {
   return at === rows.length;
 }
 
-/** What is remembered of the log below `offset`. */
-export function producersFile(
+/**
+ * What is remembered of the log below `offset`. It may be much: `pause` is awaited between pieces of the work, and what comes
+ * meanwhile lies behind the offset.
+ */
+export async function producersFile(
   partitionDir: string,
   { topicId, partition }: PartitionIdentity,
   offset: number,
   states: ProducerStates,
   keys: IdempotencyKeys,
-): FileContent {
+  pause: () => Promise<void>,
+): Promise<FileContent> {
   const body: ProducersBody = {
     topicId,
     partition,
     offset,
-    producers: encodeProducers(states, offset),
-    keys: encodeKeys(keys, offset),
+    producers: await encodeProducers(states, offset, pause),
+    keys: await encodeKeys(keys, offset, pause),
   };
   const bytes = body.producers.length + body.keys.length;
   return { path: producersPath(partitionDir), buffers: [encodeSidecar('producers', body, bytes)] };
 }
 
-function encodeProducers(states: ProducerStates, offset: number): Buffer {
-  const rows = Buffer.allocUnsafe(states.size * (PRODUCER_BYTES + REMEMBERED_BATCHES * BATCH_BYTES));
-  let at = 0;
-  for (const { id, epoch, appendedAt, batches } of states) {
-    const below = batches.filter(({ baseOffset }) => baseOffset < offset);
-    if (below.length === 0) continue;
-    writeU64(rows, at, id);
-    writeI64(rows, at + 8, appendedAt);
-    rows.writeUInt16LE(epoch, at + 16);
-    rows.writeUInt16LE(below.length, at + 18);
-    at += PRODUCER_BYTES;
-    for (const { baseOffset, maxTimestamp, baseSequence, count } of below) {
-      writeU64(rows, at, baseOffset);
-      writeI64(rows, at + 8, maxTimestamp);
-      rows.writeUInt32LE(baseSequence, at + 16);
-      rows.writeUInt32LE(count, at + 20);
-      at += BATCH_BYTES;
-    }
+async function encodeProducers(
+  states: ProducerStates,
+  offset: number,
+  pause: () => Promise<void>,
+): Promise<Buffer> {
+  const list = states.list();
+  const rows = Buffer.allocUnsafe(list.length * (PRODUCER_BYTES + REMEMBERED_BATCHES * BATCH_BYTES));
+  let end = 0;
+  for (const [i, state] of list.entries()) {
+    end = encodeProducer(rows, end, state, offset);
+    if (i % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await pause();
   }
-  return rows.subarray(0, at);
+  return rows.subarray(0, end);
 }
 
-function encodeKeys(keys: IdempotencyKeys, offset: number): Buffer {
-  const rows = Buffer.allocUnsafe(keys.size * KEY_BYTES);
-  let at = 0;
-  for (const { id, baseOffset, maxTimestamp, appendedAt, count, fingerprint, partitions } of keys) {
+/** Where the next one goes. */
+function encodeProducer(rows: Buffer, start: number, state: ProducerState, offset: number): number {
+  let at = start + PRODUCER_BYTES;
+  let count = 0;
+  for (const { baseOffset, maxTimestamp, baseSequence, count: offsets } of batchesOf(state)) {
     if (baseOffset >= offset) break;
-    writeU64(rows, at, id);
-    writeU64(rows, at + 8, baseOffset);
-    writeI64(rows, at + 16, maxTimestamp);
-    writeI64(rows, at + 24, appendedAt);
-    rows.writeUInt32LE(count, at + 32);
-    rows.writeUInt32LE(fingerprint, at + 36);
-    rows.writeUInt32LE(partitions, at + 40);
-    at += KEY_BYTES;
+    writeU64(rows, at, baseOffset);
+    writeI64(rows, at + 8, maxTimestamp);
+    rows.writeUInt32LE(baseSequence, at + 16);
+    rows.writeUInt32LE(offsets, at + 20);
+    at += BATCH_BYTES;
+    count++;
   }
-  return rows.subarray(0, at);
+  if (count === 0) return start;
+  writeU64(rows, start, state.id);
+  writeI64(rows, start + 8, state.appendedAt);
+  rows.writeUInt16LE(state.epoch, start + 16);
+  rows.writeUInt16LE(count, start + 18);
+  return at;
+}
+
+async function encodeKeys(
+  keys: IdempotencyKeys,
+  offset: number,
+  pause: () => Promise<void>,
+): Promise<Buffer> {
+  const rows = Buffer.allocUnsafe(keys.size * KEY_BYTES);
+  const nextRow = keys.nextRow;
+  let end = 0;
+  // Those in front may expire meanwhile.
+  for (let row = keys.firstRow; row < nextRow; row = Math.max(row + 1, keys.firstRow)) {
+    const key = keys.at(row);
+    if (key !== undefined && key.baseOffset >= offset) break;
+    if (key !== undefined) end = encodeKey(rows, end, key);
+    if (row % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await pause();
+  }
+  return rows.subarray(0, end);
+}
+
+function encodeKey(rows: Buffer, at: number, key: StoredRequest): number {
+  writeU64(rows, at, key.id);
+  writeU64(rows, at + 8, key.baseOffset);
+  writeI64(rows, at + 16, key.maxTimestamp);
+  writeI64(rows, at + 24, key.appendedAt);
+  rows.writeUInt32LE(key.count, at + 32);
+  rows.writeUInt32LE(key.fingerprint, at + 36);
+  rows.writeUInt32LE(key.partitions, at + 40);
+  return at + KEY_BYTES;
 }
 
 const asBuffer = ({ buffer, byteOffset, length }: Uint8Array) => Buffer.from(buffer, byteOffset, length);

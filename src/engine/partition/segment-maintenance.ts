@@ -18,7 +18,7 @@ import { type EngineContext, type PartitionLog, unknownPartition } from './parti
 import { replaceDerived } from './partition-names.ts';
 import type { PendingSnapshot } from './partition-producers.ts';
 import { type SyncedState, sync } from './partition-writer.ts';
-import { type Removed, removeSegmentsBelowStart } from './segment-removal.ts';
+import { logDeletion, type Removed, removeSegmentsBelowStart } from './segment-removal.ts';
 import {
   commitReplacement,
   discardRewritten,
@@ -86,7 +86,7 @@ export class SegmentMaintenance {
     const owner = { topicId: partition.topic.id, partition: partition.partition };
     const files = [logStartFile(partition.directory, owner, offset)];
     // Once the batches are gone, nothing else says what a retry of them would repeat.
-    const snapshot = partition.producers.hasUnstoredBelow(offset) ? snapshotOf(partition) : undefined;
+    const snapshot = partition.producers.hasUnstoredBelow(offset) ? await snapshotOf(partition) : undefined;
     try {
       await this.#write(partition, state, offset, files, snapshot);
     } catch (error) {
@@ -210,8 +210,8 @@ export class SegmentMaintenance {
       const { logStartOffset, producers } = partition;
       const isLate = written?.offset !== state.offset || written.logStartOffset !== logStartOffset;
       const needsSnapshot = producers.hasChanged || producers.isSnapshotStale;
-      const snapshot = needsSnapshot ? snapshotOf(partition) : undefined;
-      if (isLate || needsSnapshot) await this.#jobs.run(() => this.#checkpoint(partition, state, snapshot));
+      if (isLate || needsSnapshot)
+        await this.#jobs.run(() => this.#checkpoint(partition, state, needsSnapshot));
       return true;
     } catch (error) {
       // Sealing syncs as well.
@@ -251,8 +251,9 @@ export class SegmentMaintenance {
   async #checkpoint(
     partition: PartitionLog,
     state: SyncedState,
-    snapshot = partition.producers.isSnapshotDue ? snapshotOf(partition) : undefined,
+    needsSnapshot = partition.producers.isSnapshotDue,
   ): Promise<void> {
+    const snapshot = needsSnapshot ? await snapshotOf(partition) : undefined;
     const active = partition.segments.find((segment) => segment.baseOffset === state.stats.baseOffset);
     // One that has no file yet has nothing to be indexed either; one that was rolled may be about to get its last index.
     const isIndexed = active?.exists && !this.#sealer.isSealing(active);
@@ -294,12 +295,9 @@ export class SegmentMaintenance {
 }
 
 /** Nothing of the log below the synced offset goes in a crash. */
-function snapshotOf({ directory, topic, partition, producers, syncedOffset }: PartitionLog): PendingSnapshot {
-  return producers.snapshot(directory, { topicId: topic.id, partition }, syncedOffset);
-}
-
-/** Whoever misses records finds here when they went, and that they were deleted. */
-function logDeletion({ context, topic, partition, logStartOffset }: PartitionLog, removed: Removed): void {
-  const fields = { topic: topic.name, partition, logStartOffset, ...removed };
-  context.logger.info(fields, removed.segments > 0 ? 'deleted segments' : 'deleted records');
+function snapshotOf(partition: PartitionLog): Promise<PendingSnapshot> {
+  const { directory, topic, producers, syncedOffset, context } = partition;
+  const owner = { topicId: topic.id, partition: partition.partition };
+  const pause = () => new Promise<void>((resolve) => context.clock.soon(resolve));
+  return producers.snapshot(directory, owner, syncedOffset, pause);
 }

@@ -29,3 +29,12 @@ export async function removeSegmentsBelowStart(partition: PartitionLog): Promise
   context.observer.removed?.(topic.name, partition.partition, removed.segments, removed.bytes);
   return removed;
 }
+
+/** Whoever misses records finds here when they went, and that they were deleted. */
+export function logDeletion(
+  { context, topic, partition, logStartOffset }: PartitionLog,
+  removed: Removed,
+): void {
+  const fields = { topic: topic.name, partition, logStartOffset, ...removed };
+  context.logger.info(fields, removed.segments > 0 ? 'deleted segments' : 'deleted records');
+}

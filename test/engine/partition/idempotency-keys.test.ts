@@ -13,6 +13,15 @@ const stored = (id: number, n: number, appendedAt = n): StoredRequest => ({
   appendedAt,
 });
 
+function listOf(keys: IdempotencyKeys): StoredRequest[] {
+  const list: StoredRequest[] = [];
+  for (let row = keys.firstRow; row < keys.nextRow; row++) {
+    const key = keys.at(row);
+    if (key !== undefined) list.push(key);
+  }
+  return list;
+}
+
 type Step = { add: number } | { expire: number } | { find: number };
 
 /** A Map keeps the order in which keys came, as the table does. */
@@ -61,7 +70,7 @@ t.test('it is a map of keys in the order in which they came', async (t) => {
       }
       const [first = undefined] = model.keys.values();
       t.equal(keys.firstOffset(), first?.baseOffset ?? Number.POSITIVE_INFINITY);
-      t.strictSame([...keys], [...model.keys.values()]);
+      t.strictSame(listOf(keys), [...model.keys.values()]);
     }),
   );
 });
@@ -114,7 +123,7 @@ t.test('what is taken for many keys is given back when they are gone', async (t)
   for (let i = 0; i < 200_000; i += 997) t.equal(keys.find(i * 40_503, -1)?.baseOffset, i * 10);
   t.equal(keys.expire(199_989), 199_990);
   t.same(
-    [...keys].map(({ appendedAt }) => appendedAt),
+    listOf(keys).map(({ appendedAt }) => appendedAt),
     [199_990, 199_991, 199_992, 199_993, 199_994, 199_995, 199_996, 199_997, 199_998, 199_999],
   );
   keys.clear();

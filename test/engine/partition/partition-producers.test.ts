@@ -24,6 +24,8 @@ const KEY_MS = 30;
 const OWNER = { topicId: 'ab'.repeat(16), partition: 3 };
 const SETTINGS = { 'producer.id.expiration.ms': PRODUCER_MS, 'idempotency.key.expiration.ms': KEY_MS };
 
+const noPause = async () => {};
+
 const newMemory = () => new ProducerMemory(resolveSettings(ENGINE_SETTINGS, SETTINGS));
 
 /** A batch of the log. */
@@ -150,8 +152,8 @@ function note(producers: PartitionProducers, batch: Logged): void {
 }
 
 t.test('it judges as the list of all batches does, also once it was stored and read again', async (t) => {
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 60, size: 'max' }), fc.nat(), (steps, place) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), fc.nat(), async (steps, place) => {
       const log = new PlainLog();
       const producers = new PartitionProducers(newMemory());
       let now = 1000;
@@ -169,7 +171,7 @@ t.test('it judges as the list of all batches does, also once it was stored and r
         }
       }
       const offset = log.batches[place % (log.batches.length + 1)]?.baseOffset ?? log.endOffset;
-      const { file } = producers.snapshot('/partition', OWNER, offset);
+      const { file } = await producers.snapshot('/partition', OWNER, offset, noPause);
       const restored = new PartitionProducers(newMemory());
       restored.restore(decodeProducers(Buffer.concat(file.buffers), OWNER)!);
       for (const batch of log.batches) if (batch.baseOffset >= offset) note(restored, batch);
@@ -181,6 +183,43 @@ t.test('it judges as the list of all batches does, also once it was stored and r
       t.same(probe(rebuilt, now), probe(producers, now), 'the range has all that matters');
     }),
   );
+});
+
+t.test('a large snapshot is made in pieces, and what comes and goes meanwhile does no harm', async (t) => {
+  const producers = new PartitionProducers(newMemory());
+  const log: Logged[] = [];
+  const append = (given: Partial<AppendConditions>, appendedAt: number) => {
+    const baseOffset = log.length;
+    const none = { producer: undefined, request: undefined, expectedEndOffset: undefined };
+    log.push({ ...none, ...given, baseOffset, count: 1, maxTimestamp: baseOffset, appendedAt });
+    note(producers, log[baseOffset]!);
+  };
+  const request = (id: number) => ({ request: { id, fingerprint: 5, partitions: 4 } });
+  const producer = (id: number, sequence: number) => ({ producer: { id, epoch: 0, sequence } });
+  for (let id = 0; id < 10_000; id++) {
+    append(request(id), id < 6000 ? 0 : 20);
+    append(producer(id, 0), 20);
+  }
+  const offset = log.length;
+  let pauses = 0;
+  const { file } = await producers.snapshot('/partition', OWNER, offset, async () => {
+    if (pauses++ === 2) producers.expire(KEY_MS);
+    for (let i = 0; i < 500; i++) {
+      append(request(9000 + 20_000 * pauses + i), 25);
+      append(producer(9000 + i, pauses), 25);
+    }
+    append(request(9999), 25);
+  });
+  t.equal(pauses, 4);
+  const restored = new PartitionProducers(newMemory());
+  restored.restore(decodeProducers(Buffer.concat(file.buffers), OWNER)!);
+  for (const batch of log.slice(offset)) note(restored, batch);
+  const now = KEY_MS + 1;
+  for (const batch of log) {
+    const found = [producers, restored].map((each) => plain(each.judge(batch, 1, now)));
+    if (found[0] !== found[1]) t.fail(`${JSON.stringify(batch)}: ${found}`);
+  }
+  t.ok(restored.size >= producers.size, 'what has expired since may be in it');
 });
 
 t.test('a batch’s header says whose it is', async (t) => {
@@ -217,7 +256,7 @@ t.test('a snapshot is due when enough has come since the last one', async (t) =>
   t.notOk(producers.hasChanged);
   append(0, 100);
   t.ok(producers.isSnapshotDue, 'there is none yet');
-  const first = producers.snapshot('/partition', OWNER, 1);
+  const first = await producers.snapshot('/partition', OWNER, 1, noPause);
   append(1, 100);
   first.stored();
   const bytes = first.file.buffers[0]!.length;
@@ -229,7 +268,7 @@ t.test('a snapshot is due when enough has come since the last one', async (t) =>
   t.notOk(producers.isSnapshotDue);
   append(3, 1);
   t.ok(producers.isSnapshotDue);
-  producers.snapshot('/partition', OWNER, 4).stored();
+  (await producers.snapshot('/partition', OWNER, 4, noPause)).stored();
   t.notOk(producers.hasChanged);
   t.same(producers.rangeBelow(4), { from: 0, to: 4 });
   t.same(producers.rangeBelow(2), { from: 0, to: 2 });
