@@ -114,6 +114,7 @@ const EVENTS: Record<string, Event[]> = {
   'a kill, and snapshot and checkpoint are lost': [(each) => each.lose(SNAPSHOT, CHECKPOINT), kill],
   'a kill, and the checkpoint is damaged': [async (each) => each.damage(CHECKPOINT), kill],
   'two kills': [kill, kill],
+  'two kills, and the snapshot is lost between them': [kill, (each) => each.lose(SNAPSHOT), kill],
   'a kill, and a stop without the snapshot': [kill, stop, (each) => each.lose(SNAPSHOT), restart],
 };
 
