@@ -79,7 +79,10 @@ export class OffsetsTopic {
     const { engine } = this.#parts;
     this.#exists = engine.findTopic(GROUPS_TOPIC) !== undefined;
     if (!this.#exists) return;
-    this.#appliedEnd = engine.offsets(GROUPS_TOPIC, 0).logStartOffset;
+    const { logStartOffset, highWatermark, logEndOffset } = engine.offsets(GROUPS_TOPIC, 0);
+    // A disk that is full may keep a part from being read. By the rest, groups would be as they were once.
+    if (highWatermark < logEndOffset) throw notWhole(highWatermark, logEndOffset);
+    this.#appliedEnd = logStartOffset;
     await this.#readOn();
   }
 
@@ -183,6 +186,15 @@ export class OffsetsTopic {
 /** Whether an append that failed so has certainly stored nothing. */
 function leavesLogAsItWas(error: unknown): boolean {
   return isSeglogError(error) && error.code !== 'OUTCOME_UNKNOWN';
+}
+
+function notWhole(highWatermark: number, logEndOffset: number): SeglogError {
+  return new SeglogError(
+    'KAFKA_STORAGE_ERROR',
+    `groups cannot be served: what is stored of them ends at offset ${logEndOffset}, and can be read up to ${highWatermark} for now; ` +
+      'free space and start again, nothing is lost',
+    { topic: GROUPS_TOPIC, partition: 0, highWatermark, logEndOffset },
+  );
 }
 
 function notKnownYet(): SeglogError {

@@ -107,6 +107,31 @@ t.test('a change that finds no space leaves the group as it was, and is tried ag
   t.equal(told(await groups.coordinator.heartbeat('g', staying.memberId)), '3 a:0,1');
 });
 
+t.test('groups are not served from a part of what is stored of them', async (t) => {
+  const groups = await SimGroups.open({ a: 1 });
+  const { memberId } = await join(groups);
+  await groups.coordinator.leave('g', memberId);
+  // The end of the log cannot be put in order where it stands, nor written anew.
+  groups.log.disk = groups.log.disk.crash('kill');
+  const heal = groups.log.disk.failAt({
+    kind: 'write',
+    path: /__consumer_offsets/,
+    forever: true,
+    fault: { error: 'ENOSPC' },
+  });
+  await groups.start();
+  const calls: Promise<unknown>[] = [
+    groups.coordinator.describe('g'),
+    groups.coordinator.heartbeat('g', memberId),
+    join(groups),
+  ];
+  for (const call of calls)
+    await t.rejects(call, { code: 'KAFKA_STORAGE_ERROR', message: /free space and start again/ });
+  heal();
+  await groups.reopenAfterKill();
+  t.match(await groups.coordinator.describe('g'), { generation: 2, members: [] });
+});
+
 t.test(
   'where it is unknown what became of a change, the log says it before anything else changes',
   async (t) => {
