@@ -2,22 +2,16 @@
  * Members of consumer groups in the crash tests: each asks one thing at a time, as a consumer does, and all that they are told
  * is compared with what the group owes (group-ledger.ts).
  */
-import { type ErrorCode, SeglogError } from '../../src/engine/common/errors.ts';
+import { type ErrorCode, errnoOf, SeglogError } from '../../src/engine/common/errors.ts';
 import { GROUPS_TOPIC } from '../../src/engine/directory/internal-topics.ts';
-import { GroupCoordinator } from '../../src/engine/groups/group-coordinator.ts';
+import type { GroupCoordinator } from '../../src/engine/groups/group-coordinator.ts';
 import type { JoinRequest, MemberView, PartitionOffset, PollAnswer } from '../../src/engine/groups/types.ts';
 import { decodeObserved } from './driver-records.ts';
 import { type EngineDriver, NOTHING_STORED } from './engine-driver.ts';
 import { GroupLedger, type MemberClient, nameOf, namesOf } from './group-ledger.ts';
 import type { World } from './harness.ts';
 import { Violation } from './oracle.ts';
-import { loadPatchedModule } from './patched-engine.ts';
 import type { Operation } from './sim/kernel.ts';
-
-type CoordinatorModule = typeof import('../../src/engine/groups/group-coordinator.ts');
-
-/** More than any group here needs until all of its members know what they are to read. */
-const ROUNDS = 8;
 
 /** In answer to these nothing was changed. */
 const NOTHING_CHANGED: readonly ErrorCode[] = [
@@ -29,6 +23,10 @@ const NOTHING_CHANGED: readonly ErrorCode[] = [
   'NO_COMMITTED_OFFSET',
   'OFFSET_OUT_OF_RANGE',
 ];
+
+/** Whether an error says that nothing was changed. */
+export const isRefusal = (code: ErrorCode): boolean =>
+  NOTHING_CHANGED.includes(code) || NOTHING_STORED.has(code);
 
 /** What a member of this process knows beside what outlives a crash. */
 interface Session {
@@ -49,34 +47,13 @@ export class GroupDriver {
   readonly #sessions = new Map<string, Session>();
   /** By partition: who was told first that it owns it, and how many syncs of the groups' log there had been. */
   readonly #given = new Map<string, { id: string; generation: number; syncs: number }>();
-  /** All groups of the coordinator, this one too. */
-  readonly #all: readonly GroupDriver[];
 
-  private constructor(
-    world: World,
-    driver: EngineDriver,
-    coordinator: GroupCoordinator,
-    group: string,
-    all: readonly GroupDriver[],
-  ) {
+  constructor(world: World, driver: EngineDriver, coordinator: GroupCoordinator, group: string) {
     this.#world = world;
     this.#driver = driver;
     this.coordinator = coordinator;
-    this.#all = all;
     this.ledger = new GroupLedger(world.oracle, group);
     this.#openedAt = world.clock.monotonic();
-  }
-
-  /** A driver for each of the groups; one coordinator for all. */
-  static async open(world: World, driver: EngineDriver, groups: readonly string[]): Promise<GroupDriver[]> {
-    const { bug, clock } = world;
-    const Coordinator = bug?.patches
-      ? (await loadPatchedModule<CoordinatorModule>(bug.name, 'groups/group-coordinator.ts')).GroupCoordinator
-      : GroupCoordinator;
-    const coordinator = await Coordinator.open(driver.engine, { clock });
-    const drivers: GroupDriver[] = [];
-    for (const group of groups) drivers.push(new GroupDriver(world, driver, coordinator, group, drivers));
-    return drivers;
   }
 
   get #group(): string {
@@ -88,7 +65,7 @@ export class GroupDriver {
     const since = this.ledger.state.generation;
     const { sessionTimeoutMs = 10_000, topics, autoOffsetReset: reset = 'earliest' } = request;
     let id: string | undefined;
-    await this.#ask([], async () => {
+    await this.ask([], async () => {
       const view = await this.coordinator.join(this.#group, { ...request, sessionTimeoutMs });
       id = view.memberId;
       this.ledger.joined({ id, topics, sessionTimeoutMs, reset });
@@ -99,7 +76,7 @@ export class GroupDriver {
 
   heartbeat(id: string): Promise<void> {
     return this.#inTurn(id, (member) =>
-      this.#ask(this.#mayBeOut(member) ? ['UNKNOWN_MEMBER_ID'] : [], async () => {
+      this.ask(this.mayBeOut(member) ? ['UNKNOWN_MEMBER_ID'] : [], async () => {
         const { generation } = this.ledger.state;
         // Who says nothing of a generation confirms what it was told; an older one confirms nothing new.
         const given = this.#world.random.pick([undefined, member.generation, member.formerGeneration]);
@@ -113,9 +90,9 @@ export class GroupDriver {
   /** Reads on from what is committed; with `onward` behind what it was given before. */
   poll(id: string, { waitMs = 0, onward = false } = {}): Promise<void> {
     return this.#inTurn(id, (member, session) => {
-      const codes: ErrorCode[] = this.#mayBeOut(member) ? ['UNKNOWN_MEMBER_ID'] : [];
+      const codes: ErrorCode[] = this.mayBeOut(member) ? ['UNKNOWN_MEMBER_ID'] : [];
       if (member.reset === 'none') codes.push('NO_COMMITTED_OFFSET');
-      return this.#ask(codes, async () => {
+      return this.ask(codes, async () => {
         const { generation } = this.ledger.state;
         this.ledger.confirming(id, member.generation);
         const cursor = onward ? (session.cursor ?? undefined) : undefined;
@@ -136,7 +113,7 @@ export class GroupDriver {
         member.assignment.has(nameOf(topic, partition)) || member.revoking.has(nameOf(topic, partition));
       const offsets = session.positions.filter(isOwn);
       if (offsets.length === 0) return Promise.resolve();
-      const mayBeFenced = this.#mayBeOut(member) || member.generation === 0;
+      const mayBeFenced = this.mayBeOut(member) || member.generation === 0;
       return this.#commit(
         member,
         member.generation,
@@ -150,7 +127,7 @@ export class GroupDriver {
   async strayCommit(): Promise<void> {
     const { random } = this.#world;
     const { members, generation } = this.ledger.state;
-    const present = this.ledger.present.filter((member) => !this.#mayBeOut(member));
+    const present = this.ledger.present.filter((member) => !this.mayBeOut(member));
     const owner = present.find(({ assignment }) => assignment.size > 0);
     if (owner === undefined) return;
     const strangers = [...members.values()].filter(
@@ -166,7 +143,7 @@ export class GroupDriver {
   leave(id: string): Promise<void> {
     return this.#inTurn(id, (member) => {
       this.ledger.memberChanged({ ...member, state: 'unsure' });
-      return this.#ask(['UNKNOWN_MEMBER_ID'], async () => {
+      return this.ask(['UNKNOWN_MEMBER_ID'], async () => {
         await this.coordinator.leave(this.#group, id);
         this.#out(id);
       }).then((answer) => this.#lost(id, answer));
@@ -180,7 +157,7 @@ export class GroupDriver {
         member.assignment.has(nameOf(topic, partition)),
       );
       this.ledger.memberChanged({ ...member, state: 'unsure' });
-      const leaving = this.#ask(['UNKNOWN_MEMBER_ID'], async () => {
+      const leaving = this.ask(['UNKNOWN_MEMBER_ID'], async () => {
         await this.coordinator.leave(this.#group, id);
         this.#out(id);
       });
@@ -189,121 +166,6 @@ export class GroupDriver {
         offsets.length > 0 && this.#commit(member, member.generation, offsets, 'may be refused');
       this.#lost(id, (await Promise.all([leaving, committing]))[0]);
     });
-  }
-
-  /** All members leave, and the group goes with what it has committed. */
-  async delete(): Promise<void> {
-    for (const { id } of this.ledger.present) await this.leave(id);
-    const nothing = this.ledger.nothing();
-    this.ledger.committing(nothing);
-    // Who did not get an answer may be a member still.
-    const mayFail = [...this.ledger.state.members.values()].some(({ state }) => state === 'unsure');
-    const codes: ErrorCode[] = ['GROUP_ID_NOT_FOUND', ...(mayFail ? ['NON_EMPTY_GROUP' as const] : [])];
-    const answer = await this.#ask(codes, async () => {
-      await this.coordinator.delete(this.#group);
-      this.ledger.committed(nothing);
-    });
-    if (answer !== undefined && this.#isRefusal(answer)) this.ledger.refused(nothing);
-  }
-
-  /** Sets offsets of a group that has no members. */
-  async reset(topic: string): Promise<void> {
-    const { settled } = this.#world.oracle.topic(topic);
-    if (this.ledger.present.length > 0 || settled === undefined) return;
-    const offsets = Array.from({ length: settled.partitions }, (_, partition) => {
-      const { logStartOffset, highWatermark } = this.#driver.engine.offsets(topic, partition);
-      return { topic, partition, offset: logStartOffset + Math.floor((highWatermark - logStartOffset) / 2) };
-    });
-    const places = new Map(offsets.map(({ partition, offset }) => [nameOf(topic, partition), offset]));
-    this.ledger.committing(places);
-    const answer = await this.#ask(['NON_EMPTY_GROUP'], async () => {
-      await this.coordinator.reset(this.#group, { offsets });
-      this.ledger.committed(places);
-    });
-    if (answer !== undefined && this.#isRefusal(answer)) this.ledger.refused(places);
-  }
-
-  /** Deletes a topic under its readers. */
-  async deleteTopic(topic: string): Promise<void> {
-    for (const group of this.#all) group.ledger.topicDeleting(topic);
-    await this.#driver.deleteTopic(topic);
-    for (const group of this.#all) group.ledger.topicDeleted(topic);
-  }
-
-  /** Lets time pass, in which the others are heard of and these are not: they are members no longer. */
-  async silence(ids: readonly string[]): Promise<void> {
-    const { clock, faulty } = this.#world;
-    for (const id of ids) this.ledger.memberChanged({ ...this.ledger.member(id)!, state: 'unsure' });
-    for (let second = 0; second < 13; second++) {
-      await clock.advance(1000);
-      await this.#hearAll();
-    }
-    if (faulty) return;
-    for (const id of ids) {
-      await this.heartbeat(id);
-      if (this.ledger.member(id)!.state !== 'out')
-        throw new Violation(`${id} is a member although it was silent`);
-    }
-  }
-
-  /** Members are heard of until each partition that somebody wants belongs to somebody. */
-  async settle(): Promise<void> {
-    const wanted = this.#partitions();
-    for (let round = 0; round < ROUNDS; round++) {
-      await this.#hearAll();
-      const present = this.ledger.present;
-      const owned = new Set(present.flatMap(({ assignment }) => [...assignment]));
-      if (wanted.every((partition) => owned.has(partition)) || present.length === 0) return;
-      // Who is gone without having said so is taken out.
-      await this.#world.clock.advance(3000);
-    }
-    if (!this.#world.faulty)
-      throw new Violation(`group ${this.#group} does not come to rest: ${wanted} are owed`);
-  }
-
-  /** While time passes, nobody else falls silent. */
-  async #hearAll(): Promise<void> {
-    for (const group of this.#all) for (const { id } of group.ledger.present) await group.heartbeat(id);
-  }
-
-  /** Compares what the group says of itself with what is owed. */
-  async check(): Promise<void> {
-    const { generation, members, committed } = this.ledger.state;
-    await this.#ask(['GROUP_ID_NOT_FOUND'], async () => {
-      const found = await this.coordinator.describe(this.#group);
-      if (found.generation < generation)
-        throw new Violation(`group ${this.#group} is at generation ${found.generation}, after ${generation}`);
-      const ids = new Set(found.members.map(({ memberId }) => memberId));
-      for (const member of members.values()) {
-        const isWrong =
-          member.state === 'out' ? ids.has(member.id) : !ids.has(member.id) && !this.#mayBeOut(member);
-        if (isWrong) throw new Violation(`${member.id} is ${member.state}, and the group has ${[...ids]}`);
-      }
-      const seen = new Map<string, number>();
-      for (const { topic, partition, committed } of found.offsets)
-        if (committed !== null) seen.set(nameOf(topic, partition), committed);
-      for (const partition of new Set([...seen.keys(), ...committed.keys()]))
-        this.ledger.seen(partition, seen.get(partition), true);
-    }).then((answer) => {
-      const isOwed = [...committed.values()].some(({ settled }) => settled !== undefined);
-      if (answer === 'GROUP_ID_NOT_FOUND' && isOwed) throw new Violation(`group ${this.#group} is gone`);
-    });
-  }
-
-  /** After a start: members are there as they were, and go on. */
-  async resume(): Promise<void> {
-    await this.check();
-    for (const { id } of this.ledger.present) {
-      await this.poll(id);
-      await this.commit(id);
-    }
-    await this.strayCommit();
-    await this.settle();
-    await this.check();
-  }
-
-  async close(): Promise<void> {
-    await this.coordinator.close();
   }
 
   #session(id: string): Session {
@@ -327,13 +189,13 @@ export class GroupDriver {
     return turn;
   }
 
-  #mayBeOut(member: MemberClient): boolean {
+  mayBeOut(member: MemberClient): boolean {
     const silentMs = this.#world.clock.monotonic() - this.#session(member.id).askedAt;
     return member.state !== 'in' || silentMs >= member.sessionTimeoutMs;
   }
 
   #told(id: string, view: MemberView, since: number): void {
-    this.ledger.told(id, view, since, (other) => this.#mayBeOut(other));
+    this.ledger.told(id, view, since, (other) => this.mayBeOut(other));
     for (const partition of namesOf(view.assignment))
       if (this.#given.get(partition)?.id !== id)
         this.#given.set(partition, { id, generation: view.generation, syncs: this.#syncs });
@@ -406,7 +268,7 @@ export class GroupDriver {
     const what = `a commit of ${[...places]} by ${member.id} in generation ${generation}`;
     if (due !== 'must be refused') this.ledger.committing(places);
     const codes = due === 'must be stored' ? [] : (['FENCED_MEMBER_EPOCH'] as const);
-    const answer = await this.#ask(codes, async () => {
+    const answer = await this.ask(codes, async () => {
       await this.coordinator.commit(this.#group, { memberId: member.id, generation, offsets });
       if (due === 'must be refused') throw new Violation(`${what} is stored`);
       this.#checkGiven(places, member, generation);
@@ -414,34 +276,23 @@ export class GroupDriver {
       this.#session(member.id).askedAt = this.#world.clock.monotonic();
     });
     if (due === 'must be refused' || answer === undefined) return;
-    if (this.#isRefusal(answer)) this.ledger.refused(places);
-  }
-
-  #isRefusal(code: ErrorCode): boolean {
-    return NOTHING_CHANGED.includes(code) || NOTHING_STORED.has(code);
+    if (isRefusal(answer)) this.ledger.refused(places);
   }
 
   /** The error's code where it is one that may come. */
-  async #ask<T>(codes: readonly ErrorCode[], call: () => Promise<T>): Promise<T | ErrorCode> {
+  async ask<T>(codes: readonly ErrorCode[], call: () => Promise<T>): Promise<T | ErrorCode> {
     try {
       return await call();
     } catch (error) {
       if (error instanceof Violation) throw error;
+      const { faulty } = this.#world;
+      // The topic of the groups could not be made.
+      if (faulty && errnoOf(error) !== undefined) return 'OUTCOME_UNKNOWN';
       if (!(error instanceof SeglogError))
         throw new Violation(`group ${this.#group}: ${(error as Error).stack}`);
       if (codes.includes(error.code)) return error.code;
-      const { faulty } = this.#world;
       if (faulty && (NOTHING_STORED.has(error.code) || error.code === 'OUTCOME_UNKNOWN')) return error.code;
       throw new Violation(`group ${this.#group}: ${error.stack}`);
     }
-  }
-
-  /** Those of all topics that members are subscribed to. */
-  #partitions(): string[] {
-    const topics = new Set(this.ledger.present.flatMap((member) => member.topics));
-    return [...topics].flatMap((topic) => {
-      const { settled } = this.#world.oracle.topic(topic);
-      return Array.from({ length: settled?.partitions ?? 0 }, (_, partition) => nameOf(topic, partition));
-    });
   }
 }

@@ -1,25 +1,15 @@
 /** Consumer groups, put through the crash tests: members that come, go, fall silent, read and commit while records are appended. */
+import { CoordinatorDriver } from './coordinator-driver.ts';
 import type { EngineDriver } from './engine-driver.ts';
 import { appendToAll, ROLLING, SMALL, scenario, verify } from './engine-scenarios.ts';
-import { GroupDriver } from './group-driver.ts';
+import type { GroupDriver } from './group-driver.ts';
 import type { World } from './harness.ts';
 
 const GROUPS = ['readers', 'audit'];
 const EIGHT_DAYS_MS = 8 * 86_400_000;
 
-interface Opened {
-  readonly driver: EngineDriver;
-  readonly groups: readonly GroupDriver[];
-}
-
-async function openGroups(world: World, open: () => Promise<EngineDriver>): Promise<Opened> {
-  const driver = await open();
-  return { driver, groups: await GroupDriver.open(world, driver, GROUPS) };
-}
-
-async function close({ driver, groups }: Opened): Promise<void> {
-  await groups[0]!.close();
-  await driver.close();
+async function openGroups(world: World, open: () => Promise<EngineDriver>): Promise<CoordinatorDriver> {
+  return CoordinatorDriver.open(world, await open(), GROUPS);
 }
 
 /** What a member does of itself. */
@@ -30,7 +20,7 @@ async function readOn(group: GroupDriver, id: string, { onward = false } = {}): 
 }
 
 /** All members read and commit, at the same time. */
-async function readAll({ groups }: Opened, onward = false): Promise<void> {
+async function readAll({ groups }: CoordinatorDriver, onward = false): Promise<void> {
   const members = groups.flatMap((group) =>
     group.ledger.present.map(({ id }) => readOn(group, id, { onward })),
   );
@@ -54,20 +44,20 @@ async function recoverAndConsume(world: World, open: () => Promise<EngineDriver>
   let opened = await openGroups(world, open);
   const check = () => (world.faulty ? opened.driver.readAllBack() : opened.driver.check());
   await check();
-  for (const group of opened.groups) await group.resume();
+  await opened.resume();
   if (world.oracle.state.topics.size === 0) await opened.driver.createTopic('late', 2);
   await appendToAll(world, opened.driver, { records: 2 });
   const topics = [...world.oracle.state.topics.keys()];
   await Promise.all([opened.groups[0]!.join({ topics }), readAll(opened)]);
   if (world.random.chance(0.5)) {
-    await close(opened);
+    await opened.close();
     opened = await openGroups(world, open);
   }
-  for (const group of opened.groups) await group.resume();
+  await opened.resume();
   await readAll(opened);
-  for (const group of opened.groups) await group.check();
+  await opened.checkAll();
   await check();
-  await close(opened);
+  await opened.close();
   if (!world.faulty) await verify(world);
 }
 
@@ -91,24 +81,24 @@ export const rebalancesScenario = scenario({
       if (round === 2) await driver.createTopic('narrow', 2, ROLLING);
       if (round === 4) await driver.alterTopic('wide', { partitions: 6 });
       if (round % 3 === 2) await Promise.all([readers.leave(random.pick(present).id), readAll(opened)]);
-      if (round === 5) await readers.silence([present.at(-1)!.id]);
+      if (round === 5) await opened.silence(readers, [present.at(-1)!.id]);
       if (round === 6) {
-        await Promise.all([audit.delete(), readAll(opened)]);
-        await audit.reset('wide');
-        await Promise.all([readers.deleteTopic('narrow'), readAll(opened)]);
+        await Promise.all([opened.delete(audit), readAll(opened)]);
+        await opened.reset(audit, 'wide');
+        await Promise.all([opened.deleteTopic('narrow'), readAll(opened)]);
         await driver.createTopic('narrow', 1, ROLLING);
       }
       await Promise.all([readers.strayCommit(), audit.strayCommit(), readAll(opened)]);
-      for (const group of groups) await group.settle();
+      for (const group of groups) await opened.settle(group);
       if (round === 3) {
-        await close(opened);
+        await opened.close();
         opened = await openGroups(world, open);
       }
     }
     await readAll(opened);
-    for (const group of opened.groups) await group.check();
+    await opened.checkAll();
     await opened.driver.readAllBack();
-    await close(opened);
+    await opened.close();
   },
 });
 
@@ -143,16 +133,16 @@ export const slowGroupsScenario = scenario({
       await appendToAll(world, driver, { records: 1 });
       for (const group of groups) {
         await handOver(group);
-        await group.check();
+        await opened.check(group);
       }
       if (round % 2 === 1) {
-        await close(opened);
+        await opened.close();
         opened = await openGroups(world, open);
-        for (const group of opened.groups) await group.resume();
+        await opened.resume();
       }
     }
     await readAll(opened);
-    await close(opened);
+    await opened.close();
   },
 });
 
@@ -177,15 +167,15 @@ export const oldGroupsScenario = scenario({
       for (const group of opened.groups) {
         const { present } = group.ledger;
         if (present.length > 2) await group.leave(present[0]!.id);
-        await group.check();
+        await opened.check(group);
       }
       if (round === 2) {
-        await close(opened);
+        await opened.close();
         opened = await openGroups(world, open);
       }
     }
-    for (const group of opened.groups) await group.resume();
-    await close(opened);
+    await opened.resume();
+    await opened.close();
   },
 });
 
