@@ -8,30 +8,24 @@ import type {
   PollAnswer,
   TopicPartitions,
 } from '../../src/engine/groups/types.ts';
-import { SimEngine } from './sim-engine.ts';
+import type { CrashVariant } from '../crash/sim/crash-image.ts';
+import type { SimLog } from './sim-log.ts';
 
-type Settings = ConstructorParameters<typeof SimEngine>[0];
-
-export class SimGroups {
-  readonly log: SimEngine;
+export class SimGroups<L extends SimLog = SimLog> {
+  readonly log: L;
   readonly observer: GroupObserver = {};
   coordinator!: GroupCoordinator;
 
-  private constructor(log: SimEngine) {
+  private constructor(log: L) {
     this.log = log;
   }
 
   /** With topics and how many partitions they have. */
-  static async open(
-    topics: Record<string, number> = {},
-    settings: Settings = {},
-    topicDefaults: Record<string, string | number> = {},
-  ): Promise<SimGroups> {
-    const groups = new SimGroups(new SimEngine(settings));
-    groups.log.topicDefaults = topicDefaults;
-    await groups.log.start();
+  static async over<L extends SimLog>(log: L, topics: Record<string, number> = {}): Promise<SimGroups<L>> {
+    const groups = new SimGroups(log);
+    await log.start();
     for (const [name, partitions] of Object.entries(topics))
-      await groups.log.engine.createTopic(name, { partitions });
+      await log.engine.createTopic(name, { partitions });
     await groups.take();
     return groups;
   }
@@ -58,8 +52,12 @@ export class SimGroups {
   }
 
   /** The process dies, and another one takes up what is stored. */
-  async reopenAfterKill(): Promise<void> {
-    await this.log.reopenAfterKill();
+  reopenAfterKill(): Promise<void> {
+    return this.reopenAfterCrash('kill', 0);
+  }
+
+  async reopenAfterCrash(variant: CrashVariant, seed: number): Promise<void> {
+    await this.log.reopenAfterCrash(variant, seed);
     await this.take();
   }
 

@@ -1,13 +1,16 @@
 /**
  * A group and its clients in a random life: they join, read, process, commit, fall silent, lose answers, leave and come back, while
- * topics grow and are made again, and the process is stopped and killed. Clients are well behaved: they commit what they have
- * processed, and stop touching what they are told to give up. All that is told to them is held against what must hold.
+ * topics grow and are made again, the process is stopped and killed, and the power cut. Clients are well behaved: they commit what
+ * they have processed, and stop touching what they are told to give up. All that is told to them is held against what must hold.
  */
 import assert from 'node:assert/strict';
 import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
 import type { CommitRequest, MemberView, OffsetChange, PollAnswer } from '../../src/engine/groups/types.ts';
+import { CRASH_VARIANTS } from '../crash/sim/crash-image.ts';
 import { Random } from '../crash/sim/random.ts';
 import { SimGroups } from '../helpers/sim-groups.ts';
+import { DIRECTORY, SimLog } from '../helpers/sim-log.ts';
+import { verifyNow } from '../helpers/verify-after.ts';
 
 const TOPICS = ['a', 'b'];
 const SESSION_MS = 10_000;
@@ -25,16 +28,19 @@ interface Ledger {
   topic: string;
   partition: number;
   produced: number;
+  /** Of these, those that were acknowledged. */
+  acknowledged: number;
   /** All before was processed by somebody, or a reset passed over it. */
   processed: number;
   committed: number | null;
   /** Who was told to read it in which generation. */
   owners: Map<number, string>;
-  lastOwner: string | undefined;
 }
 
 interface Client {
   memberId: string;
+  /** It says by which generation it goes: then an answer to it may be lost. */
+  isExact: boolean;
   view: MemberView;
   cursor: string | undefined;
   /** Given and not processed yet, in order. */
@@ -42,6 +48,7 @@ interface Client {
   /** Processed and not committed. */
   positions: Map<Ledger, number>;
   polling: boolean;
+  committing: boolean;
 }
 
 export interface WorldCounts {
@@ -52,6 +59,7 @@ export interface WorldCounts {
   commits: number;
   fenced: number;
   restarts: number;
+  crashes: number;
 }
 
 export class GroupsWorld {
@@ -63,6 +71,7 @@ export class GroupsWorld {
     commits: 0,
     fenced: 0,
     restarts: 0,
+    crashes: 0,
   };
   readonly #random: Random;
   readonly #groups: SimGroups;
@@ -82,10 +91,8 @@ export class GroupsWorld {
 
   static async open(seed: number): Promise<GroupsWorld> {
     const random = new Random(seed, 'groups');
-    const groups = await SimGroups.open(
-      {},
-      { 'group.min.session.timeout.ms': 1_000, 'housekeeping.interval.ms': 3_600_000 },
-    );
+    const log = new SimLog({ 'group.min.session.timeout.ms': 1_000, 'housekeeping.interval.ms': 3_600_000 });
+    const groups = await SimGroups.over(log);
     const world = new GroupsWorld(random, groups);
     for (const topic of TOPICS) await world.#makeTopic(topic);
     return world;
@@ -98,6 +105,10 @@ export class GroupsWorld {
     if (isHeld) log.syncs.hold(/__consumer_offsets/);
     const work = Array.from({ length: 1 + this.#random.below(3) }, () => this.#act());
     await log.settle(isHeld ? 5 : 1);
+    if (this.#random.below(20) === 0) {
+      await this.#crash();
+      return;
+    }
     log.syncs.release();
     await Promise.all(work);
     await this.#between();
@@ -107,7 +118,7 @@ export class GroupsWorld {
   async finish(): Promise<void> {
     await this.#pass(2 * SESSION_MS);
     this.#clients = [];
-    for (let i = 0; i < 3; i++) await this.#join();
+    for (let i = 0; i < 3; i++) await this.#join(TOPICS);
     for (
       let round = 0;
       round < 200 && this.#ledgersNow().some((each) => each.processed < each.produced);
@@ -127,6 +138,7 @@ export class GroupsWorld {
       );
     await this.#restart();
     await this.#groups.stop();
+    await verifyNow(DIRECTORY, this.#groups.log.disk);
   }
 
   #act(): Promise<unknown> {
@@ -147,8 +159,27 @@ export class GroupsWorld {
     return actions[this.#random.below(actions.length)]!();
   }
 
+  /** Nobody has been given what another member does not know to be no longer its own. */
+  async #checkOwners(): Promise<void> {
+    await this.#groups.log.settle();
+    const group = await this.#ask(() => this.#groups.coordinator.describe('g'));
+    const owners = new Map<string, string>();
+    for (const { memberId, assignment } of group?.members ?? [])
+      for (const { topic, partitions } of assignment)
+        for (const partition of partitions) owners.set(`${topic}-${partition}`, memberId);
+    for (const { memberId, view } of this.#clients) {
+      if (!group?.members.some((member) => member.memberId === memberId)) continue;
+      for (const { topic, partitions } of view.assignment)
+        for (const partition of partitions) {
+          const owner = owners.get(`${topic}-${partition}`) ?? memberId;
+          assert.equal(owner, memberId, `${topic}-${partition} was taken before it was given up`);
+        }
+    }
+  }
+
   /** What is not done beside other things. */
   async #between(): Promise<void> {
+    await this.#checkOwners();
     const dice = this.#random.below(60);
     if (dice < 12) await this.#pass(this.#random.below(SESSION_MS / 2));
     else if (dice < 13) await this.#pass(SESSION_MS + 1);
@@ -168,11 +199,37 @@ export class GroupsWorld {
     this.counts.restarts++;
     await this.#groups.log.settle();
     const before = await this.#described();
-    for (const client of this.#clients) client.polling = false;
+    for (const client of this.#clients) client.polling = client.committing = false;
     this.#epoch++;
     if (this.#random.below(2) === 0) await this.#groups.reopen();
     else await this.#groups.reopenAfterKill();
     assert.deepEqual(await this.#described(), before, 'all is as it was before the restart');
+  }
+
+  /** Whatever is on its way may be lost, or not; what was answered, or told, is there. */
+  async #crash(): Promise<void> {
+    this.counts.crashes++;
+    this.#epoch++;
+    for (const client of this.#clients) client.polling = client.committing = false;
+    const variant = CRASH_VARIANTS[this.#random.below(CRASH_VARIANTS.length)]!;
+    await this.#groups.reopenAfterCrash(variant, this.#random.below(1_000_000));
+    const { coordinator, engine } = this.#groups;
+    for (const ledger of this.#ledgersNow()) {
+      const { topic, partition, acknowledged } = ledger;
+      const { highWatermark } = engine.offsets(topic, partition);
+      assert.ok(highWatermark >= acknowledged);
+      ledger.produced = highWatermark;
+      ledger.acknowledged = highWatermark;
+    }
+    const group = await this.#ask(() => coordinator.describe('g'));
+    assert.ok((group?.generation ?? 0) >= this.#generation, 'the generation is not an older one');
+    for (const { topic, partition, committed } of this.#ledgersNow()) {
+      const found = group?.offsets.find((each) => each.topic === topic && each.partition === partition);
+      assert.ok(
+        (found?.committed ?? -1) >= (committed ?? -1),
+        `${topic}-${partition}: ${committed} was committed`,
+      );
+    }
   }
 
   /** The state in memory is what the log says: a second coordinator that reads it comes to the same. */
@@ -229,7 +286,10 @@ export class GroupsWorld {
     const count = 1 + this.#random.below(5);
     const records = Array.from({ length: count }, (_, i) => ({ value: `${ledger.produced + i}` }));
     ledger.produced += count;
-    await this.#groups.engine.append(ledger.topic, records, { partition: ledger.partition });
+    const [{ lastOffset } = { lastOffset: -1 }] = await this.#groups.engine.append(ledger.topic, records, {
+      partition: ledger.partition,
+    });
+    ledger.acknowledged = Math.max(ledger.acknowledged, lastOffset + 1);
   }
 
   /** What came of a call; undefined when it was refused for a reason that is to be expected. */
@@ -246,8 +306,9 @@ export class GroupsWorld {
     }
   }
 
-  async #join(): Promise<void> {
-    const topics = this.#random.below(3) === 0 ? [TOPICS[this.#random.below(2)]!] : TOPICS;
+  async #join(
+    topics = this.#random.below(3) === 0 ? [TOPICS[this.#random.below(2)]!] : TOPICS,
+  ): Promise<void> {
     const view = await this.#ask(() =>
       this.#groups.coordinator.join('g', { topics, sessionTimeoutMs: SESSION_MS }),
     );
@@ -255,34 +316,35 @@ export class GroupsWorld {
     this.counts.joins++;
     const client: Client = {
       memberId: view.memberId,
+      isExact: this.#random.below(2) === 0,
       view,
       cursor: undefined,
       given: [],
       positions: new Map(),
       polling: false,
+      committing: false,
     };
     this.#clients.push(client);
     this.#told(client, view);
   }
 
   async #heartbeat(client: Client): Promise<void> {
-    const isExact = this.#random.below(2) === 0;
+    const { isExact } = client;
     const options = isExact ? { generation: client.view.generation } : {};
-    // Who goes by what it was told stops touching what it is to give up before it says so.
-    if (!isExact || client.view.revoking.length > 0) this.#dropRevoked(client);
+    this.#dropRevoked(client);
     const view = await this.#ask(() => this.#groups.coordinator.heartbeat('g', client.memberId, options));
     if (view === undefined) return this.#forget(client);
-    // An answer may be lost: then the client says by which one it goes.
     if (isExact && this.#random.below(4) === 0) return;
     this.#told(client, view);
   }
 
   async #poll(client: Client, waitMs: number): Promise<void> {
-    if (client.polling) return;
+    // Who reads again from what is committed waits until that is known.
+    if (client.polling || client.committing) return;
     client.polling = true;
     const epoch = this.#epoch;
     this.#dropRevoked(client);
-    const { generation } = client.view;
+    const generation = client.isExact ? client.view.generation : undefined;
     const useCursor = client.cursor !== undefined && this.#random.below(2) === 0;
     if (!useCursor) {
       client.given = [];
@@ -382,12 +444,14 @@ export class GroupsWorld {
 
   async #commit(client: Client): Promise<void> {
     const entries = [...client.positions];
-    if (entries.length === 0) return;
+    if (entries.length === 0 || client.committing) return;
+    client.committing = true;
     const offsets = entries.map(([{ topic, partition }, offset]) => ({ topic, partition, offset }));
     const { memberId, view } = client;
     const changes = await this.#ask(() =>
       this.#groups.coordinator.commit('g', { memberId, generation: view.generation, offsets }),
     );
+    client.committing = false;
     if (changes === undefined) {
       this.counts.fenced++;
       return;
@@ -439,7 +503,8 @@ export class GroupsWorld {
     const ledgers = this.#ledgersNow();
     const ledger = ledgers[this.#random.below(ledgers.length)]!;
     const { topic, partition } = ledger;
-    const offset = this.#random.below(ledger.processed + 1);
+    const offset = this.#random.below(Math.min(ledger.processed, ledger.acknowledged) + 1);
+    ledger.committed = null;
     const changes = await this.#ask(() =>
       this.#groups.coordinator.reset('g', { offsets: [{ topic, partition, offset }] }),
     );
@@ -452,10 +517,10 @@ function newLedger(topic: string, partition: number): Ledger {
     topic,
     partition,
     produced: 0,
+    acknowledged: 0,
     processed: 0,
     committed: null,
     owners: new Map(),
-    lastOwner: undefined,
   };
 }
 

@@ -1,7 +1,8 @@
 /** What is committed, by whom it is taken, and what becomes of it; resets, deletion, and offsets that expire. */
 import t from 'tap';
 import type { ResetRequest, ResetTarget } from '../../../src/engine/groups/types.ts';
-import { join, SimGroups, told } from '../../helpers/sim-groups.ts';
+import { openGroups } from '../../helpers/open-groups.ts';
+import { join, type SimGroups, told } from '../../helpers/sim-groups.ts';
 
 const place = (partition: number, offset: number, topic = 'a') => ({ topic, partition, offset });
 const DAY_MS = 86_400_000;
@@ -13,7 +14,7 @@ async function committed({ coordinator }: SimGroups, group = 'g'): Promise<strin
 }
 
 t.test('a commit is of a generation that the member knows, and of what it owns', async (t) => {
-  const groups = await SimGroups.open({ a: 4 });
+  const groups = await openGroups({ a: 4 });
   const { coordinator, log } = groups;
   for (const partition of [0, 1, 2, 3])
     await log.append('a', [{ value: 'x' }, { value: 'y' }], { partition });
@@ -53,7 +54,7 @@ t.test('a commit is of a generation that the member knows, and of what it owns',
 });
 
 t.test('all offsets of a commit are stored, or none', async (t) => {
-  const groups = await SimGroups.open({ a: 2 });
+  const groups = await openGroups({ a: 2 });
   const { coordinator, log } = groups;
   await log.append('a', 'x');
   const { memberId, generation } = await join(groups);
@@ -84,7 +85,7 @@ t.test('all offsets of a commit are stored, or none', async (t) => {
 });
 
 t.test('an offset that retention has passed is committed all the same', async (t) => {
-  const groups = await SimGroups.open({ a: 1 });
+  const groups = await openGroups({ a: 1 });
   const { coordinator, log } = groups;
   await log.append('a', [{ value: 'x' }, { value: 'y' }, { value: 'z' }]);
   const { memberId, generation } = await join(groups);
@@ -94,7 +95,7 @@ t.test('an offset that retention has passed is committed all the same', async (t
 });
 
 t.test('a commit that comes while the group changes is judged by what becomes of it', async (t) => {
-  const groups = await SimGroups.open({ a: 2 });
+  const groups = await openGroups({ a: 2 });
   const { coordinator, log } = groups;
   const { memberId, generation } = await join(groups);
   const { memberId: second } = await join(groups);
@@ -112,7 +113,7 @@ t.test('a commit that comes while the group changes is judged by what becomes of
 });
 
 t.test('a change waits for commits that are on their way', async (t) => {
-  const groups = await SimGroups.open({ a: 2 });
+  const groups = await openGroups({ a: 2 });
   const { coordinator, log } = groups;
   const { memberId, generation } = await join(groups);
   log.syncs.hold(/__consumer_offsets/);
@@ -133,7 +134,7 @@ t.test('a change waits for commits that are on their way', async (t) => {
 });
 
 t.test('many commits at a time go to the log together', async (t) => {
-  const groups = await SimGroups.open({ a: 50 });
+  const groups = await openGroups({ a: 50 });
   const { coordinator, log } = groups;
   const { memberId, generation } = await join(groups);
   let batches = 0;
@@ -150,7 +151,7 @@ t.test('many commits at a time go to the log together', async (t) => {
 
 /** A group without members that has committed 2 in partition 0; 0 to 4 are stored there, an hour apart; partition 1 is empty. */
 async function idleGroup(): Promise<SimGroups> {
-  const groups = await SimGroups.open({ a: 2 }, { 'housekeeping.interval.ms': 3_600_000 });
+  const groups = await openGroups({ a: 2 }, { 'housekeeping.interval.ms': 3_600_000 });
   const { coordinator, log } = groups;
   for (let i = 0; i < 5; i++) {
     await log.append('a', [{ value: `${i}`, timestamp: log.clock.now() }]);
@@ -320,8 +321,25 @@ t.test('the deletion of a topic takes its offsets along', async (t) => {
   t.ok(keys.includes('["offset","g","a",0] true'), 'also in the log');
 });
 
+t.test('an offset of a topic that was deleted counts no more, also before it is taken out', async (t) => {
+  const groups = await idleGroup();
+  const { coordinator, engine, log } = groups;
+  log.syncs.hold(/__consumer_offsets/);
+  await engine.deleteTopic('a');
+  await engine.createTopic('a', { partitions: 2 });
+  t.same((await coordinator.describe('g')).offsets, []);
+  t.same(coordinator.lags(), []);
+  await groups.reopenAfterCrash('only what was synced', 1);
+  t.same((await groups.coordinator.describe('g')).offsets, []);
+  await groups.log.settle();
+  t.match(await groups.coordinator.reset('g', { to: 'earliest', topics: ['a'] }), [
+    { before: null },
+    { before: null },
+  ]);
+});
+
 t.test('how far groups are behind, by topic', async (t) => {
-  const groups = await SimGroups.open({ a: 2, b: 1 });
+  const groups = await openGroups({ a: 2, b: 1 });
   const { coordinator, log } = groups;
   for (const partition of [0, 1]) await log.append('a', [{ value: 'x' }, { value: 'y' }], { partition });
   await log.append('b', 'x');

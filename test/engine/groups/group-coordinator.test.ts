@@ -1,9 +1,10 @@
 /** Members that come, are heard of, fall silent and go, over a simulated disk and clock. */
 import t from 'tap';
-import { given, join, SimGroups, shown, told } from '../../helpers/sim-groups.ts';
+import { openGroups } from '../../helpers/open-groups.ts';
+import { given, join, shown, told } from '../../helpers/sim-groups.ts';
 
 t.test('a member joins, reads, commits and leaves; the next one goes on from there', async (t) => {
-  const groups = await SimGroups.open({ a: 2 });
+  const groups = await openGroups({ a: 2 });
   const { log, coordinator } = groups;
   await log.append('a', [{ value: 'x' }, { value: 'y' }]);
   const first = await join(groups);
@@ -31,7 +32,7 @@ t.test('a member joins, reads, commits and leaves; the next one goes on from the
 });
 
 t.test('a member that comes takes over what another one gives up, once that has confirmed it', async (t) => {
-  const groups = await SimGroups.open({ a: 4 });
+  const groups = await openGroups({ a: 4 });
   const { coordinator } = groups;
   const first = await join(groups);
   const second = await join(groups);
@@ -53,7 +54,7 @@ t.test('a member that comes takes over what another one gives up, once that has 
 });
 
 t.test('a member that says by which generation it goes confirms that one, and nothing newer', async (t) => {
-  const groups = await SimGroups.open({ a: 2 });
+  const groups = await openGroups({ a: 2 });
   const { coordinator } = groups;
   const first = await join(groups);
   const second = await join(groups);
@@ -74,7 +75,7 @@ t.test('a member that says by which generation it goes confirms that one, and no
 });
 
 t.test('who leaves is known no more, and its partitions are others’', async (t) => {
-  const groups = await SimGroups.open({ a: 2 });
+  const groups = await openGroups({ a: 2 });
   const { coordinator } = groups;
   const first = await join(groups);
   const second = await join(groups);
@@ -89,7 +90,7 @@ t.test('who leaves is known no more, and its partitions are others’', async (t
 
 t.test('a member that is silent for its session timeout is taken out, to the millisecond', async (t) => {
   const expired: string[] = [];
-  const groups = await SimGroups.open({ a: 2 });
+  const groups = await openGroups({ a: 2 });
   groups.observer.memberExpired = (group) => void expired.push(group);
   const { coordinator } = groups;
   const short = await join(groups, { sessionTimeoutMs: 10_000 });
@@ -110,7 +111,7 @@ t.test('a member that is silent for its session timeout is taken out, to the mil
 t.test(
   'each sign of life counts: a heartbeat, a poll, a commit; and a poll as long as it waits',
   async (t) => {
-    const groups = await SimGroups.open({ a: 1 });
+    const groups = await openGroups({ a: 1 });
     const { coordinator } = groups;
     const { memberId, generation } = await join(groups, { sessionTimeoutMs: 10_000 });
     const commit = { memberId, generation, offsets: [{ topic: 'a', partition: 0, offset: 0 }] };
@@ -135,7 +136,7 @@ t.test(
 );
 
 t.test('what the process sleeps through is no silence', async (t) => {
-  const groups = await SimGroups.open({ a: 1 });
+  const groups = await openGroups({ a: 1 });
   const { coordinator, log } = groups;
   const { memberId } = await join(groups, { sessionTimeoutMs: 10_000 });
   await groups.advance(9_000);
@@ -148,7 +149,7 @@ t.test('what the process sleeps through is no silence', async (t) => {
 });
 
 t.test('a clock that is set forward or back expires nobody', async (t) => {
-  const groups = await SimGroups.open({ a: 1 });
+  const groups = await openGroups({ a: 1 });
   const { memberId } = await join(groups);
   const empty = await join(groups, {}, 'empty');
   await groups.coordinator.leave('empty', empty.memberId);
@@ -161,7 +162,7 @@ t.test('a clock that is set forward or back expires nobody', async (t) => {
 });
 
 t.test('topics that come, grow, go and are made again', async (t) => {
-  const groups = await SimGroups.open({ a: 1 });
+  const groups = await openGroups({ a: 1 });
   const { coordinator, engine, log } = groups;
   const { memberId } = await join(groups, { topics: ['a', 'b'] });
   const now = async () => told(await coordinator.heartbeat('g', memberId));
@@ -185,7 +186,7 @@ t.test('topics that come, grow, go and are made again', async (t) => {
 });
 
 t.test('partitions of a topic that is made again begin anew', async (t) => {
-  const groups = await SimGroups.open({ a: 1 });
+  const groups = await openGroups({ a: 1 });
   const { coordinator, engine, log } = groups;
   const { memberId, generation } = await join(groups);
   await log.append('a', [{ value: 'x' }, { value: 'y' }]);
@@ -207,7 +208,7 @@ t.test('partitions of a topic that is made again begin anew', async (t) => {
 });
 
 t.test('the assignor that the first member asks for is the one of all', async (t) => {
-  const groups = await SimGroups.open({ a: 3 });
+  const groups = await openGroups({ a: 3 });
   const { coordinator } = groups;
   const { memberId } = await join(groups, { assignor: 'range' });
   await t.rejects(join(groups, { assignor: 'roundrobin' }), {
@@ -221,7 +222,7 @@ t.test('the assignor that the first member asks for is the one of all', async (t
 });
 
 t.test('members that join at the same time get their partitions in one generation or two', async (t) => {
-  const groups = await SimGroups.open({ a: 100 });
+  const groups = await openGroups({ a: 100 });
   const rebalances: number[] = [];
   groups.observer.rebalanced = ({ generation }) => void rebalances.push(generation);
   const views = await Promise.all(Array.from({ length: 50 }, () => join(groups)));
@@ -230,7 +231,7 @@ t.test('members that join at the same time get their partitions in one generatio
 });
 
 t.test('who measures it hears of rebalances, commits, expiries and groups that go', async (t) => {
-  const groups = await SimGroups.open({ a: 4 });
+  const groups = await openGroups({ a: 4 });
   const heard: string[] = [];
   Object.assign(groups.observer, {
     rebalanced: (report: object) => void heard.push(JSON.stringify(report)),
@@ -262,7 +263,7 @@ t.test('who measures it hears of rebalances, commits, expiries and groups that g
 });
 
 t.test('once it is closed it takes no calls', async (t) => {
-  const groups = await SimGroups.open({ a: 1 });
+  const groups = await openGroups({ a: 1 });
   const { coordinator } = groups;
   const { memberId } = await join(groups);
   const waiting = coordinator.poll('g', memberId, { waitMs: 60_000 });

@@ -1,7 +1,8 @@
 /** What is told is in the log, whatever fails: memory and log never go other ways. */
 import t from 'tap';
 import type { GroupDescription } from '../../../src/engine/groups/types.ts';
-import { given, join, SimGroups, shown, told } from '../../helpers/sim-groups.ts';
+import { openGroups } from '../../helpers/open-groups.ts';
+import { given, join, type SimGroups, shown, told } from '../../helpers/sim-groups.ts';
 
 const place = (partition: number, offset: number) => ({ topic: 'a', partition, offset });
 const outcome = (work: Promise<unknown>): Promise<string> =>
@@ -22,7 +23,7 @@ async function stored(groups: SimGroups, group = 'g'): Promise<GroupDescription>
 
 t.test('all is there again after a restart, in good order or not', async (t) => {
   for (const restart of ['reopen', 'reopenAfterKill'] as const) {
-    const groups = await SimGroups.open({ a: 4 });
+    const groups = await openGroups({ a: 4 });
     const first = await join(groups, {
       clientId: 'one two/3',
       sessionTimeoutMs: 10_000,
@@ -47,7 +48,7 @@ t.test('all is there again after a restart, in good order or not', async (t) => 
 });
 
 t.test('after a restart each member has a full session timeout before it', async (t) => {
-  const groups = await SimGroups.open({ a: 1 });
+  const groups = await openGroups({ a: 1 });
   const { memberId } = await join(groups, { sessionTimeoutMs: 10_000 });
   await groups.advance(9_000);
   await groups.reopenAfterKill();
@@ -59,7 +60,7 @@ t.test('after a restart each member has a full session timeout before it', async
 });
 
 t.test('topics that change while no coordinator looks are noticed at the start', async (t) => {
-  const groups = await SimGroups.open({ a: 1, b: 1 });
+  const groups = await openGroups({ a: 1, b: 1 });
   const { memberId } = await join(groups, { topics: ['a', 'b', 'c'] });
   await groups.coordinator.close();
   await groups.engine.alterTopic('a', { partitions: 2 });
@@ -73,7 +74,7 @@ t.test('topics that change while no coordinator looks are noticed at the start',
 });
 
 t.test('a change that finds no space leaves the group as it was, and is tried again', async (t) => {
-  const groups = await SimGroups.open({ a: 2 }, { 'log.dir.reserve.bytes': 1_000_000 });
+  const groups = await openGroups({ a: 2 }, { 'log.dir.reserve.bytes': 1_000_000 });
   const { coordinator, log } = groups;
   const { memberId, generation } = await join(groups, { sessionTimeoutMs: 10_000 });
   const staying = await join(groups, { sessionTimeoutMs: 60_000 });
@@ -136,7 +137,7 @@ t.test(
   'where it is unknown what became of a change, the log says it before anything else changes',
   async (t) => {
     for (const isThere of [true, false]) {
-      const groups = await SimGroups.open({ a: 2 });
+      const groups = await openGroups({ a: 2 });
       const { coordinator, log } = groups;
       const { memberId } = await join(groups);
       const heal = log.disk.failAt({
@@ -165,7 +166,7 @@ t.test(
 );
 
 t.test('a change of which nobody knew is there once the log could be read again', async (t) => {
-  const groups = await SimGroups.open({ a: 2 });
+  const groups = await openGroups({ a: 2 });
   const { coordinator, log } = groups;
   const first = await join(groups);
   // The segment rolls, and there is no descriptor for syncing the name of the new one: what is written is not lost.
@@ -194,7 +195,7 @@ t.test('a change of which nobody knew is there once the log could be read again'
 });
 
 t.test('where what is stored of groups is damaged, they are not served, and all else is', async (t) => {
-  const groups = await SimGroups.open({ a: 1 });
+  const groups = await openGroups({ a: 1 });
   const { log } = groups;
   await log.append('a', 'x');
   const { memberId } = await join(groups);
@@ -219,7 +220,7 @@ t.test('where what is stored of groups is damaged, they are not served, and all 
 
 t.test('a record that makes no sense is damage; one of an unknown kind is left alone', async (t) => {
   const write = async (key: string, value: string | null) => {
-    const groups = await SimGroups.open({ a: 1 });
+    const groups = await openGroups({ a: 1 });
     const { memberId } = await join(groups);
     const append = groups.engine.startInternalAppend('__consumer_offsets');
     append.addBytes(key, value);
@@ -257,7 +258,7 @@ t.test('a record that makes no sense is damage; one of an unknown kind is left a
 });
 
 t.test('the topic of the groups can be read, and nothing else', async (t) => {
-  const groups = await SimGroups.open({ a: 1 });
+  const groups = await openGroups({ a: 1 });
   const { engine, log } = groups;
   const NAME = '__consumer_offsets';
   t.same(
@@ -287,7 +288,7 @@ t.test('the topic of the groups can be read, and nothing else', async (t) => {
 });
 
 t.test('settings for topics do not reach the topic of the groups', async (t) => {
-  const groups = await SimGroups.open(
+  const groups = await openGroups(
     { a: 1 },
     {},
     { 'cleanup.policy': 'delete', flush: 'os', 'retention.ms': 1_000 },
@@ -299,7 +300,7 @@ t.test('settings for topics do not reach the topic of the groups', async (t) => 
 });
 
 t.test('compaction of the topic of the groups changes nothing of them', async (t) => {
-  const groups = await SimGroups.open({ a: 3 });
+  const groups = await openGroups({ a: 3 });
   const { coordinator, log } = groups;
   const { memberId, generation } = await join(groups);
   await log.append(
@@ -339,7 +340,7 @@ t.test('bounds: names, groups, members, offsets, what a join says', async (t) =>
     'group.max.size': 2,
     'group.max.offsets': 3,
   };
-  const groups = await SimGroups.open({ a: 4 }, bounds);
+  const groups = await openGroups({ a: 4 }, bounds);
   const { coordinator } = groups;
   for (const name of [
     '',

@@ -154,6 +154,19 @@ t.test('a partition is owned from the generation on in which it came', async (t)
   t.same([since('x', 0), since('x', 1), since('y', 1)], [1, undefined, 3]);
 });
 
+t.test('a confirmation frees what was asked for until then, and nothing newer', async (t) => {
+  const lookup = () => ({ id: 'a'.repeat(32), partitions: 6 });
+  let { content } = plan(emptyGroup(0, 0), [join('x')], { lookup });
+  ({ content } = plan(content, [join('y')], { lookup }));
+  t.equal(written(content), '2 x(a0 a1 a2 -a3 -a4 -a5) y(a3? a4? a5?)');
+  ({ content } = plan(content, [join('z')], { lookup }));
+  t.equal(written(content), '3 x(a0 a1 -a2 -a3 -a4 -a5) y(a2? a3?) z(a4? a5?)');
+  ({ content } = plan(content, [confirm('x', 2)], { lookup }));
+  t.equal(written(content), '3 x(a0 a1 -a2) y(a2? a3) z(a4 a5)');
+  ({ content } = plan(content, [confirm('x', 3)], { lookup }));
+  t.equal(written(content), '3 x(a0 a1) y(a2 a3) z(a4 a5)');
+});
+
 t.test('what comes back before it was given up is as if it had been', async (t) => {
   let { content } = plan(emptyGroup(0, 0), [join('x')]);
   ({ content } = plan(content, [join('y')]));

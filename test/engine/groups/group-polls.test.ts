@@ -1,7 +1,8 @@
 /** Polls: where they begin, what they wait for, how they share what there is, and how they go on without a commit. */
 import t from 'tap';
 import type { PollAnswer, PollOptions } from '../../../src/engine/groups/types.ts';
-import { given, join, SimGroups, told } from '../../helpers/sim-groups.ts';
+import { openGroups } from '../../helpers/open-groups.ts';
+import { given, join, type SimGroups, told } from '../../helpers/sim-groups.ts';
 
 const HOUR_MS = 3_600_000;
 const values = (...texts: string[]) => texts.map((value) => ({ value }));
@@ -12,7 +13,7 @@ async function commit({ coordinator }: SimGroups, { memberId, generation, positi
 }
 
 t.test('a poll that waits ends with the first record, in whichever partition', async (t) => {
-  const groups = await SimGroups.open({ a: 2, b: 1 });
+  const groups = await openGroups({ a: 2, b: 1 });
   const { coordinator, log } = groups;
   const { memberId } = await join(groups, { topics: ['a', 'b'] });
   for (const [topic, partition] of [
@@ -30,7 +31,7 @@ t.test('a poll that waits ends with the first record, in whichever partition', a
 });
 
 t.test('a poll that waits ends when time is up, when it is given up, and by a newer one', async (t) => {
-  const groups = await SimGroups.open({ a: 1 });
+  const groups = await openGroups({ a: 1 });
   const { coordinator, log } = groups;
   const { memberId } = await join(groups);
   const before = log.clock.timers;
@@ -56,7 +57,7 @@ t.test('a poll that waits ends when time is up, when it is given up, and by a ne
 });
 
 t.test('a poll that waits ends when there is something else to read, and only then', async (t) => {
-  const groups = await SimGroups.open({ a: 2, b: 1 });
+  const groups = await openGroups({ a: 2, b: 1 });
   const { coordinator, log } = groups;
   const first = await join(groups);
   const waiting = coordinator.poll('g', first.memberId, { waitMs: 60_000 });
@@ -79,7 +80,7 @@ t.test('a poll that waits ends when there is something else to read, and only th
 });
 
 t.test('each topic is read on at what the group has committed, or from the beginning', async (t) => {
-  const groups = await SimGroups.open({ a: 1 });
+  const groups = await openGroups({ a: 1 });
   const { coordinator, log } = groups;
   await log.append('a', values('0', '1', '2', '3'));
   const { memberId, generation } = await join(groups);
@@ -93,7 +94,7 @@ t.test('each topic is read on at what the group has committed, or from the begin
 });
 
 t.test('a cursor reads on without a commit', async (t) => {
-  const groups = await SimGroups.open({ a: 2 });
+  const groups = await openGroups({ a: 2 });
   const { coordinator, log } = groups;
   const { memberId, generation } = await join(groups);
   await log.append('a', values('0', '1'));
@@ -127,7 +128,7 @@ t.test('a cursor reads on without a commit', async (t) => {
 });
 
 t.test('a cursor counts only while the partition has stayed with the member', async (t) => {
-  const groups = await SimGroups.open({ a: 1 });
+  const groups = await openGroups({ a: 1 });
   const { coordinator, log } = groups;
   const { memberId } = await join(groups);
   await log.append('a', values('0', '1', '2'));
@@ -145,7 +146,7 @@ t.test('a cursor counts only while the partition has stayed with the member', as
 });
 
 t.test('a partition that was another one’s in between is read on at what is committed', async (t) => {
-  const groups = await SimGroups.open({ a: 2 });
+  const groups = await openGroups({ a: 2 });
   const { coordinator, log } = groups;
   const { memberId: first } = await join(groups);
   await log.append('a', values('0', '1', '2'), { partition: 1 });
@@ -161,7 +162,7 @@ t.test('a partition that was another one’s in between is read on at what is co
 });
 
 t.test('what may be read is shared out, and each partition has its turn to be first', async (t) => {
-  const groups = await SimGroups.open({ a: 3 });
+  const groups = await openGroups({ a: 3 });
   const { coordinator, log } = groups;
   for (const partition of [0, 1, 2])
     for (let i = 0; i < 20; i++) await log.append('a', 'x'.repeat(1_000), { partition });
@@ -189,7 +190,7 @@ t.test('what may be read is shared out, and each partition has its turn to be fi
 
 t.test('all records come once and in order, however little a poll takes', async (t) => {
   for (const options of [{ maxRecords: 1 }, { maxRecords: 3 }, { maxBytes: 1 }, {}]) {
-    const groups = await SimGroups.open({ a: 3 });
+    const groups = await openGroups({ a: 3 });
     const { coordinator, log } = groups;
     const expected: string[][] = [[], [], []];
     for (let i = 0; i < 30; i++) {
@@ -211,7 +212,7 @@ t.test('all records come once and in order, however little a poll takes', async 
 });
 
 t.test('in a compacted topic what is missing is passed over', async (t) => {
-  const groups = await SimGroups.open();
+  const groups = await openGroups();
   const { coordinator, log } = groups;
   const config = { 'cleanup.policy': 'compact', 'segment.bytes': 4_096, 'min.cleanable.dirty.ratio': 0 };
   await log.engine.createTopic('a', { config });
@@ -241,7 +242,7 @@ t.test('in a compacted topic what is missing is passed over', async (t) => {
 });
 
 t.test('without a committed offset it begins where autoOffsetReset says', async (t) => {
-  const groups = await SimGroups.open({ a: 1 }, { 'housekeeping.interval.ms': HOUR_MS });
+  const groups = await openGroups({ a: 1 }, { 'housekeeping.interval.ms': HOUR_MS });
   const { coordinator, log } = groups;
   for (let i = 0; i < 5; i++) {
     await log.append('a', [{ value: `${i}`, timestamp: log.clock.now() }]);
@@ -283,7 +284,7 @@ t.test('without a committed offset it begins where autoOffsetReset says', async 
 t.test(
   '"latest" is the end when the partition came to the group: nothing is passed over afterwards',
   async (t) => {
-    const groups = await SimGroups.open({ a: 1 });
+    const groups = await openGroups({ a: 1 });
     const { log } = groups;
     await log.append('a', 'before');
     const { memberId } = await join(groups, { autoOffsetReset: 'latest' });
@@ -303,7 +304,7 @@ t.test('where the committed offset is gone, autoOffsetReset says where to go on'
     ['latest', ['a-0@4=4']],
     ['none', 'OFFSET_OUT_OF_RANGE'],
   ] as const) {
-    const groups = await SimGroups.open({ a: 1 });
+    const groups = await openGroups({ a: 1 });
     const { coordinator, log } = groups;
     await log.append('a', values('0', '1', '2', '3'));
     await coordinator.reset('g', { offsets: [{ topic: 'a', partition: 0, offset: 1 }] });
@@ -321,7 +322,7 @@ t.test('where the committed offset is gone, autoOffsetReset says where to go on'
 });
 
 t.test('a damaged partition does not hide the others, and is not hidden by them', async (t) => {
-  const groups = await SimGroups.open({ a: 2 });
+  const groups = await openGroups({ a: 2 });
   const { log } = groups;
   await log.append('a', 'lost');
   await log.append('a', 'x', { partition: 1 });
@@ -343,7 +344,7 @@ t.test('a damaged partition does not hide the others, and is not hidden by them'
 });
 
 t.test('bad options are refused', async (t) => {
-  const groups = await SimGroups.open({ a: 1 });
+  const groups = await openGroups({ a: 1 });
   const { memberId } = await join(groups);
   const bad: PollOptions[] = [
     { maxBytes: 0 },
