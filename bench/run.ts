@@ -22,6 +22,8 @@ const names = [
   'compaction',
   'latency-cleaning',
   'search-index',
+  'group-assignment',
+  'group-load',
 ];
 
 const { values, positionals } = parseArgs({

@@ -44,7 +44,7 @@ const TOPIC = {
   partitions: 1,
   config: {
     'cleanup.policy': 'compact',
-    'segment.bytes': 32 * 1024 * 1024,
+    'segment.bytes': 16 * 1024 * 1024,
     'segment.align': 'none',
     'max.message.bytes': 64 * 1024 * 1024,
     'compression.type': 'none',
