@@ -1,5 +1,6 @@
 /** Commits of members and resets of groups without any: what is checked of them, and what is stored. */
 import type { Engine } from '../engine.ts';
+import { unknownPartition } from '../partition/partition-log.ts';
 import type { Group } from './group.ts';
 import type { GroupContext } from './group-context.ts';
 import { beyondEnd, fenced, notEmpty, unknownGroup } from './group-errors.ts';
@@ -140,7 +141,11 @@ function scopeOf(engine: Engine, group: Group, { topics, partitions }: ResetRequ
 }
 
 function entriesOf(context: GroupContext, offsets: readonly OffsetToCommit[]): OffsetEntry[] {
-  return offsets.flatMap((each) => offsetEntry(context, each, each.metadata ?? null) ?? []);
+  return offsets.map((each) => {
+    const entry = offsetEntry(context, each, each.metadata ?? null);
+    if (entry === undefined) throw unknownPartition(each.topic);
+    return entry;
+  });
 }
 
 function changesOf(engine: Engine, group: Group, offsets: readonly OffsetToCommit[]): OffsetChange[] {

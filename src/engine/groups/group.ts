@@ -129,6 +129,7 @@ export class Group implements Watched {
 
   /** Makes offsets durable and applies them, right after `applying` was called. Throws THROTTLED. */
   async store(entries: readonly OffsetEntry[], applying?: () => void): Promise<void> {
+    if (entries.length === 0) return;
     this.checkRoom(entries);
     const stored = this.#context.log.append(this.#records(entries), () => {
       applying?.();

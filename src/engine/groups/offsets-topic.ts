@@ -1,15 +1,16 @@
 /**
  * The internal topic that groups are kept in: a compacted log of one partition, of which the newest record of each key counts.
  *
- * Records go there in batches: while one is on its way to the disk, what is asked for meanwhile is the next. A batch is whole
- * or not at all, and what it says is applied in memory in the order of the log, after it is durable and before anybody is
- * answered. Where it is unknown what became of a batch, nothing more is written until the log has been read again: memory must
- * not go other ways than the log.
+ * Records go there in batches, two on their way at a time: while the disk syncs one, the next is encoded, and what is asked for
+ * meanwhile comes after. A batch is whole or not at all, and what it says is applied in memory in the order of the log, after it
+ * is durable and before anybody is answered. Where it is unknown what became of a batch, nothing more is written until the log
+ * has been read again: memory must not go other ways than the log.
  */
+import assert from 'node:assert';
 import type { Clock } from '../common/clock.ts';
 import { isSeglogError, SeglogError } from '../common/errors.ts';
 import type { Logger } from '../common/logger.ts';
-import type { LogRecord } from '../common/types.ts';
+import type { LogRecord, PartitionAppend } from '../common/types.ts';
 import { GROUPS_TOPIC } from '../directory/internal-topics.ts';
 import type { Engine } from '../engine.ts';
 import { decodeRecords } from '../format/record-batch-reader.ts';
@@ -37,6 +38,7 @@ interface Change {
 
 /** About what one batch holds: more is left to the next one. */
 const MAX_BATCH_BYTES = 1024 * 1024;
+const MAX_BATCHES = 2;
 const READ_BYTES = 4 * 1024 * 1024;
 
 /** What the topic is made with, whatever the defaults for topics are. */
@@ -57,9 +59,13 @@ const TOPIC = {
 
 export class OffsetsTopic {
   readonly #parts: OffsetsTopicParts;
-  #queue: Change[] = [];
-  /** `unsure`: what became of the last batch is not known yet. */
-  #state: 'idle' | 'writing' | 'unsure' = 'idle';
+  readonly #queue: Change[] = [];
+  /** Batches on their way. */
+  #underWay = 0;
+  /** What is queued is taken at the end of this turn. */
+  #gathering = false;
+  /** Set while it is not known what became of a batch. */
+  #doubt: unknown;
   #exists = false;
   #rereads = 0;
   /** All before is applied. */
@@ -86,40 +92,60 @@ export class OffsetsTopic {
     await this.#readOn();
   }
 
-  /** Resolves once the records are durable and `apply` has run. On failure nothing was applied. */
+  /** Resolves once the records, at least one, are durable and `apply` has run. Where it rejects, `apply` has not. */
   append(records: readonly OffsetsRecord[], apply: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.#state === 'unsure') {
+      if (this.#doubt !== undefined) {
         reject(notKnownYet());
         return;
       }
       this.#queue.push({ records, apply, resolve, reject });
-      if (this.#state !== 'idle') return;
-      this.#state = 'writing';
-      // What else is asked for in this turn goes along.
-      this.#parts.clock.soon(() => void this.#write());
+      this.#gather();
     });
   }
 
   /** Resolves once nothing is on its way. */
   async settle(): Promise<void> {
-    while (this.#state === 'writing') await new Promise<void>((resolve) => this.#parts.clock.soon(resolve));
+    while (this.#underWay > 0 || this.#gathering)
+      await new Promise<void>((resolve) => this.#parts.clock.soon(resolve));
+  }
+
+  /** What else is asked for in this turn goes along. */
+  #gather(): void {
+    if (this.#gathering || this.#underWay === MAX_BATCHES) return;
+    this.#gathering = true;
+    this.#parts.clock.soon(() => {
+      this.#gathering = false;
+      void this.#write();
+    });
   }
 
   async #write(): Promise<void> {
-    while (this.#queue.length > 0) {
-      const changes = this.#takeBatch();
-      try {
-        await this.#store(changes);
-      } catch (error) {
-        for (const change of changes) change.reject(error);
-        if (!leavesLogAsItWas(error)) return this.#lookAgain(error);
-        continue;
-      }
-      for (const change of changes) change.apply();
-      for (const change of changes) change.resolve();
+    if (this.#queue.length === 0 || this.#doubt !== undefined) return;
+    const changes = this.#takeBatch();
+    this.#underWay++;
+    try {
+      const stored = await this.#store(changes);
+      this.#apply(changes, stored);
+    } catch (error) {
+      for (const change of changes) change.reject(error);
+      if (!leavesLogAsItWas(error)) this.#doubt ??= error;
     }
-    this.#state = 'idle';
+    this.#underWay--;
+    if (this.#doubt === undefined) {
+      if (this.#queue.length > 0) this.#gather();
+    } else if (this.#underWay === 0) {
+      await this.#lookAgain();
+    }
+  }
+
+  #apply(changes: readonly Change[], { baseOffset, lastOffset }: PartitionAppend): void {
+    // Something came before it that is not applied: that, and this, is when the log is read again.
+    if (this.#doubt !== undefined) throw this.#doubt;
+    assert.equal(baseOffset, this.#appliedEnd, 'the log has nothing else that is not applied');
+    this.#appliedEnd = lastOffset + 1;
+    for (const change of changes) change.apply();
+    for (const change of changes) change.resolve();
   }
 
   #takeBatch(): Change[] {
@@ -132,7 +158,7 @@ export class OffsetsTopic {
     return this.#queue.splice(0, count);
   }
 
-  async #store(changes: readonly Change[]): Promise<void> {
+  async #store(changes: readonly Change[]): Promise<PartitionAppend> {
     const { engine } = this.#parts;
     if (!this.#exists) {
       await engine.createInternalTopic(GROUPS_TOPIC, TOPIC);
@@ -141,29 +167,22 @@ export class OffsetsTopic {
     const append = engine.startInternalAppend(GROUPS_TOPIC, { acks: 'all' });
     for (const { records } of changes) for (const { key, value } of records) append.addBytes(key, value);
     const [stored] = await append.commit();
-    if (stored !== undefined) this.#appliedEnd = stored.lastOffset + 1;
+    return stored!;
   }
 
-  /** Nobody knows what became of the last batch: it is found out from the log, and what waits must be asked for again. */
-  async #lookAgain(cause: unknown): Promise<void> {
-    const { engine, logger } = this.#parts;
-    this.#state = 'unsure';
+  /** Nobody knows what became of a batch: it is found out from the log, and what waits must be asked for again. */
+  async #lookAgain(): Promise<void> {
+    const { logger } = this.#parts;
+    logger.error(
+      { err: this.#doubt },
+      'changes of groups wait until it is known what became of the last ones',
+    );
     this.#rereads++;
-    logger.error({ err: cause }, 'changes of groups wait until it is known what became of the last one');
     for (const change of this.#queue.splice(0)) change.reject(notKnownYet());
-    if (!this.#exists) {
-      this.#state = 'idle';
-      return;
-    }
-    const { logEndOffset, highWatermark } = engine.offsets(GROUPS_TOPIC, 0);
-    if (highWatermark < logEndOffset) {
-      // A fenced partition never gets there: it takes no appends either, until the next start.
-      engine.onRecords(GROUPS_TOPIC, 0, logEndOffset - 1, () => void this.#lookAgain(cause));
-      return;
-    }
     try {
+      await this.#untilReadable();
       await this.#readOn();
-      this.#state = 'idle';
+      this.#doubt = undefined;
     } catch (error) {
       logger.error(
         { err: error },
@@ -172,8 +191,18 @@ export class OffsetsTopic {
     }
   }
 
+  /** Resolves once all that was written is synced; never where the partition is fenced, which takes no appends either. */
+  async #untilReadable(): Promise<void> {
+    const { engine } = this.#parts;
+    if (!this.#exists) return;
+    const { logEndOffset, highWatermark } = engine.offsets(GROUPS_TOPIC, 0);
+    if (highWatermark === logEndOffset) return;
+    await new Promise<void>((resolve) => engine.onRecords(GROUPS_TOPIC, 0, logEndOffset - 1, resolve));
+  }
+
   async #readOn(): Promise<void> {
     const { engine, replay } = this.#parts;
+    if (!this.#exists) return;
     while (this.#appliedEnd < engine.offsets(GROUPS_TOPIC, 0).highWatermark) {
       const options = { offset: this.#appliedEnd, maxBytes: READ_BYTES };
       const { chunks, nextOffset } = await engine.read(GROUPS_TOPIC, 0, options);
