@@ -1,8 +1,7 @@
 /** A load client, to be run as a child: it does what each message says and answers with what came of it. */
-import { createHistogram } from 'node:perf_hooks';
 import { tell } from './child.ts';
 import { HttpConnection } from './http-connection.ts';
-import { OpenLoop, type Percentiles, percentiles } from './open-loop.ts';
+import { type Latencies, steadyLoad } from './steady-load.ts';
 
 /** Closed loop: each connection sends its next request when the last one is answered. */
 export interface ClosedLoad {
@@ -30,7 +29,7 @@ export interface ClosedOutcome {
 }
 
 process.on('message', (load: ClosedLoad | OpenLoad) => {
-  const run: Promise<ClosedOutcome | Percentiles> = load.kind === 'closed' ? runClosed(load) : runOpen(load);
+  const run: Promise<ClosedOutcome | Latencies> = load.kind === 'closed' ? runClosed(load) : runOpen(load);
   run.then(tell);
 });
 
@@ -60,30 +59,19 @@ async function runClosed({ port, connections, seconds, requests }: ClosedLoad): 
   return { requestsPerSecond: answers / elapsed, mibPerSecond: bytes / elapsed / 2 ** 20 };
 }
 
-async function runOpen({ port, connections, seconds, perSecond, requests }: OpenLoad): Promise<Percentiles> {
+async function runOpen({ port, connections, seconds, perSecond, requests }: OpenLoad): Promise<Latencies> {
   const open = await openAll(port, connections);
   const buffers = requests.map((request) => Buffer.from(request));
-  const idle = [...open];
-  const waiting: (() => void)[] = [];
-  const histogram = createHistogram();
   let sent = 0;
-  const loop = new OpenLoop(perSecond, seconds, histogram, (done) => {
-    const send = () => {
-      const connection = idle.pop()!;
-      connection.send(buffers[sent++ % buffers.length]!, (error) => {
-        if (error) throw error;
-        idle.push(connection);
-        done();
-        waiting.shift()?.();
-      });
-    };
-    // Latency counts from when the request was due, so the wait for a connection is in it.
-    if (idle.length > 0) send();
-    else waiting.push(send);
+  // Latency counts from when the request was due, so the wait for a connection is in it.
+  const latencies = await steadyLoad(perSecond, seconds, connections, (lane, done) => {
+    open[lane]!.send(buffers[sent++ % buffers.length]!, (error) => {
+      if (error) throw error;
+      done();
+    });
   });
-  await loop.run();
   closeAll(open);
-  return percentiles(histogram);
+  return latencies;
 }
 
 function openAll(port: number, connections: number): Promise<HttpConnection[]> {

@@ -8,16 +8,17 @@
  * limit to what they read and write.
  */
 import { join } from 'node:path';
-import { createHistogram } from 'node:perf_hooks';
 import { Engine } from '../src/engine/index.ts';
 import { CleaningLoad } from './cleaning-load.ts';
 import { type Bench, below, benchmark, rowOf } from './harness.ts';
-import { OpenLoop, type Percentiles, percentiles } from './open-loop.ts';
+import { type Latencies, steadyLoad } from './steady-load.ts';
 import { KIB, MIB, values } from './workload.ts';
 
 const PER_SECOND = 5_000;
 const PARTITIONS = 16;
 const ROUNDS = 5;
+/** More than are ever under way. */
+const MOST_APPENDS = 10_000;
 
 await benchmark('latency-cleaning', async (bench) => {
   await measure(bench, 'as delivered', {});
@@ -35,18 +36,14 @@ async function measure(bench: Bench, how: string, settings: Record<string, numbe
   await cleaning.prepare();
   const records = values(256, KIB);
   let next = 0;
-  const round = async (seconds: number): Promise<Percentiles> => {
-    const histogram = createHistogram();
-    const loop = new OpenLoop(PER_SECOND, seconds, histogram, (done) => {
+  const round = (seconds: number): Promise<Latencies> =>
+    steadyLoad(PER_SECOND, seconds, MOST_APPENDS, (_lane, done) => {
       void engine.append('hot', [{ value: records[next++ % records.length]! }]).then(done);
     });
-    await loop.run();
-    return percentiles(histogram);
-  };
   const seconds = bench.size(10, 3);
   await round(2);
-  const quiet: Percentiles[] = [];
-  const busy: Percentiles[] = [];
+  const quiet: Latencies[] = [];
+  const busy: Latencies[] = [];
   for (let i = 0; i < ROUNDS; i++) {
     quiet.push(await round(seconds));
     await cleaning.start();

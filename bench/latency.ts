@@ -6,20 +6,22 @@
  * other to one file.
  */
 import { join } from 'node:path';
-import { createHistogram } from 'node:perf_hooks';
 import { Engine } from '../src/engine/index.ts';
+import { LatencyHistogram } from '../src/server/load/latency-histogram.ts';
 import { BareFile } from './bare-file.ts';
 import { Child } from './child.ts';
 import { type Bench, below, benchmark, type Result, rowOf } from './harness.ts';
 import { httpRequest } from './http-connection.ts';
 import type { OpenLoad } from './http-load.ts';
 import { createTopic, startSeglog } from './http-servers.ts';
-import { OpenLoop, type Percentiles, percentiles, record } from './open-loop.ts';
+import { type Latencies, latenciesOf, steadyLoad } from './steady-load.ts';
 import { during, KIB, values } from './workload.ts';
 
 const PER_SECOND = 10_000;
 const PARTITIONS = 16;
 const CONNECTIONS = 64;
+/** Embedded: more than are ever under way. */
+const MOST_APPENDS = 10_000;
 const ROUNDS = 5;
 const GROUP = PER_SECOND / 1000;
 
@@ -30,14 +32,10 @@ await benchmark('latency', async (bench) => {
   const engine = await Engine.open({ directory: join(directory, 'data') });
   await engine.createTopic('bench', { partitions: PARTITIONS });
   let next = 0;
-  const embedded = async (seconds: number): Promise<Percentiles> => {
-    const histogram = createHistogram();
-    const loop = new OpenLoop(PER_SECOND, seconds, histogram, (done) => {
+  const embedded = (seconds: number): Promise<Latencies> =>
+    steadyLoad(PER_SECOND, seconds, MOST_APPENDS, (_lane, done) => {
       void engine.append('bench', [{ value: records[next++ % records.length]! }]).then(done);
     });
-    await loop.run();
-    return percentiles(histogram);
-  };
   await measure(bench, 'embedded', embedded, () => syncAlone(join(directory, 'bare'), records));
   await engine.close();
 
@@ -46,7 +44,7 @@ await benchmark('latency', async (bench) => {
   await createTopic(server.port, 'bench', PARTITIONS);
   const headers = { 'content-type': 'application/octet-stream' };
   const requests = records.map((value) => httpRequest('POST', '/api/topics/bench/records', headers, value));
-  const overHttp = (seconds: number): Promise<Percentiles> => {
+  const overHttp = (seconds: number): Promise<Latencies> => {
     const load: OpenLoad = {
       kind: 'open',
       port: server.port,
@@ -55,7 +53,7 @@ await benchmark('latency', async (bench) => {
       perSecond: PER_SECOND,
       requests,
     };
-    return client.ask<Percentiles>(load);
+    return client.ask<Latencies>(load);
   };
   await measure(bench, 'over HTTP', overHttp, () => syncAlone(join(directory, 'bare'), records));
   await Promise.all([client.end(), server.child.end()]);
@@ -64,18 +62,18 @@ await benchmark('latency', async (bench) => {
 async function measure(
   bench: Bench,
   how: string,
-  candidate: (seconds: number) => Promise<Percentiles>,
-  bare: () => Promise<Percentiles>,
+  candidate: (seconds: number) => Promise<Latencies>,
+  bare: () => Promise<Latencies>,
 ): Promise<Result> {
   const seconds = bench.size(20, 3);
   await candidate(2);
-  const reached: Percentiles[] = [];
-  const alone: Percentiles[] = [];
+  const reached: Latencies[] = [];
+  const alone: Latencies[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     alone.push(await bare());
     reached.push(await candidate(seconds));
   }
-  const row = (name: string, from: Percentiles[], which: keyof Percentiles, wantedMs?: number) =>
+  const row = (name: string, from: Latencies[], which: keyof Latencies, wantedMs?: number) =>
     rowOf(
       name,
       'ms',
@@ -94,15 +92,15 @@ async function measure(
   ]);
 }
 
-async function syncAlone(path: string, records: readonly Buffer[]): Promise<Percentiles> {
-  const histogram = createHistogram();
+async function syncAlone(path: string, records: readonly Buffer[]): Promise<Latencies> {
+  const histogram = new LatencyHistogram();
   const file = new BareFile(path);
   await during(2, 1, async () => {
     await file.append(records.slice(0, GROUP));
     const start = performance.now();
     await file.sync();
-    record(histogram, performance.now() - start);
+    histogram.record(performance.now() - start);
   });
   file.remove();
-  return percentiles(histogram);
+  return latenciesOf(histogram);
 }

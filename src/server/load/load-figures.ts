@@ -1,0 +1,142 @@
+/**
+ * LoadFigures: what a load came to, as it is reported, and what kept it from more: pure functions of what was recorded.
+ */
+import type { CurvePoint, Percentiles } from './latency-histogram.ts';
+import type { LoadInterval, LoadRecorder } from './load-recorder.ts';
+
+/** Who was the limit. `connections` also where the server may have been: more of them would tell. */
+export interface LoadLimit {
+  by: 'generator' | 'connections' | 'server';
+  text: string;
+}
+
+export interface LoadFigures {
+  seconds: number;
+  requests: {
+    wanted: number;
+    answered: number;
+    failed: number;
+    /** Of those that failed. */
+    neverSent: number;
+    wantedPerSecond: number;
+    answeredPerSecond: number;
+  };
+  records: { count: number; bytes: number; perSecond: number; bytesPerSecond: number };
+  /** How often each kind of error came. */
+  errors: Record<string, number>;
+  /** From when a request was due. */
+  latencyMs: Percentiles;
+  /** From when it was sent: what a closed loop would show. */
+  serviceMs: Percentiles;
+  /** How late the generator noticed that a request was due. */
+  lagMs: Percentiles;
+  kinds: Record<
+    string,
+    { answered: number; failed: number; records: number; bytes: number; latencyMs: Percentiles }
+  >;
+  connections: { limit: number; used: number; saturatedSeconds: number; mostWaiting: number };
+  generator: { busy: number };
+  /** Null where the rate was held, and by means to spare. */
+  limit: LoadLimit | null;
+  intervals: LoadInterval[];
+  curves: { latency: CurvePoint[]; service: CurvePoint[] };
+}
+
+export interface LoadFacts {
+  /** Of the schedule, without its warm-up; undefined where it was cut short. */
+  durationMs: number | undefined;
+  lanes: number;
+  /** The part of the time in which the generator's thread did something, from 0 to 1. */
+  busy: number;
+}
+
+export function figuresOf(recorder: LoadRecorder, { durationMs = 0, lanes, busy }: LoadFacts): LoadFigures {
+  // The last request is due before the end: without the rest of the time the rate would be too good.
+  const seconds = Math.max(recorder.elapsedMs, durationMs) / 1000;
+  const wantedSeconds = durationMs === 0 ? seconds : durationMs / 1000;
+  const perSecond = (count: number) => (seconds === 0 ? 0 : count / seconds);
+  const latency = recorder.latency;
+  const records = recorder.sum('records');
+  const bytes = recorder.sum('bytes');
+  const figures = {
+    seconds,
+    requests: {
+      wanted: recorder.dueCount,
+      answered: recorder.sum('answered'),
+      failed: recorder.sum('failed'),
+      neverSent: recorder.neverSentCount,
+      wantedPerSecond: wantedSeconds === 0 ? 0 : recorder.dueCount / wantedSeconds,
+      answeredPerSecond: perSecond(recorder.sum('answered')),
+    },
+    records: { count: records, bytes, perSecond: perSecond(records), bytesPerSecond: perSecond(bytes) },
+    errors: errorsOf(recorder),
+    latencyMs: latency.percentiles(),
+    serviceMs: recorder.service.percentiles(),
+    lagMs: recorder.lag.percentiles(),
+    kinds: Object.fromEntries(
+      [...recorder.kinds].map(([kind, { latency: own, ...sums }]) => [
+        kind,
+        { ...sums, latencyMs: own.percentiles() },
+      ]),
+    ),
+    connections: {
+      limit: lanes,
+      used: recorder.lanesUsed,
+      saturatedSeconds: recorder.saturatedMs / 1000,
+      mostWaiting: recorder.mostWaiting,
+    },
+    generator: { busy },
+    intervals: recorder.intervals,
+    curves: { latency: latency.curve(), service: recorder.service.curve() },
+  };
+  return { ...figures, limit: limitOf(figures) };
+}
+
+function errorsOf({ errors, neverSentCount }: LoadRecorder): Record<string, number> {
+  const all: [string, number][] = [...errors];
+  if (neverSentCount > 0) all.push(['never sent', neverSentCount]);
+  return Object.fromEntries(all.sort(([, a], [, b]) => b - a));
+}
+
+/** The generator's own delay that is not worth a word: a timer wakes once a millisecond. */
+const HARMLESS_LAG_MS = 5;
+/** Of its time: beyond that answers wait for their turn in it. */
+const BUSY = 0.95;
+/** Of the rate that is wanted. */
+const HELD = 0.98;
+
+type Judged = Pick<
+  LoadFigures,
+  'seconds' | 'requests' | 'latencyMs' | 'serviceMs' | 'lagMs' | 'connections' | 'generator'
+>;
+
+/** Looks at the generator first: nothing it says of the server counts where it was late itself. */
+export function limitOf(figures: Judged): LoadLimit | null {
+  const { latencyMs, lagMs, generator, connections, seconds, requests, serviceMs } = figures;
+  const lag = lagMs.p99 ?? 0;
+  if (generator.busy > BUSY || (lag > HARMLESS_LAG_MS && lag > (latencyMs.p99 ?? 0) / 2)) {
+    const text =
+      `the load generator was the limit, not the server: it noticed requests ${shown(lag)} ms late (p99) and its thread was ` +
+      `busy for ${percent(generator.busy)} of the time, so what it measured is worse than what the server did; ` +
+      'a lower rate, larger batches, or another machine to send from tell more';
+    return { by: 'generator', text };
+  }
+  if (connections.saturatedSeconds > seconds / 2) {
+    const median = serviceMs.p50 ?? 0;
+    const most = shown((connections.limit * 1000) / Math.max(median, 0.001));
+    const text =
+      `all ${connections.limit} connections were busy for ${percent(connections.saturatedSeconds / seconds)} of the time; ` +
+      `at ${shown(median)} ms a request (median) they carry ${most} requests a second at the most: ` +
+      'with more connections either the rate rises, or the server is the limit';
+    return { by: 'connections', text };
+  }
+  if (requests.answeredPerSecond < HELD * requests.wantedPerSecond) {
+    const text = `the server answered ${shown(requests.answeredPerSecond)} of ${shown(requests.wantedPerSecond)} requests a second`;
+    return { by: 'server', text };
+  }
+  return null;
+}
+
+const percent = (share: number) => `${Math.round(share * 100)} %`;
+const shown = (value: number) =>
+  value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));

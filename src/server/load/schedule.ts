@@ -1,0 +1,96 @@
+/**
+ * Schedule: when the requests of a load are due. It is settled before the first one is sent and does not know how they
+ * fare: that is what makes a load open loop. It is a list of stretches, each with a constant rate.
+ *
+ * Requests are numbered from 0; times are milliseconds since the start.
+ */
+export interface Stretch {
+  /** May be 0. */
+  readonly perSecond: number;
+  readonly ms: number;
+}
+
+interface Placed extends Stretch {
+  readonly startMs: number;
+  /** How many requests are due before it: a fraction where the rates make one. */
+  readonly before: number;
+}
+
+/** What a sum of rates and times may be off by. */
+const ROUNDING = 1e-6;
+
+export class Schedule {
+  readonly durationMs: number;
+  /** How many requests are due in all. */
+  readonly total: number;
+  readonly #stretches: readonly Placed[];
+
+  constructor(stretches: readonly Stretch[]) {
+    const placed: Placed[] = [];
+    let startMs = 0;
+    let before = 0;
+    for (const { perSecond, ms } of stretches) {
+      placed.push({ perSecond, ms, startMs, before });
+      startMs += ms;
+      before += (perSecond * ms) / 1000;
+    }
+    this.#stretches = placed;
+    this.durationMs = startMs;
+    this.total = Math.ceil(before - ROUNDING);
+  }
+
+  /** When request `index` is due. */
+  dueAt(index: number): number {
+    const { startMs, before, perSecond } = this.#last((each) => each.before <= index + ROUNDING);
+    return startMs + (Math.max(0, index - before) * 1000) / perSecond;
+  }
+
+  /** How many requests are due by a time, which is included. */
+  dueBy(ms: number): number {
+    if (ms >= this.durationMs) return this.total;
+    const { startMs, before, perSecond } = this.#last((each) => each.startMs <= ms);
+    // Due are those whose number is at most what the rates have made by then.
+    const made = before + (perSecond * (ms - startMs)) / 1000;
+    const whole = Math.floor(made + ROUNDING) + 1;
+    return Math.min(this.total, perSecond === 0 ? Math.ceil(made - ROUNDING) : whole);
+  }
+
+  /** The last stretch for which `begun` holds; it holds for the first. */
+  #last(begun: (stretch: Placed) => boolean): Placed {
+    let low = 0;
+    let high = this.#stretches.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (begun(this.#stretches[middle]!)) low = middle;
+      else high = middle - 1;
+    }
+    return this.#stretches[low]!;
+  }
+}
+
+export interface BurstShape {
+  perSecond: number;
+  /** Between the bursts. */
+  basePerSecond: number;
+  periodMs: number;
+  /** Each period ends with a burst of this length. */
+  burstMs: number;
+  durationMs: number;
+}
+
+/** A base rate, and a burst at the end of each period. The last period is cut where the duration ends. */
+export function burstStretches({
+  perSecond,
+  basePerSecond,
+  periodMs,
+  burstMs,
+  durationMs,
+}: BurstShape): Stretch[] {
+  const stretches: Stretch[] = [];
+  for (let left = durationMs; left > 0; left -= periodMs) {
+    const baseMs = Math.min(left, periodMs - burstMs);
+    stretches.push({ perSecond: basePerSecond, ms: baseMs });
+    if (left > baseMs) stretches.push({ perSecond, ms: Math.min(left - baseMs, burstMs) });
+  }
+  return stretches.filter(({ ms }) => ms > 0);
+}
