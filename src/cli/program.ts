@@ -7,6 +7,7 @@ import { dumpCommand } from './commands/dump.ts';
 import { groupsCommand } from './commands/groups.ts';
 import { healthCommand } from './commands/health.ts';
 import { ingestCommand } from './commands/ingest.ts';
+import { loadCommand } from './commands/load.ts';
 import { produceCommand } from './commands/produce.ts';
 import { queryCommand } from './commands/query.ts';
 import { repairCommand } from './commands/repair.ts';
@@ -33,6 +34,7 @@ export function buildProgram(io: Io): Command {
     .addCommand(compactCommand(io))
     .addCommand(retainCommand(io))
     .addCommand(healthCommand(io))
+    .addCommand(loadCommand(io))
     .addCommand(dumpCommand(io))
     .addCommand(verifyCommand(io))
     .addCommand(repairCommand(io))

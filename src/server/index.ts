@@ -10,6 +10,15 @@ export {
 } from './config.ts';
 export { decodePieces } from './content-stream.ts';
 export { createLogger } from './create-logger.ts';
+export { KeyPicker } from './load/key-picker.ts';
+export type { CurvePoint, Percentiles } from './load/latency-histogram.ts';
+export { figuresOf, type LoadFigures, type LoadLimit } from './load/load-figures.ts';
+export { intervalFor, type LoadInterval, LoadRecorder, type Outcome } from './load/load-recorder.ts';
+export { loadClock, OpenLoop } from './load/open-loop.ts';
+export { keyName, type MadeRecord, RecordMaker, type RecordSource } from './load/record-maker.ts';
+export { RecordTemplate } from './load/record-template.ts';
+export { burstStretches, Schedule, type Stretch } from './load/schedule.ts';
+export { SeededRandom } from './load/seeded-random.ts';
 export { RunningServer, type ServerEnd, type StartOptions, startServer } from './server.ts';
 export {
   allSettings,

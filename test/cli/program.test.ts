@@ -46,8 +46,15 @@ t.test('and of groups', async (t) => {
   }
 });
 
+t.test('and every kind of load', async (t) => {
+  for (const name of ['steady', 'burst', 'ramp', 'mixed']) {
+    const { stdout } = await runCli(['load', name, '--help']);
+    t.match(stdout.toString(), new RegExp(`\\nExamples:\\n {2}seglog load ${name}`));
+  }
+});
+
 t.test('a command that talks to a daemon takes --server', async (t) => {
-  const families = program.commands.filter((each) => /^(topics|groups)$/.test(each.name()));
+  const families = program.commands.filter((each) => /^(topics|groups|load)$/.test(each.name()));
   const talking = [
     ...families.flatMap((each) => each.commands),
     ...program.commands.filter((each) => /^(produce|consume|compact|retain|health)$/.test(each.name())),
@@ -69,9 +76,10 @@ t.test('the README names each command, and no command or flag that does not exis
   );
   for (const [, name, text] of rows) {
     const command = program.commands.find((each) => each.name() === name)!;
+    const options = [command, ...command.commands].flatMap((each) => each.options);
     for (const [flag] of text!.matchAll(/--[a-z-]+/g)) {
       t.ok(
-        command.options.some(({ long }) => long === flag),
+        options.some(({ long }) => long === flag),
         `${name} ${flag}`,
       );
     }

@@ -6,6 +6,7 @@ import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 
 /** In milliseconds; all null while nothing was recorded. */
 export interface Percentiles {
+  mean: number | null;
   p50: number | null;
   p90: number | null;
   p95: number | null;
@@ -52,6 +53,7 @@ export class LatencyHistogram {
 
   percentiles(): Percentiles {
     return {
+      mean: this.count === 0 ? null : this.#histogram.mean / MICROSECONDS,
       p50: this.percentile(50),
       p90: this.percentile(90),
       p95: this.percentile(95),

@@ -115,23 +115,31 @@ export function limitOf(figures: Judged): LoadLimit | null {
   const { latencyMs, lagMs, generator, connections, seconds, requests, serviceMs } = figures;
   const lag = lagMs.p99 ?? 0;
   if (generator.busy > BUSY || (lag > HARMLESS_LAG_MS && lag > (latencyMs.p99 ?? 0) / 2)) {
+    const reason =
+      generator.busy > BUSY
+        ? `its thread was busy for ${percent(generator.busy)} of the time`
+        : `it noticed requests ${shown(lag)} ms late (p99), busy for ${percent(generator.busy)} of the time: it was kept from running`;
     const text =
-      `the load generator was the limit, not the server: it noticed requests ${shown(lag)} ms late (p99) and its thread was ` +
-      `busy for ${percent(generator.busy)} of the time, so what it measured is worse than what the server did; ` +
+      `the load generator was the limit, not the server: ${reason}; what it measured is worse than what the server did, and ` +
       'a lower rate, larger batches, or another machine to send from tell more';
     return { by: 'generator', text };
   }
   if (connections.saturatedSeconds > seconds / 2) {
-    const median = serviceMs.p50 ?? 0;
-    const most = shown((connections.limit * 1000) / Math.max(median, 0.001));
+    const busy = percent(connections.saturatedSeconds / seconds);
+    const { mean } = serviceMs;
+    const carried =
+      mean === null
+        ? 'and nothing came back over them'
+        : `at ${shown(mean)} ms a request (mean) they carry ${shown((connections.limit * 1000) / mean)} requests a second at the most`;
     const text =
-      `all ${connections.limit} connections were busy for ${percent(connections.saturatedSeconds / seconds)} of the time; ` +
-      `at ${shown(median)} ms a request (median) they carry ${most} requests a second at the most: ` +
+      `${connections.limit === 1 ? 'the only connection was' : `all ${connections.limit} connections were`} ` +
+      `busy for ${busy} of the time, ${carried}: ` +
       'with more connections either the rate rises, or the server is the limit';
     return { by: 'connections', text };
   }
   if (requests.answeredPerSecond < HELD * requests.wantedPerSecond) {
-    const text = `the server answered ${shown(requests.answeredPerSecond)} of ${shown(requests.wantedPerSecond)} requests a second`;
+    const [answered, wanted] = [shown(requests.answeredPerSecond), shown(requests.wantedPerSecond)];
+    const text = `the server answered only ${answered} of ${wanted} requests a second well`;
     return { by: 'server', text };
   }
   return null;

@@ -94,9 +94,9 @@ export class OpenLoop {
     if (this.#resolve === undefined) return;
     const now = this.#elapsed();
     this.#noteDue(now);
-    this.#recorder.tick(now - this.#warmUpMs, this.#due - this.#begun);
     if (now >= this.#endsMs) this.#giveUp(now);
     else this.#beginDue();
+    this.#recorder.tick(now - this.#warmUpMs, this.#due - this.#begun);
     this.#cancelNap?.();
     if (!this.#finished()) this.#cancelNap = this.#options.clock.after(this.#napMs(), this.#wake);
   };
@@ -120,9 +120,17 @@ export class OpenLoop {
     // A request may end before `begin` returns, and that would begin the next one from within.
     if (this.#beginning) return;
     this.#beginning = true;
+    if (this.#begun < this.#firstCounted && this.#elapsed() >= this.#warmUpMs) this.#dropWarmUp();
     while (this.#begun < this.#due && this.#idle.length > 0) this.#begin(this.#begun++, this.#idle.pop()!);
     this.#beginning = false;
     this.#noteSaturation();
+  }
+
+  /** What the warm-up could not send in its time is not to hold up what counts. */
+  #dropWarmUp(): void {
+    const dropped = Math.min(this.#due, this.#firstCounted) - this.#begun;
+    this.#begun += dropped;
+    this.#ended += dropped;
   }
 
   #begin(index: number, lane: number): void {

@@ -37,6 +37,7 @@ t.test('commands, and the commands of commands', async (t) => {
     'verify',
     'repair',
     'health',
+    'load',
     'completion',
   ]) {
     t.ok(all.includes(command), command);
@@ -44,6 +45,7 @@ t.test('commands, and the commands of commands', async (t) => {
   t.notOk(all.includes('complete'), 'what only scripts call is not shown');
   t.same(await complete('con'), ['consume']);
   t.same(await complete('topics', 'de'), ['describe', 'delete']);
+  t.same(await complete('load', 'st'), ['steady']);
   t.same(await complete('completion', ''), ['bash', 'zsh', 'fish']);
 });
 
@@ -51,6 +53,9 @@ t.test('flags and their values', async (t) => {
   t.same(await complete('consume', 'access', '--exit'), ['--exit-at-end']);
   t.same(await complete('retain', 'access', '--dry'), ['--dry-run']);
   t.same(await complete('produce', 'access', '--acks', ''), ['all', '1', '0']);
+  t.same(await complete('load', 'steady', '--acks', ''), ['all', '1', '0']);
+  t.same(await complete('load', 'steady', '--html', ''), [':files']);
+  t.same(await complete('load', 'burst', '--bur'), ['--burst-duration']);
   t.same(await complete('consume', 'access', '-o', 'b'), ['beginning']);
   t.same(await complete('serve', '--data', ''), [':directories']);
   t.same(await complete('serve', '--config', ''), [':files']);
@@ -66,6 +71,7 @@ t.test('topics, asked from the daemon', async (t) => {
   );
   t.same(await complete('topics', 'describe', 'o'), ['other']);
   t.same(await complete('compact', 'o'), ['other']);
+  t.same(await complete('load', 'ramp', '--from', '5', 'o'), ['other']);
   t.same(await complete('retain', '--dry-run', 'o'), ['other']);
   t.same(await complete('produce', 'access', ''), [':files'], 'after the topic come files');
   t.same(await complete('consume', 'access', ''), [], 'and after that of consume nothing');
