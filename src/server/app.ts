@@ -19,6 +19,7 @@ import { registerFetchRoute } from './routes/fetch.ts';
 import { registerGroupPollRoute } from './routes/group-poll.ts';
 import { registerGroupRoutes } from './routes/groups.ts';
 import { registerJobRoutes } from './routes/jobs.ts';
+import { registerLoadRoutes } from './routes/load.ts';
 import { registerLogRoutes, takesBodiesOfAnyLength } from './routes/logs.ts';
 import { registerMemberRoutes } from './routes/members.ts';
 import { registerMergedFetchRoute } from './routes/merged-fetch.ts';
@@ -105,6 +106,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     registerExplainRoute(admin, context);
     registerStatsRoute(admin, context);
     registerTailRoute(admin, context);
+    registerLoadRoutes(admin, context);
   });
   await app.register(async (records) => {
     // The route reads its body itself, once the request is known to be worth it.

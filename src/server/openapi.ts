@@ -27,6 +27,7 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
           name: 'jobs',
           description: 'Compaction, retention, recompression: asked for, looked at, cancelled',
         },
+        { name: 'load', description: 'Load that the server makes for itself, where load.enabled allows it' },
         { name: 'operating', description: 'State and figures' },
       ],
     },

@@ -1,8 +1,11 @@
 /** The named schemas of what travels: records, results, descriptions, problems. */
 import { PROBLEMS } from './error-mapping.ts';
 import { JOB_KINDS, JOB_STATES } from './job-view.ts';
+import { DEMO_STATES } from './load/daemon-load.ts';
 
 const integer = { type: 'integer' } as const;
+const number = { type: 'number' } as const;
+const nullableNumber = { type: ['number', 'null'] } as const;
 const text = { type: 'string' } as const;
 const nullableText = { type: ['string', 'null'] } as const;
 const nullableInteger = { type: ['integer', 'null'] } as const;
@@ -312,6 +315,52 @@ export const COMPONENTS = [
       partitions: array(
         object({ partition: integer, logStartOffset: integer, segments: integer, bytes: integer }),
       ),
+    }),
+  },
+  {
+    $id: 'LoadStats',
+    description: 'Of the load that runs, or of the last one.',
+    ...object({
+      state: { type: 'string', enum: DEMO_STATES, description: 'It is idle before the first load.' },
+      load: {
+        oneOf: [
+          object({
+            topic: text,
+            rate: number,
+            durationSeconds: number,
+            batchSize: integer,
+            valueBytes: integer,
+          }),
+          { type: 'null' },
+        ],
+      },
+      startedAt: nullableTime,
+      elapsedSeconds: number,
+      records: object({
+        wanted: { ...integer, description: 'Due so far.' },
+        acknowledged: { ...integer, description: 'Synced to disk.' },
+        failed: integer,
+        perSecond: number,
+        bytes: integer,
+      }),
+      errors: { type: 'object', additionalProperties: integer, description: 'By code of the problem.' },
+      latencyMs: {
+        description: 'From when an append was due to when it was on disk.',
+        ...object({
+          mean: nullableNumber,
+          p50: nullableNumber,
+          p90: nullableNumber,
+          p95: nullableNumber,
+          p99: nullableNumber,
+          p999: nullableNumber,
+          max: nullableNumber,
+        }),
+      },
+      busy: {
+        ...number,
+        description:
+          'The part of the time in which the thread that serves, appends and makes the load did something.',
+      },
     }),
   },
 ] as const;

@@ -188,6 +188,17 @@ export const JOB_PARAMETERS = parameters({
   wait_ms: count('Long poll: how long to wait for the job to end.', 0),
 });
 
+export const LOAD_PARAMETERS = parameters({
+  durationSeconds: { ...count('How long. Default: 10.'), maximum: 3600 },
+  rate: { ...count('Records a second. Default: 1000.'), maximum: 1_000_000 },
+  topic: {
+    ...topic,
+    description: `Default: load, which is made where it is not there. ${topic.description}`,
+  },
+  batchSize: { ...count('Records in an append. Default: 100, fewer at low rates.'), maximum: 10_000 },
+  valueBytes: { ...count('About how large records are. Default: 256.'), maximum: 65_536 },
+});
+
 /** For a route whose request says all in its path and query: what else is sent was meant to change something. */
 export const NO_BODY = {
   type: ['object', 'null'],

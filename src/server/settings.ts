@@ -104,6 +104,12 @@ export const SERVER_SETTINGS = {
     choices: ['exit', 'stay'],
     description: 'After a failed sync: stop with an error (exit), or go on serving reads, not ready (stay).',
   },
+  'load.enabled': {
+    type: 'choice',
+    default: 'false',
+    choices: ['false', 'true'],
+    description: 'Whether /api/load may load the log, for a demonstration.',
+  },
   'metrics.max.topics': integer(
     200,
     1,

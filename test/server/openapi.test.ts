@@ -30,6 +30,7 @@ const ROUTES = [
   'delete /api/jobs/{id}',
   'get /api/jobs',
   'get /api/jobs/{id}',
+  'get /api/load/stats',
   'get /api/metrics/summary',
   'get /api/topics',
   'get /api/topics/{topic}',
@@ -48,6 +49,8 @@ const ROUTES = [
   'get /api/query/tail',
   'post /api/query/explain',
   'post /api/query/logs',
+  'post /api/load/burst',
+  'post /api/load/stop',
   'post /api/topics/{topic}/compact',
   'post /api/topics/{topic}/records',
   'post /api/topics/{topic}/retain',
@@ -59,7 +62,7 @@ const ROUTES = [
 ];
 
 async function openDocument(t: Parameters<typeof openApp>[0]) {
-  const opened = await openApp(t);
+  const opened = await openApp(t, { 'load.enabled': 'true' });
   const document = (await opened.ask({ url: '/openapi.json' })).json() as Document;
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, path, operation })),
@@ -194,6 +197,12 @@ t.test('what is really answered fits what the document says', async (t) => {
     ['GET', '/api/query/stats', '/api/query/stats?fields=metadata.a'],
     ['GET', '/api/query/stats', '/api/query/stats?topic=none'],
     ['POST', '/api/query/explain', '/api/query/explain', { q: 'm' }],
+    ['GET', '/api/load/stats', '/api/load/stats'],
+    ['POST', '/api/load/burst', '/api/load/burst?topic=nope'],
+    ['POST', '/api/load/burst', '/api/load/burst?rate=100&durationSeconds=1'],
+    ['POST', '/api/load/burst', '/api/load/burst'],
+    ['GET', '/api/load/stats', '/api/load/stats'],
+    ['POST', '/api/load/stop', '/api/load/stop'],
     ['GET', '/livez', '/livez'],
     ['GET', '/readyz', '/readyz'],
     ['GET', '/health', '/health'],

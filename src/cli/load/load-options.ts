@@ -60,17 +60,6 @@ export interface Weights {
 export const DEFAULT_TOPIC = 'load';
 export const DEFAULT_PARTITIONS = 4;
 
-const MOST_BATCH = 100;
-/** A batch is not to be so large that hardly any are sent. */
-const LEAST_REQUESTS_PER_SECOND = 10;
-
-/** 100 records, or fewer where that would be less than ten requests a second. */
-export function batchSizeFor({ batchSize }: LoadFlags, recordsPerSecond: number): number {
-  return (
-    batchSize ?? Math.max(1, Math.min(MOST_BATCH, Math.floor(recordsPerSecond / LEAST_REQUESTS_PER_SECOND)))
-  );
-}
-
 const DEFAULT_KEYS = 64;
 
 /** Lines of a file are themselves; what is made has a source, and that is its key. */

@@ -1,6 +1,6 @@
 /** The work of `seglog load`: finds or makes the topic, sends what is wanted, reports, and checks the log afterwards. */
 import { open } from 'node:fs/promises';
-import { burstStretches, type LoadFigures, type Stretch } from '../../server/index.ts';
+import { burstStretches, fittingBatchSize, type LoadFigures, type Stretch } from '../../server/index.ts';
 import { ReportedFailure, UsageError } from '../errors.ts';
 import { HttpClient } from '../http-client.ts';
 import type { Io } from '../io.ts';
@@ -9,7 +9,6 @@ import { describeTopic, isUnknownTopic, type TopicInfo, topicPath } from '../top
 import { createLiveLine, type LiveLine } from './live-line.ts';
 import {
   type BurstFlags,
-  batchSizeFor,
   burstMsFor,
   DEFAULT_PARTITIONS,
   DEFAULT_TOPIC,
@@ -40,7 +39,7 @@ interface LoadPlan {
 export async function steadyLoad(topic: string, flags: SteadyFlags, io: Io): Promise<void> {
   const { duration } = flags;
   const rate = wantedRate(flags, 'records');
-  const batchSize = batchSizeFor(flags, rate);
+  const batchSize = flags.batchSize ?? fittingBatchSize(rate);
   return runLoad(
     {
       mode: 'steady',
@@ -58,7 +57,7 @@ export async function steadyLoad(topic: string, flags: SteadyFlags, io: Io): Pro
 export async function burstLoad(topic: string, flags: BurstFlags, io: Io): Promise<void> {
   const { baseRate, period, duration } = flags;
   const rate = wantedRate(flags, 'records');
-  const batchSize = batchSizeFor(flags, rate);
+  const batchSize = flags.batchSize ?? fittingBatchSize(rate);
   const burstMs = burstMsFor(flags);
   const stretches = burstStretches({
     perSecond: rate / batchSize,
@@ -85,7 +84,7 @@ export async function burstLoad(topic: string, flags: BurstFlags, io: Io): Promi
 export async function rampLoad(topic: string, flags: RampFlags, io: Io): Promise<void> {
   const rates = rampRates(flags);
   // One size for all steps: a larger batch would be another load.
-  const batchSize = batchSizeFor(flags, flags.from);
+  const batchSize = flags.batchSize ?? fittingBatchSize(flags.from);
   const ms = flags.stepDuration;
   return runLoad(
     {
@@ -104,7 +103,7 @@ export async function rampLoad(topic: string, flags: RampFlags, io: Io): Promise
 export async function mixedLoad(topic: string, flags: MixedFlags, io: Io): Promise<void> {
   const { duration, weights } = flags;
   const rate = wantedRate(flags, 'requests');
-  const batchSize = batchSizeFor(flags, Number.POSITIVE_INFINITY);
+  const batchSize = flags.batchSize ?? fittingBatchSize(Number.POSITIVE_INFINITY);
   const parts = Object.entries(weights).map(([kind, weight]) => `${weight} ${kind}`);
   return runLoad(
     {

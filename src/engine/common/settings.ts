@@ -338,7 +338,9 @@ export function parseSetting(table: SettingTable, name: string, value: unknown):
     throw new SeglogError('INVALID_CONFIG', `unknown setting "${name}"${hint}`, { setting: name });
   }
   if (setting.type === 'choice') {
-    const choice = typeof value === 'string' ? (setting.aliases?.[value] ?? value) : undefined;
+    // YAML and JSON have a true of their own.
+    const text = typeof value === 'boolean' ? String(value) : value;
+    const choice = typeof text === 'string' ? (setting.aliases?.[text] ?? text) : undefined;
     if (choice !== undefined && setting.choices.includes(choice)) return choice;
     throw invalid(name, value, `one of ${setting.choices.join(', ')}`);
   }

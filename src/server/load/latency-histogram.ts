@@ -53,7 +53,7 @@ export class LatencyHistogram {
 
   percentiles(): Percentiles {
     return {
-      mean: this.count === 0 ? null : this.#histogram.mean / MICROSECONDS,
+      mean: this.count === 0 ? null : Math.round(this.#histogram.mean) / MICROSECONDS,
       p50: this.percentile(50),
       p90: this.percentile(90),
       p95: this.percentile(95),

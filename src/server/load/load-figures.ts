@@ -52,9 +52,9 @@ export interface LoadFacts {
 
 export function figuresOf(recorder: LoadRecorder, { durationMs = 0, lanes, busy }: LoadFacts): LoadFigures {
   // The last request is due before the end: without the rest of the time the rate would be too good.
-  const seconds = Math.max(recorder.elapsedMs, durationMs) / 1000;
+  const seconds = rounded(Math.max(recorder.elapsedMs, durationMs) / 1000);
   const wantedSeconds = durationMs === 0 ? seconds : durationMs / 1000;
-  const perSecond = (count: number) => (seconds === 0 ? 0 : count / seconds);
+  const perSecond = (count: number) => (seconds === 0 ? 0 : rounded(count / seconds));
   const latency = recorder.latency;
   const records = recorder.sum('records');
   const bytes = recorder.sum('bytes');
@@ -65,7 +65,7 @@ export function figuresOf(recorder: LoadRecorder, { durationMs = 0, lanes, busy 
       answered: recorder.sum('answered'),
       failed: recorder.sum('failed'),
       neverSent: recorder.neverSentCount,
-      wantedPerSecond: wantedSeconds === 0 ? 0 : recorder.dueCount / wantedSeconds,
+      wantedPerSecond: wantedSeconds === 0 ? 0 : rounded(recorder.dueCount / wantedSeconds),
       answeredPerSecond: perSecond(recorder.sum('answered')),
     },
     records: { count: records, bytes, perSecond: perSecond(records), bytesPerSecond: perSecond(bytes) },
@@ -82,10 +82,10 @@ export function figuresOf(recorder: LoadRecorder, { durationMs = 0, lanes, busy 
     connections: {
       limit: lanes,
       used: recorder.lanesUsed,
-      saturatedSeconds: recorder.saturatedMs / 1000,
+      saturatedSeconds: rounded(recorder.saturatedMs / 1000),
       mostWaiting: recorder.mostWaiting,
     },
-    generator: { busy },
+    generator: { busy: rounded(busy) },
     intervals: recorder.intervals,
     curves: { latency: latency.curve(), service: recorder.service.curve() },
   };
@@ -145,6 +145,7 @@ export function limitOf(figures: Judged): LoadLimit | null {
   return null;
 }
 
+const rounded = (value: number) => Math.round(value * 1000) / 1000;
 const percent = (share: number) => `${Math.round(share * 100)} %`;
 const shown = (value: number) =>
   value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));

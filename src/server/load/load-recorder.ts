@@ -65,7 +65,7 @@ export class LoadRecorder {
   /** How long requests that were due waited because all lanes were busy. */
   saturatedMs = 0;
   mostWaiting = 0;
-  /** How long it took until the last request had ended. */
+  /** How long it took until the last request had ended, or takes so far. */
   elapsedMs = 0;
   readonly #intervalMs: number;
   readonly #neverSent = new LatencyHistogram();
@@ -135,6 +135,7 @@ export class LoadRecorder {
   /** To be called often: an interval ends with the first call behind its end. */
   tick(nowMs: number, waiting: number): void {
     if (nowMs < 0) return;
+    this.elapsedMs = nowMs;
     this.mostWaiting = Math.max(this.mostWaiting, waiting);
     this.#interval.waiting = waiting;
     if (nowMs >= this.#interval.startMs + this.#intervalMs) this.#close(nowMs);
@@ -156,8 +157,9 @@ export class LoadRecorder {
   }
 
   #close(endMs: number): void {
-    this.intervals.push({ ...this.#interval, endMs, latency: this.#current.percentiles() });
-    this.#interval = emptyInterval(endMs);
+    const end = Math.round(endMs);
+    this.intervals.push({ ...this.#interval, endMs: end, latency: this.#current.percentiles() });
+    this.#interval = emptyInterval(end);
     this.#current.reset();
   }
 }

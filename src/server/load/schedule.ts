@@ -94,3 +94,11 @@ export function burstStretches({
   }
   return stretches.filter(({ ms }) => ms > 0);
 }
+
+const MOST_BATCH = 100;
+const LEAST_REQUESTS_PER_SECOND = 10;
+
+/** Records in a request where nobody said: 100, or fewer where that would be less than ten requests a second. */
+export function fittingBatchSize(recordsPerSecond: number): number {
+  return Math.max(1, Math.min(MOST_BATCH, Math.floor(recordsPerSecond / LEAST_REQUESTS_PER_SECOND)));
+}
