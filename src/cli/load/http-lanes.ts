@@ -19,14 +19,15 @@ export interface LaneRequest {
 export interface LaneAnswer {
   /** What went wrong, in a few words that are the same each time; undefined for a status of 2xx. */
   error: string | undefined;
-  /** There was no answer, or none to its end. */
-  unanswered: boolean;
+  /** It was waited for as long as it may take, or until somebody lost patience. */
+  givenUp: boolean;
   bytes: number;
   /** The last bytes of the body, where they were asked for; else empty. */
   end: string;
 }
 
 const CHECKS_MS = 50;
+const TIMEOUT = 'timeout';
 
 export class HttpLanes {
   readonly count: number;
@@ -39,7 +40,7 @@ export class HttpLanes {
     this.#lanes = Array.from({ length: count }, () => new Lane(server, timeoutMs));
     this.#checking = setInterval(() => {
       const deadline = performance.now() - timeoutMs;
-      for (const lane of this.#lanes) lane.breakIfSentBefore(deadline, 'timeout');
+      for (const lane of this.#lanes) lane.breakIfSentBefore(deadline, TIMEOUT);
     }, CHECKS_MS).unref();
   }
 
@@ -136,19 +137,22 @@ class Lane implements Dispatcher.DispatchHandler {
     const failed = this.#status < 200 || this.#status >= 300;
     this.#end({
       error: failed ? describeStatus(this.#status, this.#text) : undefined,
-      unanswered: false,
+      givenUp: false,
       bytes: this.#bytes,
       end: failed ? '' : this.#text,
     });
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.#end({
-      error: this.#brokenBy ?? describeFailure(error),
-      unanswered: true,
+    const reason = this.#brokenBy ?? describeFailure(error);
+    const answer = {
+      error: reason,
+      givenUp: this.#brokenBy !== undefined || reason === TIMEOUT,
       bytes: this.#bytes,
       end: '',
-    });
+    };
+    // The client is in the midst of giving up its connection: it must not be given a request from within.
+    setImmediate(() => this.#end(answer));
   }
 
   #end(answer: LaneAnswer): void {
@@ -169,8 +173,8 @@ const FAILURES: Readonly<Record<string, string>> = {
   ECONNRESET: 'connection lost',
   EPIPE: 'connection lost',
   UND_ERR_SOCKET: 'connection lost',
-  UND_ERR_CONNECT_TIMEOUT: 'timeout',
-  ETIMEDOUT: 'timeout',
+  UND_ERR_CONNECT_TIMEOUT: TIMEOUT,
+  ETIMEDOUT: TIMEOUT,
   ENOTFOUND: 'unknown host',
   EADDRNOTAVAIL: 'out of local ports',
   EMFILE: 'out of file descriptors',

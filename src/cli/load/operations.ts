@@ -61,9 +61,9 @@ export class ProduceOperation implements Operation {
       const id = request?.id(key === null ? inTurn : partitionForKey(key, partitions));
       records += `${i === 0 ? '' : ','}{${this.#keyText(key)}"value":${JSON.stringify(value)}${this.#idText(id)}}`;
     }
-    const answered = ({ error, unanswered }: LaneAnswer) => {
+    const answered = ({ error, givenUp }: LaneAnswer) => {
       if (error !== undefined) request?.failed();
-      ended({ kind: 'produce', error, unanswered, records: batchSize, bytes });
+      ended({ kind: 'produce', error, givenUp, records: batchSize, bytes });
     };
     const path = keyed ? this.#path : `${this.#path}&partition=${inTurn}`;
     const body = Buffer.from(`{"records":[${records}]}`);
@@ -108,7 +108,7 @@ export class ConsumeOperation implements Operation {
     this.#partition = (partition + 1) % this.#paths.length;
     const offset = this.#offsets[partition];
     const path = this.#paths[partition]! + (offset === undefined ? '' : `&offset=${offset}`);
-    this.#lanes.send(lane, { method: 'GET', path, keepEnd: true }, ({ error, unanswered, bytes, end }) => {
+    this.#lanes.send(lane, { method: 'GET', path, keepEnd: true }, ({ error, givenUp, bytes, end }) => {
       const page = error === undefined ? PAGE_END.exec(end) : null;
       const [next, highWatermark] = page === null ? [] : [Number(page[1]), Number(page[2])];
       // The log may have been cut meanwhile: without an offset the daemon begins where it begins.
@@ -116,7 +116,7 @@ export class ConsumeOperation implements Operation {
       this.#offsets[partition] =
         next === undefined || next === highWatermark ? this.#starts[partition] : next;
       const records = next === undefined || offset === undefined ? 0 : Math.max(0, next - offset);
-      ended({ kind: 'consume', error, unanswered, records, bytes });
+      ended({ kind: 'consume', error, givenUp, records, bytes });
     });
   }
 }
@@ -143,8 +143,8 @@ export class QueryOperation implements Operation {
     const parameters = new URLSearchParams(this.#template.render(values));
     parameters.set('topic', this.#topic);
     const path = `/api/query/logs?${parameters}`;
-    this.#lanes.send(lane, { method: 'GET', path }, ({ error, unanswered, bytes }) => {
-      ended({ kind: 'query', error, unanswered, records: 0, bytes });
+    this.#lanes.send(lane, { method: 'GET', path }, ({ error, givenUp, bytes }) => {
+      ended({ kind: 'query', error, givenUp, records: 0, bytes });
     });
   }
 }

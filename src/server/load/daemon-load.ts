@@ -4,7 +4,7 @@
  *
  * It shares the thread that serves and appends. Its figures are those of appends, without HTTP.
  */
-import { type Clock, type Engine, type Logger, SeglogError, systemClock } from '../../engine/index.ts';
+import { type Clock, type Engine, type Logger, systemClock } from '../../engine/index.ts';
 import { HttpProblem, problemOf } from '../error-mapping.ts';
 import type { Percentiles } from './latency-histogram.ts';
 import { figuresOf } from './load-figures.ts';
@@ -174,8 +174,7 @@ async function append(
     await engine.append(topic, records);
     return { kind: 'produce', records: batchSize, bytes };
   } catch (error) {
-    const unanswered = error instanceof SeglogError && error.code === 'OUTCOME_UNKNOWN';
-    return { kind: 'produce', error: problemOf(error).problem.code, unanswered, records: batchSize, bytes };
+    return { kind: 'produce', error: problemOf(error).problem.code, records: batchSize, bytes };
   }
 }
 

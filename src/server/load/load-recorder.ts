@@ -2,9 +2,9 @@
  * LoadRecorder: what became of the requests of a load, in constant memory: histograms of latency, counts of errors by kind,
  * and figures over time in intervals.
  *
- * Latency counts from when a request was due. It is taken of what was answered well, and, with the time that was waited
- * until then, of what never was: a request that timed out, broke off or was never sent took at least so long. A refusal
- * is counted as an error only: a quick one is no quick answer.
+ * Latency counts from when a request was due. It is taken of what was answered well, and of what was given up: a request
+ * that timed out or was never sent took at least so long. A refusal, or a connection that broke, is counted as an error
+ * only: a quick one is no quick answer.
  *
  * Times are milliseconds since the measurement began; those before it are negative.
  */
@@ -15,8 +15,8 @@ export interface Outcome {
   kind: string;
   /** What went wrong, in a few words that are the same each time; undefined when it was answered well. */
   error?: string;
-  /** With an error: there was no answer at all. */
-  unanswered?: boolean;
+  /** With an error: it was waited for in vain, and took at least as long as it was waited for. */
+  givenUp?: boolean;
   /** Records that were stored or came back, and bytes of keys and values or of the answer. */
   records: number;
   bytes: number;
@@ -113,7 +113,7 @@ export class LoadRecorder {
       figures.failed++;
       this.#interval.failed++;
       this.errors.set(outcome.error, (this.errors.get(outcome.error) ?? 0) + 1);
-      if (!outcome.unanswered) return;
+      if (!outcome.givenUp) return;
     }
     figures.latency.record(endMs - dueMs);
     this.#current.record(endMs - dueMs);

@@ -42,7 +42,7 @@ t.test('a request goes out whole, and the answer is counted', async (t) => {
   const body = Buffer.from('[1]');
   t.same(await send({ method: 'POST', path: '/x', body, contentType: 'application/json' }), {
     error: undefined,
-    unanswered: false,
+    givenUp: false,
     bytes: 6,
     end: '',
   });
@@ -88,9 +88,9 @@ t.test('refusals are told apart by their code, or else by their status', async (
     const [status, body] = answers.shift()!;
     response.writeHead(status).end(body);
   });
-  t.match(await send(GET), { error: '503 overloaded', unanswered: false });
-  t.match(await send(GET), { error: 'status 502', unanswered: false });
-  t.match(await send(GET), { error: 'status 301', unanswered: false });
+  t.match(await send(GET), { error: '503 overloaded', givenUp: false });
+  t.match(await send(GET), { error: 'status 502', givenUp: false });
+  t.match(await send(GET), { error: 'status 301', givenUp: false });
 });
 
 t.test('an answer that does not come in time is given up, and the lane goes on', async (t) => {
@@ -105,17 +105,17 @@ t.test('an answer that does not come in time is given up, and the lane goes on',
     },
     { timeoutMs: 100 },
   );
-  t.match(await send(GET), { error: 'timeout', unanswered: true });
-  t.match(await send(GET), { error: 'timeout', unanswered: true });
+  t.match(await send(GET), { error: 'timeout', givenUp: true });
+  t.match(await send(GET), { error: 'timeout', givenUp: true });
   t.match(await send(GET), { error: undefined });
 });
 
 t.test('connections that break, and servers that are none', async (t) => {
   const { send, server } = await open(t, (request) => request.socket.destroy());
-  t.match(await send(GET), { error: 'connection lost', unanswered: true });
+  t.match(await send(GET), { error: 'connection lost', givenUp: false });
   server.close();
   await once(server, 'close');
-  t.match(await send(GET), { error: 'connection refused', unanswered: true });
+  t.match(await send(GET), { error: 'connection refused', givenUp: false });
 
   const tcp = createTcpServer((socket) => socket.end('nonsense\r\n\r\n'));
   tcp.listen(0, '127.0.0.1');
@@ -127,8 +127,26 @@ t.test('connections that break, and servers that are none', async (t) => {
   });
   t.match(await new Promise<LaneAnswer>((resolve) => other.send(0, GET, resolve)), {
     error: 'no HTTP',
-    unanswered: true,
+    givenUp: false,
   });
+});
+
+t.test('the next request may be sent as soon as one has failed', async (t) => {
+  const { http, server } = await open(t, (request) => request.socket.destroy());
+  const errors = (count: number) =>
+    new Promise<string[]>((resolve) => {
+      const found: string[] = [];
+      const next = ({ error }: { error?: string }) => {
+        if (error !== undefined) found.push(error);
+        if (found.length === count) resolve(found);
+        else http.send(0, GET, next);
+      };
+      next({});
+    });
+  t.same(new Set(await errors(5)), new Set(['connection lost']));
+  server.close();
+  await once(server, 'close');
+  t.same(new Set(await errors(5)), new Set(['connection refused']));
 });
 
 t.test('what is under way can be broken off', async (t) => {
@@ -136,5 +154,5 @@ t.test('what is under way can be broken off', async (t) => {
   const answer = send(GET, 1);
   await once(server, 'request');
   http.breakAll('interrupted');
-  t.match(await answer, { error: 'interrupted', unanswered: true });
+  t.match(await answer, { error: 'interrupted', givenUp: true });
 });

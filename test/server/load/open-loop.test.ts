@@ -182,7 +182,7 @@ t.test(
       lanes: 100,
       serviceMs: (_, index) => (index % 10 === 0 ? 700 : 1),
       outcome: (index) => {
-        if (index % 10 === 0) return { ...OK, error: 'timeout', unanswered: true };
+        if (index % 10 === 0) return { ...OK, error: 'timeout', givenUp: true };
         return index % 10 === 1 ? { ...OK, error: '503 overloaded' } : OK;
       },
     }).end();
