@@ -132,10 +132,11 @@ async function runLoad(plan: LoadPlan, topic: string, flags: LoadFlags, io: Io):
   const client = new HttpClient(flags.server, io.env);
   const interruption = io.interruption();
   const info = await findTopic(client, topic, flags, io, interruption);
-  const page = flags.html === undefined ? undefined : await open(flags.html, 'w');
   const live = await createLiveLine(io.stderr);
   const { batchSize, mix } = plan;
   const session = await LoadSession.open({ client, info, flags, mix, batchSize, live, io, interruption });
+  // Before the load: it is too late afterwards to say that there is no such directory.
+  const page = flags.html === undefined ? undefined : await open(flags.html, 'w');
   const startedAt = new Date();
   try {
     const steps = await runSteps(plan, flags, session, live, interruption);

@@ -114,13 +114,15 @@ t.test('a ramp ends where the service level breaks, and tells the highest rate t
     '1',
     '--slo',
     'p99=10s',
+    '--slo',
+    'rate=10%',
   ];
   const { code, stdout, stderr } = await load(ramp);
   t.equal(code, 0, 'that it breaks is what was looked for');
   t.equal(stderr, '');
   t.match(
     stdout.toString(),
-    /\nRECORDS\/S +ACHIEVED +P50 +P99 +FAILED +LEVEL\n +50 .* held\n +100 .* broken: p99 nothing, .*, errors 100 %, not ≤ 0.1 %, rate 0 %/,
+    /\nRECORDS\/S +ACHIEVED +P50 +P99 +FAILED +LEVEL\n +50 .* held\n +100 .* broken: p99 nothing, .*, errors 100 %, not ≤ 0.1 %, rate 0 %, not ≥ 10 %/,
   );
   t.match(stdout.toString(), /\nhighest rate that held: 50 records\/s\n/);
 
@@ -333,7 +335,7 @@ t.test('connections that are too few are named as the limit', async (t) => {
     '--rate',
     '200',
     '-d',
-    '500ms',
+    '150ms',
     '--batch-size',
     '1',
     '-c',

@@ -130,6 +130,20 @@ t.test('the warm-up is done, but not counted', async (t) => {
   t.equal(recorder.elapsedMs, 991);
 });
 
+t.test('what a warm-up could not send in its time does not hold up what counts', async (t) => {
+  const { begun, recorder, end } = start({
+    perSecond: 100,
+    ms: 2_000,
+    serviceMs: (sentMs) => (sentMs < 1_000 ? 1_000 : 1),
+    lanes: 1,
+    options: { warmUpMs: 1_000 },
+  });
+  await end();
+  t.same(begun.slice(0, 3), [0, 100, 101]);
+  t.equal(recorder.sum('answered'), 100);
+  t.ok(recorder.latency.percentile(100)! < 50);
+});
+
 t.test(
   'what is still waiting when the time is up counts as never sent, with the time that it waited',
   async (t) => {
@@ -174,7 +188,7 @@ t.test('a stop begins nothing more, and waits for what is under way', async (t) 
 });
 
 t.test(
-  'errors are counted by kind; a refusal says nothing of latency, no answer says that it took as long',
+  'errors are counted by kind; a refusal says nothing of latency, what was given up took at least as long',
   async (t) => {
     const figures = await start({
       perSecond: 100,
