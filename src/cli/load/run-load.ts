@@ -104,7 +104,8 @@ export async function mixedLoad(topic: string, flags: MixedFlags, io: Io): Promi
   const { duration, weights } = flags;
   const rate = wantedRate(flags, 'requests');
   const batchSize = flags.batchSize ?? fittingBatchSize(Number.POSITIVE_INFINITY);
-  const parts = Object.entries(weights).map(([kind, weight]) => `${weight} ${kind}`);
+  const kinds = Object.entries(weights).filter(([, weight]) => weight > 0);
+  const parts = kinds.map(([kind, weight]) => `${weight} ${kind}`);
   return runLoad(
     {
       mode: 'mixed',

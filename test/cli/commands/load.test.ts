@@ -168,7 +168,8 @@ t.test('a mixed load produces, consumes and queries by its weights', async (t) =
     '--verify',
   );
   t.equal(code, 0);
-  const { steps, unit, verification } = JSON.parse(stdout.toString());
+  const { title, steps, unit, verification } = JSON.parse(stdout.toString());
+  t.equal(title, '200 requests/s (50 produce, 50 consume) for 500 ms, produced in batches of 100');
   t.equal(unit, 'requests');
   const { produce, consume } = steps[0].kinds;
   t.equal(produce.answered + consume.answered, 100);
