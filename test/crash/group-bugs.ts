@@ -32,8 +32,8 @@ export const GROUP_BUGS: Row[] = [
   [
     inPlaces('a commit is in memory before it is appended, and stays there', [
       GROUP,
-      'await this.#context.log.append(this.#records(entries), () => {\n      applying?.();\n      this.applyOffsets(entries);\n    });',
-      'applying?.();\n    this.applyOffsets(entries);\n    await this.#context.log.append(this.#records(entries), () => {});',
+      'const stored = this.#context.log.append(this.#records(entries), () => {\n      applying?.();\n      this.applyOffsets(entries);\n    });',
+      'applying?.();\n    this.applyOffsets(entries);\n    const stored = this.#context.log.append(this.#records(entries), () => {});',
     ]),
     rebalancesScenario,
     sweepErrorsOf('write', /__consumer_offsets|journal/),
