@@ -7,10 +7,9 @@
  * they go, with 256 callers that wait for their answer.
  */
 import { join } from 'node:path';
-import { createHistogram } from 'node:perf_hooks';
 import { Engine, GroupCoordinator, type MemberView } from '../src/engine/index.ts';
 import { type Bench, benchmark, type Row, rowOf } from './harness.ts';
-import { OpenLoop, type Percentiles, percentiles } from './open-loop.ts';
+import { type Latencies, steadyLoad } from './steady-load.ts';
 import { during } from './workload.ts';
 
 const GROUPS = 1_000;
@@ -20,6 +19,8 @@ const RECORDS = 10_000;
 const COMMITS_PER_SECOND = 10_000;
 const HEARTBEAT_MS = 3_000;
 const CALLERS = 256;
+/** More than are ever under way at a steady load: none waits for a lane. */
+const LANES = 100_000;
 const ROUNDS = 5;
 
 interface Member extends MemberView {
@@ -123,12 +124,9 @@ async function steady(
 ): Promise<void> {
   const seconds = bench.size(15, 3);
   const any = () => members[Math.floor(Math.random() * members.length)]!;
-  const figures: Record<string, Percentiles[]> = { commit: [], heartbeat: [], bare: [] };
-  const run = async (perSecond: number, work: () => Promise<unknown>): Promise<Percentiles> => {
-    const histogram = createHistogram();
-    await new OpenLoop(perSecond, seconds, histogram, (done) => void work().then(done)).run();
-    return percentiles(histogram);
-  };
+  const figures: Record<string, Latencies[]> = { commit: [], heartbeat: [], bare: [] };
+  const run = (perSecond: number, work: () => Promise<unknown>): Promise<Latencies> =>
+    steadyLoad(perSecond, seconds, LANES, (_lane, done) => void work().then(done));
   for (let round = 0; round <= ROUNDS; round++) {
     const commits = run(COMMITS_PER_SECOND, () => commit(coordinator, any()));
     const heartbeats = run((members.length * 1_000) / HEARTBEAT_MS, () => {

@@ -1,12 +1,12 @@
 /** Load that the daemon makes for itself, for a demonstration; refused unless `load.enabled` allows it. */
 import type { FastifyInstance } from 'fastify';
+import { isoTime } from '../../query/index.ts';
 import type { AppContext } from '../app-context.ts';
 import { HttpProblem } from '../error-mapping.ts';
 import { DaemonLoad, DEMO_TOPIC, type DemoStats } from '../load/daemon-load.ts';
 import { fittingBatchSize } from '../load/schedule.ts';
 import { ref } from '../schema-components.ts';
 import { BODY_PROBLEMS, json, LOAD_PARAMETERS, NO_BODY, NO_PARAMETERS, responses } from '../schemas.ts';
-import { isoTime } from '../timestamps.ts';
 
 interface BurstRoute {
   Querystring: {

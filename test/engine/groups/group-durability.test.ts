@@ -109,7 +109,7 @@ t.test('a change that finds no space leaves the group as it was, and is tried ag
 });
 
 t.test('groups are not served from a part of what is stored of them', async (t) => {
-  const groups = await SimGroups.open({ a: 1 });
+  const groups = await openGroups({ a: 1 });
   const { memberId } = await join(groups);
   await groups.coordinator.leave('g', memberId);
   // The end of the log cannot be put in order where it stands, nor written anew.

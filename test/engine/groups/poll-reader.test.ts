@@ -7,7 +7,8 @@ import type {
   RecordShare,
   ShareRead,
 } from '../../../src/engine/groups/types.ts';
-import { join, SimGroups } from '../../helpers/sim-groups.ts';
+import { openGroups } from '../../helpers/open-groups.ts';
+import { join, type SimGroups } from '../../helpers/sim-groups.ts';
 
 const values = (...texts: string[]) => texts.map((value) => ({ value }));
 
@@ -43,7 +44,7 @@ class TextReader implements RecordReader {
 }
 
 t.test('what is read counts as what batches would', async (t) => {
-  const groups = await SimGroups.open({ a: 2 });
+  const groups = await openGroups({ a: 2 });
   const { coordinator, log } = groups;
   await log.append('a', values('p', 'q', 'r'), { partition: 0 });
   await log.append('a', values('x', 'y', 'z'), { partition: 1 });
@@ -67,7 +68,7 @@ t.test('what is read counts as what batches would', async (t) => {
 });
 
 t.test('a record that finds no place is left, and its partition comes first the next time', async (t) => {
-  const groups = await SimGroups.open({ a: 3 });
+  const groups = await openGroups({ a: 3 });
   const { coordinator, log } = groups;
   for (const [partition, value] of ['small', 'x'.repeat(100), 'little'].entries())
     await log.append('a', values(value, value), { partition });
@@ -88,7 +89,7 @@ t.test('a record that finds no place is left, and its partition comes first the 
 });
 
 t.test('it begins again where the partitions change hands meanwhile', async (t) => {
-  const groups = await SimGroups.open({ a: 2 });
+  const groups = await openGroups({ a: 2 });
   const { coordinator, log } = groups;
   for (const partition of [0, 1]) await log.append('a', `v${partition}`, { partition });
   const { memberId } = await join(groups);
@@ -104,7 +105,7 @@ t.test('it begins again where the partitions change hands meanwhile', async (t) 
 });
 
 t.test('what a reader throws ends the poll, unless it is about a partition', async (t) => {
-  const groups = await SimGroups.open({ a: 1 });
+  const groups = await openGroups({ a: 1 });
   await groups.log.append('a', 'v');
   const { memberId } = await join(groups);
   const reader = new TextReader(groups);
