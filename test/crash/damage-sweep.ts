@@ -23,6 +23,9 @@ import { Random } from './sim/random.ts';
 /** Files without which the log does not open at all, and says so. */
 const NEEDED_TO_OPEN = /(meta|topic)\.json$/;
 
+/** Damage to these may cost records. */
+const HOLDS_RECORDS = /\.(log|journal)$|\/topic\.json$/;
+
 /** Whether damage to this file may cost records of a partition; what is derived is made again. */
 function mayCost(path: string, topic: string, partition: number): boolean {
   const segment = path.includes(`/topics/${topic}/${partition}/`) && path.endsWith('.log');
@@ -41,30 +44,30 @@ export async function sweepDamage(scenario: Scenario, options: SweepOptions = {}
       seed: random.next(),
       unclean: random.chance(0.5),
     };
-    await damagedLife(sweep, first, damage);
+    await damagedLife(sweep, scenario, first, damage);
   }
   return sweep.report;
 }
 
 export async function replayDamage(scenario: Scenario, { seed, damage }: Attempt): Promise<SweepReport> {
   const sweep = new Sweep(scenario, 'replay', { seed });
-  await damagedLife(sweep, await sweep.firstLife(), damage!);
+  await damagedLife(sweep, scenario, await sweep.firstLife(), damage!);
   return sweep.report;
 }
 
-async function damagedLife(sweep: Sweep, before: Lived, damage: Damage): Promise<void> {
+async function damagedLife(sweep: Sweep, scenario: Scenario, before: Lived, damage: Damage): Promise<void> {
   const at = before.disk.operations.length;
   const disk = before.disk.crashImage({ at, variant: 'kill', seed: damage.seed });
   if (!(await inflict(disk, damage, before.disk))) return;
   sweep.report.images++;
   const oracle = before.oracle.afterCrash(at, 'kill', () => disk.operations.length);
   await sweep.live({ disk, oracle, lives: before.lives, damage }, undefined, (world) =>
-    survey(world, damage),
+    survey(world, scenario, damage),
   );
 }
 
 /** Opens the damaged log and reads all of it. */
-async function survey(world: World, { path }: Damage): Promise<void> {
+async function survey(world: World, scenario: Scenario, { path }: Damage): Promise<void> {
   let driver: EngineDriver;
   try {
     driver = await EngineDriver.open(world, {});
@@ -82,6 +85,7 @@ async function survey(world: World, { path }: Damage): Promise<void> {
       checkAccounted(world, logName(topic, settled!, partition), around);
     }
   }
+  if (!HOLDS_RECORDS.test(path)) await scenario.afterDamage?.(world, driver);
   await driver.engine.close().catch((error) => {
     if (!isSeglogError(error)) throw error;
   });

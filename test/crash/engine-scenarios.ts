@@ -31,12 +31,15 @@ interface Work {
   run(world: World, open: () => Promise<EngineDriver>): Promise<void>;
   /** A later life; default: recoverAndGoOn. */
   readonly recover?: typeof recoverAndGoOn;
+  readonly afterDamage?: Scenario['afterDamage'];
 }
 
-export function scenario({ name, timing, settings, run, recover = recoverAndGoOn }: Work): Scenario {
+export function scenario(work: Work): Scenario {
+  const { name, timing, settings, run, recover = recoverAndGoOn, afterDamage } = work;
   return {
     name,
     timing,
+    afterDamage,
     run: (world) => run(world, () => EngineDriver.open(world, settings)),
     recover: (world) => recover(world, () => EngineDriver.open(world, settings)),
   };

@@ -1,5 +1,5 @@
 /** Mistakes in keeping consumer groups, each of which the crash tests must notice. */
-import { inPlaces, inSource, type Row, sweepCrashesOf, sweepErrorsOf } from './bug-rows.ts';
+import { inSource, type Row, sweepCrashesOf, sweepErrorsOf } from './bug-rows.ts';
 import { oldGroupsScenario, rebalancesScenario, slowGroupsScenario } from './group-scenarios.ts';
 import { sweepCrashes } from './harness.ts';
 
@@ -30,11 +30,17 @@ export const GROUP_BUGS: Row[] = [
     sweepCrashesOf('only what was synced'),
   ],
   [
-    inPlaces('a commit is in memory before it is appended, and stays there', [
+    inSource(
+      'a commit is in memory before it is appended, and stays there',
       GROUP,
-      'const stored = this.#context.log.append(this.#records(entries), () => {\n      applying?.();\n      this.applyOffsets(entries);\n    });',
-      'applying?.();\n    this.applyOffsets(entries);\n    const stored = this.#context.log.append(this.#records(entries), () => {});',
-    ]),
+      `const stored = this.#context.log.append(this.#records(entries), () => {
+      applying?.();
+      this.applyOffsets(entries);
+    });`,
+      `applying?.();
+    this.applyOffsets(entries);
+    const stored = this.#context.log.append(this.#records(entries), () => {});`,
+    ),
     rebalancesScenario,
     sweepErrorsOf('write', /__consumer_offsets|journal/),
   ],

@@ -7,6 +7,7 @@
  */
 import type { FileSystem } from '../../src/engine/files/file-system.ts';
 import type { Damage } from './damage.ts';
+import type { EngineDriver } from './engine-driver.ts';
 import { LogOracle, Violation } from './oracle.ts';
 import type { SourcePatch } from './patched-engine.ts';
 import { runToEnd } from './run-to-end.ts';
@@ -37,6 +38,8 @@ export interface Scenario {
   run(world: World): Promise<void>;
   /** A later life: opens what a crash left, checks it, goes on a little, closes. */
   recover(world: World): Promise<void>;
+  /** All records were found although something else was damaged: what else must be as it was. */
+  afterDamage?(world: World, driver: EngineDriver): Promise<void>;
 }
 
 /** A deliberate mistake, put between the log and the disk or into the log itself. */
@@ -247,7 +250,7 @@ export async function sweepErrors(scenario: Scenario, options: SweepOptions = {}
     const failed = await sweep.firstLife(fault);
     if (failed.broken) continue;
     const end = failed.disk.operations.length;
-    const later = crashPoints(failed.disk).filter((at) => at >= fault.call);
+    const later = crashPoints(failed.disk).filter((at) => at >= fault.call || at === end);
     await sweep.nextLife(failed, { at: end, variant: 'kill', seed: 0 });
     await sweep.nextLife(failed, { at: end, variant: 'only what was synced', seed: 0 });
     await sweep.nextLife(failed, { at: end, variant: random.pick(CRASH_VARIANTS), seed: random.next() });

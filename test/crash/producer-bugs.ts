@@ -56,7 +56,7 @@ export const PRODUCER_BUGS: Row[] = [
   ],
   [
     inPlaces(
-      'a snapshot of producers speaks of what is not durable, and counts although the log is shorter',
+      'a snapshot of producers that says more than the log has counts',
       [
         'partition/segment-maintenance.ts',
         'return producers.snapshot(directory, { topicId: topic.id, partition }, syncedOffset);',

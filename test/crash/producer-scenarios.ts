@@ -90,6 +90,9 @@ async function oneRound(
   await producers.settleRequests(both);
 }
 
+const retryAfterDamage = (shape: SendShape) => (world: World, driver: EngineDriver) =>
+  new ProducerDriver(world, driver, shape).resume();
+
 const SMALL_BATCHES: SendShape = { bytes: 150 };
 
 export const journaledProducersScenario = scenario({
@@ -97,6 +100,7 @@ export const journaledProducersScenario = scenario({
   settings: { ...SMALL, 'journal.files': 2 },
   timing: { delays: 3 },
   recover: recoverAndRetry(SMALL_BATCHES),
+  afterDamage: retryAfterDamage(SMALL_BATCHES),
   run: async (world, open) => {
     let driver = await open();
     await driver.createTopic('orders', 2, ROLLING);
@@ -119,6 +123,7 @@ export const directProducersScenario = scenario({
   settings: { ...SMALL, 'journal.files': 0, 'housekeeping.interval.ms': 100 },
   timing: { delays: 3, syncTurns: 60 },
   recover: recoverAndRetry(SMALL_BATCHES),
+  afterDamage: retryAfterDamage(SMALL_BATCHES),
   run: async (world, open) => {
     let driver = await open();
     await driver.createTopic('orders', 2, ROLLING);
@@ -152,6 +157,7 @@ export const compactedProducersScenario = scenario({
   settings: { ...SMALL, 'journal.files': 2, 'housekeeping.interval.ms': 3_600_000 },
   timing: { delays: 3 },
   recover: recoverAndRetry(KEYED, true),
+  afterDamage: retryAfterDamage(KEYED),
   run: async (world, open) => {
     let driver = await open();
     const config = { ...ROLLING, 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': 0.3 };
@@ -181,6 +187,7 @@ export const fullProducersScenario = scenario({
   name: 'producers on a disk that fills and is freed',
   settings: { ...SMALL, 'log.dir.reserve.bytes': 4096, 'journal.max.partition.bytes': 1000 },
   recover: recoverAndRetry(SMALL_BATCHES),
+  afterDamage: retryAfterDamage(SMALL_BATCHES),
   run: async (world, open) => {
     const { disk } = world;
     let driver = await open();
