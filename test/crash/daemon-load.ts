@@ -3,13 +3,14 @@
  * goes away or they are stopped; what is under way then has an unknown outcome.
  */
 import { once } from 'node:events';
-import { Agent, type IncomingMessage, request } from 'node:http';
+import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { PartitionLedger, recordText, type StoredRecord } from './http-ledger.ts';
 import type { Random } from './sim/random.ts';
 
-interface Answer {
+export interface Answer {
   readonly status: number;
   readonly body: string;
+  readonly headers: IncomingHttpHeaders;
 }
 
 /** The connection broke, or the answer never came. */
@@ -35,7 +36,8 @@ export class HttpClient {
       const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
       const chunks: Buffer[] = [];
       for await (const chunk of response) chunks.push(chunk);
-      return { status: response.statusCode!, body: Buffer.concat(chunks).toString() };
+      const { statusCode: status, headers: received } = response;
+      return { status: status!, body: Buffer.concat(chunks).toString(), headers: received };
     } catch (error) {
       throw new NoAnswer(`${method} ${path}`, { cause: error });
     }
