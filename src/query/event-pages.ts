@@ -8,6 +8,7 @@ import { boundIn, comparePlaces, type EventPlace, type Order } from './event-ord
 import type { QueryFilter, QueryRun } from './query-run.ts';
 import type { FoundEvents } from './scan-request.ts';
 import { TopicSearch } from './topic-search.ts';
+import { UnitMemory } from './unit-memory.ts';
 
 /** An event with its value as it is stored. */
 export interface FoundEvent extends EventPlace {
@@ -39,10 +40,12 @@ export async function* eventPages(
 ): AsyncGenerator<EventPage> {
   let { after } = request;
   let left = request.limit;
+  const memory = new UnitMemory(request.order);
   while (left > 0) {
-    const search = new PageSearch(run, filter, { ...request, after, limit: Math.min(left, PAGE_EVENTS) });
-    const page = await search.page();
+    const asked = { ...request, after, limit: Math.min(left, PAGE_EVENTS) };
+    const page = await new PageSearch(run, filter, asked, memory).page();
     yield page;
+    if (page.next !== null) memory.turnPage(page.next.timestamp);
     left -= page.events.length;
     after = page.next;
     if (after === null || run.ended) return;
@@ -53,13 +56,15 @@ class PageSearch {
   readonly #run: QueryRun;
   readonly #filter: QueryFilter;
   readonly #request: EventsRequest;
+  readonly #memory: UnitMemory;
   readonly #found: BoundedHeap<FoundEvent>;
   #bytes = 0;
   /** What lies behind it was not kept. */
   #end: EventPlace | undefined;
 
-  constructor(run: QueryRun, filter: QueryFilter, request: EventsRequest) {
+  constructor(run: QueryRun, filter: QueryFilter, request: EventsRequest, memory: UnitMemory) {
     this.#run = run;
+    this.#memory = memory;
     this.#filter = filter;
     this.#request = request;
     // One more tells whether there is more.
@@ -71,6 +76,7 @@ class PageSearch {
     const search = new TopicSearch(this.#run, this.#filter, {
       order,
       planAll,
+      memory: this.#memory,
       events: (partition) => ({
         order,
         after: after === null ? null : boundIn(partition, order, after),

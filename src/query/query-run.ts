@@ -43,6 +43,8 @@ export class QueryRun {
   readonly context: RunContext;
   readonly figures: RunFigures = emptyFigures();
   readonly unreadable: UnreadableRange[] = [];
+  /** Where each partition ended when the run began: what comes later is of no concern to it. */
+  ends: readonly number[] | undefined;
   /** The first reason why the answer is not all there is. */
   incomplete: Incomplete | undefined;
   readonly #limits: RunLimits;

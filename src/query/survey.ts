@@ -52,16 +52,23 @@ export async function surveyTopic(
   engine: Engine,
   indexes: IndexSource,
   topic: string,
-  partitionCount: number,
+  /** Of each partition, what is searched of it; undefined for all. */
+  ends: readonly number[] | undefined,
 ): Promise<Survey> {
   const known: KnownSegment[] = [];
   const unknown: ScanUnit[] = [];
   const reads: OffsetRange[] = [];
   const partitions: SearchPartition[] = [];
-  for (let partition = 0; partition < partitionCount; partition++) {
+  const count = ends?.length ?? engine.searchTopic(topic).partitions;
+  for (let partition = 0; partition < count; partition++) {
     const of = engine.searchPartition(topic, partition);
+    if (ends !== undefined) of.highWatermark = ends[partition]!;
     partitions.push(of);
-    for (const segment of of.segments) {
+    for (const [i, segment] of of.segments.entries()) {
+      // What is durable in the journal alone is in the file of no segment, be it the last one or one before.
+      const firstOffset = Math.max(segment.endOffset, of.logStartOffset);
+      const endOffset = Math.min(of.segments[i + 1]?.baseOffset ?? of.highWatermark, of.highWatermark);
+      if (firstOffset < endOffset) reads.push({ partition, firstOffset, endOffset });
       if (segment.endOffset <= Math.max(segment.baseOffset, of.logStartOffset)) continue;
       const found = segment.sealed
         ? indexes.sealed(topic, partition, of, segment)
@@ -72,8 +79,6 @@ export async function surveyTopic(
       const rest = restOf(partition, segment, index);
       if (rest !== undefined) unknown.push(rest);
     }
-    const firstOffset = Math.max(of.segments.at(-1)?.endOffset ?? 0, of.logStartOffset);
-    if (firstOffset < of.highWatermark) reads.push({ partition, firstOffset, endOffset: of.highWatermark });
   }
   return { known, unknown, reads, partitions };
 }

@@ -22,6 +22,7 @@ import type {
 } from './scan-request.ts';
 import { SearchTally } from './search-tally.ts';
 import { type KnownSegment, type OffsetRange, type Survey, surveyTopic } from './survey.ts';
+import type { UnitMemory } from './unit-memory.ts';
 
 /** What is wanted of a topic. */
 export interface SearchWanted {
@@ -34,6 +35,8 @@ export interface SearchWanted {
   countKnown?(known: KnownSegment): Promise<FoundCounts | undefined>;
   /** Plans all segments at first, for who wants to know how many could be left out. */
   readonly planAll?: boolean;
+  /** What earlier passes of the same query have learnt of units. */
+  readonly memory?: UnitMemory;
   /** Takes in what a scan gave. */
   take(partition: number, result: ScanResult): void;
   /** Whether nothing is wanted any more whose first event has this time. */
@@ -71,8 +74,8 @@ export class TopicSearch {
     const { context, figures } = this.#run;
     const { topic: name } = this.#filter;
     const startedAt = performance.now();
-    const { partitions } = context.engine.searchTopic(name);
-    this.#survey = await surveyTopic(context.engine, context.indexes, name, partitions);
+    this.#survey = await surveyTopic(context.engine, context.indexes, name, this.#run.ends);
+    this.#run.ends ??= this.#survey.partitions.map(({ highWatermark }) => highWatermark);
     this.#tally.begin(this.#survey);
     await this.#begin();
     figures.planningMs += performance.now() - startedAt;
@@ -167,10 +170,10 @@ export class TopicSearch {
   }
 
   #addUnit(unit: ScanUnit): void {
-    this.#waiting.push({
-      bestTime: this.#best(unit.minTime, unit.maxTime),
-      run: () => this.#scanUnit(unit),
-    });
+    const bestTime = this.#best(unit.minTime, unit.maxTime);
+    const left = this.#wanted.memory?.left(unit, bestTime);
+    if (left === undefined) this.#waiting.push({ bestTime, run: () => this.#scanUnit(unit) });
+    else if (left !== 'nothing') this.#waiting.push({ bestTime: left, run: () => this.#scanUnit(unit) });
   }
 
   #addRead(range: OffsetRange): void {
@@ -185,6 +188,7 @@ export class TopicSearch {
     const result = await this.#run.scan(request, segment.sealed ? this.#cacheKey(unit, request) : undefined);
     if (result !== undefined && this.#isCurrent(unit)) {
       this.#tally.scanned(unit);
+      if (result.events !== undefined) this.#wanted.memory?.note(unit, result.events, request.events!);
       this.#take(partition, result);
     } else if (this.#run.ended) {
       this.#noteUndone(this.#best(unit.minTime, unit.maxTime));
@@ -225,6 +229,7 @@ export class TopicSearch {
       this.#run.countBytes(bytes);
       const result = await this.#run.scan(this.#request({ ...range, ...unknown }, { chunks }));
       if (result !== undefined) this.#take(range.partition, result);
+      else if (!this.#run.ended) throw new Error('batches that the engine gave cannot be scanned');
     }
     if (this.#run.ended) this.#noteUndone(this.#best(unknown.minTime, unknown.maxTime));
   }
