@@ -143,12 +143,12 @@ export class BatchSender {
 }
 
 /** What came of it is not known, or may be another thing later; a daemon that could not sync comes back by itself. */
-function mayBeSentAgain(error: unknown): boolean {
+export function mayBeSentAgain(error: unknown): boolean {
   if (remembersNoMore(error)) return false;
   return answerMayCome(error) || (error instanceof ServerError && error.status === 503);
 }
 
 /** The daemon has no room for another producer or key, for hours perhaps. */
-function remembersNoMore(error: unknown): boolean {
+export function remembersNoMore(error: unknown): boolean {
   return error instanceof ServerError && error.problem.setting === 'producer.state.max.entries';
 }

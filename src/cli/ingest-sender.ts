@@ -1,5 +1,9 @@
-/** IngestSender: sends batches of events to the daemon, patiently, and reports what became of their lines. */
-import { ConnectionLostError, ServerError } from './errors.ts';
+/**
+ * IngestSender: sends batches of events until they are stored, and reports what became of their lines. Each batch has a key, by
+ * which the daemon tells one that is sent again, because its answer was lost, from a new one.
+ */
+import { mayBeSentAgain, remembersNoMore } from './batch-sender.ts';
+import { ConnectionLostError, isOutcomeUnknown, ServerError } from './errors.ts';
 import type { HttpClient } from './http-client.ts';
 import type { IngestBatch } from './ingest-batch.ts';
 import type { IngestReport } from './ingest-report.ts';
@@ -16,7 +20,7 @@ interface BatchAnswer {
 export interface IngestSenderOptions {
   client: HttpClient;
   topic: string;
-  /** How long to retry what was refused. */
+  /** How long to go on trying. */
   forMs: number;
   io: Io;
   report: IngestReport;
@@ -36,32 +40,56 @@ export interface BatchTicket {
 
 export class IngestSender {
   readonly #options: IngestSenderOptions;
+  /** A daemon that remembers no more keys can tell nothing apart. */
+  #hasKeys = true;
 
   constructor(options: IngestSenderOptions) {
     this.#options = options;
   }
 
-  async send(batch: IngestBatch, { input, source, key, signal }: BatchTicket): Promise<void> {
-    const { client, topic, forMs, io, report } = this.#options;
-    const request = {
-      query: { topic, source },
-      headers: { 'content-type': batch.contentType, 'idempotency-key': key },
-      body: batch.body(),
-    };
-    const answer = await patiently({ io, forMs, worthATry: nothingWasDone, signal }, () =>
-      client.json<BatchAnswer>('POST', '/api/logs/batch', request),
-    ).catch((error: unknown) => {
-      throw partlyStored(error) ?? error;
+  async send(batch: IngestBatch, ticket: BatchTicket): Promise<void> {
+    const { report } = this.#options;
+    const answer = await this.#sendAsKnown(batch, ticket).catch((error: unknown) => {
+      if (!this.#hasKeys || !remembersNoMore(error)) throw error;
+      this.#hasKeys = false;
+      report.say(`${(error as Error).message}; from here on a batch whose answer is lost is not sent again`);
+      return this.#sendAsKnown(batch, ticket);
     });
+    const { input } = ticket;
     for (const { line, code, detail } of answer.errors)
       report.reject({ input, line: batch.lineOf(line), code, detail });
     report.rejectUnnamed(answer.errorsOmitted);
     report.done(input, batch.lastLine, batch.inputBytes, answer.accepted);
   }
+
+  async #sendAsKnown(batch: IngestBatch, { source, key, signal }: BatchTicket): Promise<BatchAnswer> {
+    const { client, topic, forMs, io } = this.#options;
+    const type = { 'content-type': batch.contentType };
+    const request = {
+      query: { topic, source },
+      headers: this.#hasKeys ? { ...type, 'idempotency-key': key } : type,
+      body: batch.body(),
+    };
+    let mayBeStored = false;
+    const attempt = async () => {
+      try {
+        return await client.json<BatchAnswer>('POST', '/api/logs/batch', request);
+      } catch (error) {
+        mayBeStored ||= isOutcomeUnknown(error) || isPartlyStored(error);
+        throw error;
+      }
+    };
+    const worthATry = this.#hasKeys ? mayBeSentAgain : nothingWasDone;
+    return patiently({ io, forMs, worthATry, signal }, attempt).catch((error: unknown) => {
+      // What the last try came to says nothing of those before.
+      throw mayBeStored && !remembersNoMore(error)
+        ? new ConnectionLostError((error as Error).message, { cause: error })
+        : error;
+    });
+  }
 }
 
-/** The daemon stored a part of the batch before it failed: which one is not known here. */
-function partlyStored(error: unknown): Error | undefined {
-  if (!(error instanceof ServerError) || !(Number(error.problem.accepted) > 0)) return undefined;
-  return new ConnectionLostError(error.message, { cause: error });
+/** The daemon stored a part of the batch before it failed. */
+function isPartlyStored(error: unknown): boolean {
+  return error instanceof ServerError && Number(error.problem.accepted) > 0;
 }

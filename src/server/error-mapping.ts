@@ -96,16 +96,19 @@ export class HttpProblem extends Error {
   }
 }
 
-/** A request that failed when a part of what it brought was stored: the same request again would store that twice. */
+/** A request that failed when a part of what it brought was stored. */
 export class PartlyDone extends Error {
   /** Facts for the answer. */
   readonly details: ProblemDetails;
+  /** The same request again stores nothing twice: it has a key. */
+  readonly mayBeRepeated: boolean;
 
   /** `done` says in a few words what was done before `cause` came. */
-  constructor(cause: unknown, done: string, details: ProblemDetails) {
+  constructor(cause: unknown, done: string, details: ProblemDetails, mayBeRepeated: boolean) {
     super(done, { cause });
     this.name = 'PartlyDone';
     this.details = details;
+    this.mayBeRepeated = mayBeRepeated;
   }
 }
 
@@ -171,7 +174,7 @@ export function problemOf(error: unknown): {
   problem: Problem & ProblemDetails;
   headers: Record<string, string>;
 } {
-  if (error instanceof PartlyDone) return withoutRetry(error);
+  if (error instanceof PartlyDone) return partlyDone(error);
   if (error instanceof HttpProblem) return build(error.code, error.message, error.details, error.headers);
   if (error instanceof QueryError) {
     const { code, message, position } = error;
@@ -192,9 +195,9 @@ export function problemOf(error: unknown): {
   return build(code, detail ?? (error as Error).message);
 }
 
-function withoutRetry({ cause, message, details }: PartlyDone): ReturnType<typeof problemOf> {
+function partlyDone({ cause, message, details, mayBeRepeated }: PartlyDone): ReturnType<typeof problemOf> {
   const { problem, headers } = problemOf(cause);
-  delete headers['retry-after'];
+  if (!mayBeRepeated) delete headers['retry-after'];
   return {
     problem: { ...problem, detail: `${message} before this: ${problem.detail}`, ...details },
     headers,

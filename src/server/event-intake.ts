@@ -5,15 +5,18 @@
  * order; who pushes waits while there are more. An append that is larger than its topic takes is cut in half until it fits, down
  * to a single event that is rejected.
  */
-import { isSeglogError, type PendingAppend } from '../engine/index.ts';
+import { isSeglogError, type PartitionAppend, type PendingAppend } from '../engine/index.ts';
 import { type EventFault, type LinesRead, readEventLines } from '../query/index.ts';
 import { type EventTopic, NOWHERE } from './event-topic.ts';
+import type { RequestKey } from './produce-safety.ts';
 import { RejectedLines } from './rejected-lines.ts';
 
 /** Takes the lines of a body in. */
 export interface LineIntake {
   /** Events that are stored. */
   readonly accepted: number;
+  /** Those of them that had been stored before, under the same key. */
+  readonly replayed: number;
   readonly rejected: RejectedLines;
   /** Lines that were read. */
   readonly lines: number;
@@ -34,21 +37,25 @@ export const RECORD_OVERHEAD = 1.15;
 
 export class EventIntake implements LineIntake {
   accepted = 0;
+  replayed = 0;
   lines = 0;
   readonly rejected = new RejectedLines();
   readonly #topic: EventTopic;
   readonly #defaultSource: Buffer | undefined;
+  readonly #key: RequestKey | undefined;
+  #chunks = 0;
   readonly #underWay = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
 
-  /** `defaultSource` is for events that name none. */
-  constructor(topic: EventTopic, defaultSource: Buffer | undefined) {
+  /** `defaultSource` is for events that name none; `key` of a request that may be sent again. */
+  constructor(topic: EventTopic, defaultSource: Buffer | undefined, key?: RequestKey) {
     this.#topic = topic;
     this.#defaultSource = defaultSource;
+    this.#key = key;
   }
 
   async push(chunk: Buffer): Promise<void> {
-    await this.#storeRange(chunk, 0, chunk.length);
+    await this.#storeRange(chunk, 0, chunk.length, String(this.#chunks++));
     while (this.#underWay.size >= MAX_APPENDS) await Promise.race(this.#underWay);
     this.#throwFailure();
   }
@@ -67,8 +74,9 @@ export class EventIntake implements LineIntake {
     await Promise.all(this.#underWay);
   }
 
-  async #storeRange(bytes: Buffer, at: number, end: number): Promise<void> {
-    const append = await this.#startAppend(bytes, at, end);
+  /** `part` tells the range from the others of the request. */
+  async #storeRange(bytes: Buffer, at: number, end: number, part: string): Promise<void> {
+    const append = await this.#startAppend(bytes, at, end, part);
     const faults: [line: number, fault: EventFault][] = [];
     append?.expect((end - at) * RECORD_OVERHEAD);
     let read: LinesRead;
@@ -81,7 +89,7 @@ export class EventIntake implements LineIntake {
       });
     } catch (error) {
       if (!isSeglogError(error, 'MESSAGE_TOO_LARGE')) throw error;
-      return this.#storeHalves(bytes, at, end, error.message);
+      return this.#storeHalves(bytes, at, end, part, error.message);
     }
     this.lines += read.lines;
     for (const [line, { code, detail }] of faults) this.rejected.add(line, code, detail);
@@ -89,29 +97,36 @@ export class EventIntake implements LineIntake {
   }
 
   /** Undefined where the topic does not exist and no line of the range is an event that it would be made for. */
-  async #startAppend(bytes: Buffer, at: number, end: number): Promise<PendingAppend | undefined> {
-    const append = this.#topic.startAppend();
+  async #startAppend(
+    bytes: Buffer,
+    at: number,
+    end: number,
+    part: string,
+  ): Promise<PendingAppend | undefined> {
+    const key = this.#key?.ofPart(part, bytes.subarray(at, end));
+    const append = this.#topic.startAppend(key);
     if (append !== undefined) return append;
     const reading = { firstLine: 1, defaultSource: this.#defaultSource, sink: NOWHERE, reject() {} };
     if (readEventLines(bytes, at, end, reading).accepted === 0) return undefined;
-    return this.#topic.createAndStartAppend();
+    return this.#topic.createAndStartAppend(key);
   }
 
-  async #storeHalves(bytes: Buffer, at: number, end: number, message: string): Promise<void> {
+  async #storeHalves(bytes: Buffer, at: number, end: number, part: string, message: string): Promise<void> {
     const middle = lineEndNearMiddle(bytes, at, end);
     if (middle === end) {
       this.lines++;
       this.rejected.add(this.lines, 'record_too_large', message);
       return;
     }
-    await this.#storeRange(bytes, at, middle);
-    await this.#storeRange(bytes, middle, end);
+    await this.#storeRange(bytes, at, middle, `${part}a`);
+    await this.#storeRange(bytes, middle, end, `${part}b`);
   }
 
   #commit(append: PendingAppend, events: number): void {
     const done = append.commit().then(
-      () => {
+      (appended) => {
         this.accepted += events;
+        this.replayed += replayedIn(appended);
         this.#underWay.delete(done);
       },
       (error: unknown) => {
@@ -125,6 +140,11 @@ export class EventIntake implements LineIntake {
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
+}
+
+/** How many of the records had been stored before. */
+export function replayedIn(appended: readonly PartitionAppend[]): number {
+  return appended.reduce((sum, { duplicate, count }) => sum + (duplicate ? count : 0), 0);
 }
 
 /** The end of a line near the middle of the range; of the range where it is one line. */

@@ -1,5 +1,5 @@
 /** EventTopic: the topic that events of a request go to; made when there is a first event for it. */
-import { type Engine, isSeglogError, type PendingAppend } from '../engine/index.ts';
+import { type Engine, type IdempotencyKey, isSeglogError, type PendingAppend } from '../engine/index.ts';
 import type { EventSink } from '../query/index.ts';
 
 /** Takes events that are only counted. */
@@ -21,22 +21,22 @@ export class EventTopic {
   }
 
   /** Undefined where the topic does not exist. */
-  startAppend(): PendingAppend | undefined {
+  startAppend(idempotency?: IdempotencyKey): PendingAppend | undefined {
     try {
-      return this.#engine.startAppend(this.#name);
+      return this.#engine.startAppend(this.#name, { idempotency });
     } catch (error) {
       if (isSeglogError(error, 'UNKNOWN_TOPIC_OR_PARTITION')) return undefined;
       throw error;
     }
   }
 
-  async createAndStartAppend(): Promise<PendingAppend> {
+  async createAndStartAppend(idempotency?: IdempotencyKey): Promise<PendingAppend> {
     try {
       await this.#engine.createTopic(this.#name, { partitions: this.#partitions, config: CONFIG });
     } catch (error) {
       // Somebody else was quicker, and made it otherwise.
       if (!isSeglogError(error, 'TOPIC_ALREADY_EXISTS')) throw error;
     }
-    return this.#engine.startAppend(this.#name);
+    return this.#engine.startAppend(this.#name, { idempotency });
   }
 }

@@ -3,9 +3,12 @@
  * an idempotency key, the log end offset that the client goes by.
  */
 import { crc32 } from 'node:zlib';
-import type { AppendOptions } from '../engine/index.ts';
+import type { AppendOptions, IdempotencyKey } from '../engine/index.ts';
 import { HttpProblem } from './error-mapping.ts';
 import type { ValueEncoding } from './record-sink.ts';
+
+/** The header of an answer that was given before. */
+export const REPLAYED = 'idempotent-replayed';
 
 export interface ProducerParameters {
   producerId?: number;
@@ -46,9 +49,38 @@ export interface RequestShape {
 }
 
 /** Tells a request with a key from another one with the same key: 31 bits. */
-export function requestFingerprint(
-  body: Buffer,
+export function requestFingerprint(body: Buffer, shape: RequestShape): number {
+  return fingerprintOf(crc32(body), shape);
+}
+
+/** As requestFingerprint, for a body whose CRC-32 is known. */
+export function fingerprintOf(
+  bodyCrc: number,
   { contentType, partition, encoding, key }: RequestShape,
 ): number {
-  return crc32(JSON.stringify([contentType, partition, encoding, key]), crc32(body)) >>> 1;
+  return crc32(JSON.stringify([contentType, partition, encoding, key]), bodyCrc) >>> 1;
+}
+
+/**
+ * The idempotency key of a request that becomes several appends: each has a key of its own, made of the request's and of its number. The
+ * same body makes the same appends, so a retry finds those that were stored.
+ */
+export class RequestKey {
+  readonly #key: string;
+  readonly #shape: RequestShape;
+
+  constructor(key: string, shape: RequestShape) {
+    this.#key = key;
+    this.#shape = shape;
+  }
+
+  /** For a part of the body. */
+  ofPart(part: string, bytes: Buffer): IdempotencyKey {
+    return { key: `${this.#key}#${part}`, fingerprint: requestFingerprint(bytes, this.#shape) };
+  }
+
+  /** For all of the body, by its CRC-32. */
+  ofAll(bodyCrc: number): Required<IdempotencyKey> {
+    return { key: this.#key, fingerprint: fingerprintOf(bodyCrc, this.#shape) };
+  }
 }

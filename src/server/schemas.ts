@@ -117,6 +117,16 @@ export const PRODUCE_HEADERS = parameters({
   },
 });
 
+export const INGEST_HEADERS = parameters({
+  'idempotency-key': {
+    type: 'string',
+    pattern: '^[\\x20-\\x7e]{1,200}$',
+    description:
+      '1 to 200 printable ASCII characters. The events of the same request with the same key are stored once.',
+    'x-problem': 'invalid_request',
+  },
+});
+
 export const PRODUCER_BODY = {
   type: ['object', 'null'],
   additionalProperties: false,

@@ -105,9 +105,9 @@ export class FakeDaemon {
     const [, , name = '', kind, partition, last] = request.path.slice(1).split('/').map(decodeURIComponent);
     const route = `${request.method} ${kind === undefined ? 'topic' : (last ?? kind)}`;
     const topic = this.topics.get(name);
-    if (request.path === '/api/producers')
+    if (request.path === '/api/logs/batch') sendJson(response, 200, this.ingest(request));
+    else if (request.path === '/api/producers')
       sendJson(response, 201, { producerId: 1000 + this.#producers++, epoch: 0 });
-    else if (request.path === '/api/logs/batch') this.#ingest(request, response);
     else if (request.path === '/readyz') sendJson(response, 200, { status: 'ready' });
     else if (request.path === '/api/topics')
       sendJson(response, 200, { topics: [...this.topics.keys()].map((each) => this.#listing(each)) });
@@ -187,14 +187,15 @@ export class FakeDaemon {
     sendJson(response, 200, answer);
   }
 
-  /** Lines that are no JSON objects are rejected. A request of the same key is answered as before. */
-  #ingest({ body, headers }: FakeRequest, response: ServerResponse): void {
-    const key = String(headers['idempotency-key']);
-    const answer = this.#answers.get(key) ?? this.#store(body.toString());
-    this.#answers.set(key, answer);
-    sendJson(response, 200, answer);
+  /** Takes log events in; a request of the same key is answered as before. */
+  ingest({ body, headers }: Pick<FakeRequest, 'body' | 'headers'>): object {
+    const key = headers['idempotency-key'];
+    const answer = (key !== undefined && this.#answers.get(`${key}`)) || this.#store(body.toString());
+    if (key !== undefined) this.#answers.set(`${key}`, answer);
+    return answer;
   }
 
+  /** Lines that are no JSON objects are rejected. */
   #store(body: string): object {
     const errors: object[] = [];
     let accepted = 0;
@@ -250,20 +251,9 @@ interface ParsedRecord {
 function parseRecords({ headers, body }: FakeRequest): ParsedRecord[] {
   if (headers['content-type'] === 'application/msgpack')
     return (decode(body) as { records: ParsedRecord[] }).records;
-  if (headers['content-type'] === 'application/json')
-    return JSON.parse(body.toString()).records.map(fromJson);
   const lines = body.toString('latin1').split('\n');
   if (lines.at(-1) === '') lines.pop();
   return lines.map((line) => ({ value: Buffer.from(line, 'latin1') }));
-}
-
-/** Headers as a map. */
-function fromJson({ key, value, headers = {} }: Record<string, string> & { headers?: object }): ParsedRecord {
-  return {
-    key: key === undefined ? null : Buffer.from(key),
-    value: Buffer.from(value!),
-    headers: Object.entries(headers).map(([name, each]) => ({ key: name, value: Buffer.from(each) })),
-  };
 }
 
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {

@@ -1,6 +1,6 @@
 /** `seglog ingest --follow`: files are followed side by side, each with a state of its own, until Ctrl-C. */
 import { join } from 'node:path';
-import { UsageError } from '../errors.ts';
+import { ServerError, UsageError } from '../errors.ts';
 import { codingOf, openReadable, sourceOfFile } from '../ingest-inputs.ts';
 import { type IngestRun, MAX_LINE_BYTES, packerFor, sendBatch, sourceFor } from '../ingest-run.ts';
 import type { Io } from '../io.ts';
@@ -49,7 +49,11 @@ async function followFile(
     batchBytes: run.options.batchBytes,
     newPacker: (place) => packerFor(run, file, source, place),
     send: async (batch, key) => {
-      await sendBatch(run, batch, file, source, key);
+      await sendBatch(run, batch, file, source, key).catch((error: unknown) => {
+        if (!wasSentOtherwise(error)) throw error;
+        const { firstLine, lastLine } = batch;
+        run.report.say(`lines ${firstLine} to ${lastLine} of ${file} were sent before, with other options`);
+      });
       run.progress.update(run.report.bytes, undefined);
     },
     failed: () => stop.abort(),
@@ -67,6 +71,11 @@ async function followFile(
     stop.abort();
     throw error;
   }
+}
+
+/** The batch was on its way when the last run ended, which made other events of its lines. They are stored as they were then. */
+function wasSentOtherwise(error: unknown): boolean {
+  return error instanceof ServerError && error.code === 'idempotency_key_reused';
 }
 
 async function checkFile(file: string): Promise<void> {

@@ -1,4 +1,5 @@
 /** Taking log events in: one at a time, or as many as come. */
+import { crc32 } from 'node:zlib';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type EventSink, formatTimestamp, readEventLines } from '../../query/index.ts';
 import type { AppContext } from '../app-context.ts';
@@ -7,16 +8,30 @@ import { HttpProblem, PartlyDone, type ProblemCode } from '../error-mapping.ts';
 import { EventIntake, type LineIntake } from '../event-intake.ts';
 import { EventTopic, NOWHERE } from '../event-topic.ts';
 import { formOf } from '../media-types.ts';
+import { REPLAYED, RequestKey } from '../produce-safety.ts';
 import { ref } from '../schema-components.ts';
-import { BATCH_PARAMETERS, BODY_PROBLEMS, INGEST_PARAMETERS, json, responses } from '../schemas.ts';
+import {
+  BATCH_PARAMETERS,
+  BODY_PROBLEMS,
+  INGEST_HEADERS,
+  INGEST_PARAMETERS,
+  json,
+  responses,
+} from '../schemas.ts';
 import { StrictIntake } from '../strict-intake.ts';
 import { takeBody } from '../take-body.ts';
 
+interface IngestHeaders {
+  'idempotency-key'?: string;
+}
+
 interface IngestRoute {
+  Headers: IngestHeaders;
   Querystring: { topic?: string; source?: string };
 }
 
 interface BatchRoute {
+  Headers: IngestHeaders;
   Querystring: { topic?: string; source?: string; strict?: 'true' | 'false' };
 }
 
@@ -35,12 +50,17 @@ const BATCH_FORMS: Readonly<Record<string, boolean>> = {
 
 const STORAGE_PROBLEMS = [
   'invalid_topic',
+  'idempotency_key_reused',
   'record_too_large',
   'timed_out',
   'outcome_unknown',
   'storage_failed',
   'storage_full',
 ] as const;
+
+const REPLAYED_HEADER = {
+  [REPLAYED]: { type: 'string', description: 'true: events had been stored before, under the same key.' },
+};
 
 /** Whether a request's body is taken in whatever its length. */
 export const takesBodiesOfAnyLength = (url: string): boolean => url.split('?', 1)[0] === BATCH_PATH;
@@ -53,9 +73,10 @@ export function registerLogRoutes(app: FastifyInstance, context: AppContext): vo
         tags: ['logs'],
         summary: 'Store one log event',
         querystring: INGEST_PARAMETERS,
+        headers: INGEST_HEADERS,
         body: { content: { [JSON_TYPE]: { schema: ref('LogEvent') } } },
         response: responses(
-          { 201: json('Where the event is', ref('IngestResult')) },
+          { 201: { ...json('Where the event is', ref('IngestResult')), headers: REPLAYED_HEADER } },
           ...BODY_PROBLEMS,
           'invalid_event',
           'invalid_timestamp',
@@ -74,6 +95,7 @@ export function registerLogRoutes(app: FastifyInstance, context: AppContext): vo
         summary:
           'Store log events, as many as come; those that are not valid are named, and the others stored',
         querystring: BATCH_PARAMETERS,
+        headers: INGEST_HEADERS,
         body: {
           content: {
             [JSON_TYPE]: { schema: { type: 'array', items: ref('LogEvent') } },
@@ -83,7 +105,7 @@ export function registerLogRoutes(app: FastifyInstance, context: AppContext): vo
           },
         },
         response: responses(
-          { 200: json('What became of the events', ref('BatchResult')) },
+          { 200: { ...json('What became of the events', ref('BatchResult')), headers: REPLAYED_HEADER } },
           ...BODY_PROBLEMS,
           'invalid_event',
           ...STORAGE_PROBLEMS,
@@ -99,6 +121,15 @@ function topicOf({ lifecycle, settings }: AppContext, name = DEFAULT_TOPIC): Eve
 }
 
 const sourceOf = (source: string | undefined) => (source === undefined ? undefined : Buffer.from(source));
+
+function keyOf(
+  { 'idempotency-key': key }: IngestHeaders,
+  contentType: string | undefined,
+  source: string | undefined,
+): RequestKey | undefined {
+  if (key === undefined) return undefined;
+  return new RequestKey(key, { contentType, partition: undefined, encoding: undefined, key: source });
+}
 
 async function ingestOne(context: AppContext, request: FastifyRequest<IngestRoute>, reply: FastifyReply) {
   const startedAt = performance.now();
@@ -117,21 +148,28 @@ async function ingestOne(context: AppContext, request: FastifyRequest<IngestRout
       sink,
       reject: (_line, { code, detail }) => reject(code, detail),
     });
-  let append = topic.startAppend();
+  const key = keyOf(request.headers, JSON_TYPE, request.query.source)?.ofAll(crc32(value));
+  let append = topic.startAppend(key);
   if (read(append ?? NOWHERE).accepted === 0) throw noEvents();
   if (append === undefined) {
-    append = await topic.createAndStartAppend();
+    append = await topic.createAndStartAppend(key);
     read(append);
   }
   const [stored] = await append.commit();
-  const { partition, baseOffset, timestamp } = stored!;
-  context.metrics.ingested(1, NO_REJECTIONS, performance.now() - startedAt);
+  const { partition, baseOffset, timestamp, duplicate } = stored!;
+  context.metrics.ingested(duplicate ? 0 : 1, NO_REJECTIONS, performance.now() - startedAt);
+  if (duplicate) noteReplay(context, reply);
   return reply
     .code(201)
     .header('content-type', 'application/json; charset=utf-8')
     .send(
       `{"accepted":1,"partition":${partition},"offset":${baseOffset},"timestamp":"${formatTimestamp(timestamp)}"}\n`,
     );
+}
+
+function noteReplay({ metrics }: AppContext, reply: FastifyReply): void {
+  metrics.replayed++;
+  void reply.header(REPLAYED, 'true');
 }
 
 const NO_REJECTIONS: ReadonlyMap<ProblemCode, number> = new Map();
@@ -149,8 +187,9 @@ async function ingestMany(context: AppContext, request: FastifyRequest<BatchRout
   const startedAt = performance.now();
   const { topic, source, strict } = request.query;
   const isLines = formOf(BATCH_FORMS, request.headers['content-type'], Object.keys(BATCH_FORMS));
+  const key = keyOf(request.headers, isLines ? LINES_TYPE : JSON_TYPE, source);
   const Intake = strict === 'true' ? StrictIntake : EventIntake;
-  const intake = new Intake(topicOf(context, topic), sourceOf(source));
+  const intake = new Intake(topicOf(context, topic), sourceOf(source), key);
   try {
     await takeBody(request.raw, {
       isLines,
@@ -161,12 +200,17 @@ async function ingestMany(context: AppContext, request: FastifyRequest<BatchRout
     await intake.finish();
   } catch (error) {
     await intake.settle();
-    throw describeFailure(error, intake);
+    throw describeFailure(error, intake, key !== undefined);
   } finally {
-    context.metrics.ingested(intake.accepted, intake.rejected.byCode, performance.now() - startedAt);
+    context.metrics.ingested(
+      intake.accepted - intake.replayed,
+      intake.rejected.byCode,
+      performance.now() - startedAt,
+    );
   }
   const { accepted, rejected } = intake;
   if (accepted === 0 && rejected.count === 0) throw noEvents();
+  if (intake.replayed > 0) noteReplay(context, reply);
   const tookMs = Math.round(performance.now() - startedAt);
   return reply.send({ accepted, ...rejected.figures, tookMs });
 }
@@ -176,8 +220,12 @@ function noEvents(): HttpProblem {
 }
 
 /** What was stored before it failed stays stored, and whoever sent it has to know. */
-function describeFailure(error: unknown, { accepted, rejected, lines }: LineIntake): unknown {
+function describeFailure(
+  error: unknown,
+  { accepted, rejected, lines }: LineIntake,
+  hasKey: boolean,
+): unknown {
   if (accepted === 0) return error;
   const done = `${accepted} of the events in the first ${lines} lines were stored`;
-  return new PartlyDone(error, done, { accepted, ...rejected.figures, lines });
+  return new PartlyDone(error, done, { accepted, ...rejected.figures, lines }, hasKey);
 }

@@ -8,6 +8,7 @@ import { HttpProblem } from '../error-mapping.ts';
 import { bodyReader, type PRODUCE_MEDIA_TYPES } from '../produce-body.ts';
 import {
   type ProducerParameters,
+  REPLAYED,
   requestFingerprint,
   type SafetyHeaders,
   safetyOptions,
@@ -36,7 +37,6 @@ interface ProduceRoute {
 }
 
 /** The records had been stored before. */
-const REPLAYED = 'idempotent-replayed';
 
 const line = { type: 'string', contentMediaType: 'text/plain' };
 const BODY_SCHEMAS: Readonly<Record<(typeof PRODUCE_MEDIA_TYPES)[number], object>> = {

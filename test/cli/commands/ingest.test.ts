@@ -203,6 +203,40 @@ t.test('a daemon that is away is waited for, and then given up', async (t) => {
   t.match(full.stderr, /lines 1 to 3 of standard input not stored: the disk is full/);
 });
 
+t.test('a batch whose answer is lost is sent again, and stored once', async (t) => {
+  let lost = 2;
+  daemon.intercept = (request, response) => {
+    if (lost-- <= 0) return false;
+    // The first one is stored, and its answer lost.
+    if (lost === 1) daemon.ingest(request);
+    response.destroy();
+    return true;
+  };
+  const { code, stderr } = await ingest([], lines(0, 3));
+  t.equal(code, 0, stderr);
+  t.equal(daemon.events.length, 3);
+  t.match(stderr, /broke off .*trying again\nseglog: the daemon answers again\n3 events/s);
+});
+
+t.test('where the daemon remembers no more keys, it goes on without', async (t) => {
+  daemon.intercept = (request, response) => {
+    if (request.headers['idempotency-key'] === undefined) return false;
+    response.writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '1' });
+    const detail = 'no more keys can be remembered';
+    response.end(
+      JSON.stringify({ code: 'overloaded', status: 503, detail, setting: 'producer.state.max.entries' }),
+    );
+    return true;
+  };
+  const { code, stderr } = await ingest(['--batch-bytes', '100'], lines(0, 10));
+  t.equal(code, 0);
+  t.equal(daemon.events.length, 10);
+  t.match(
+    stderr,
+    /^seglog: no more keys can be remembered; from here on a batch whose answer is lost is not sent again\n10 events/,
+  );
+});
+
 t.test('Ctrl-C says how far it came', async (t) => {
   const dir = t.testdir({ 'x.log': lines(0, 1000) });
   const ctrlC = new AbortController();
