@@ -82,8 +82,7 @@ const AT_THE_SEAM: Row[] = [
   ],
 ];
 
-const MOVE_START = `    await this.#write(partition, state, offset, [logStartFile(partition.directory, owner, offset)]);
-    partition.startAt(offset);`;
+const MOVE_START = 'await this.#write(partition, state, offset, files, snapshot);';
 
 const RENAME_DELETED = `return this.#fileSystem.rename(
       topicDirectory(this.#data, topic.name),
@@ -98,7 +97,7 @@ const IN_THE_SOURCE: Row[] = [
       MOVE_START,
       `partition.startAt(offset);
        await removeSegmentsBelowStart(partition);
-       await this.#write(partition, state, offset, [logStartFile(partition.directory, owner, offset)]);`,
+       ${MOVE_START}`,
     ),
     retentionScenario,
     sweepCrashes,
@@ -108,8 +107,7 @@ const IN_THE_SOURCE: Row[] = [
       'a deletion is acknowledged before it is durable',
       'partition/segment-maintenance.ts',
       MOVE_START,
-      `void this.#write(partition, state, offset, [logStartFile(partition.directory, owner, offset)]);
-       partition.startAt(offset);`,
+      MOVE_START.replace('await', 'void'),
     ),
     retentionScenario,
     sweepCrashes,

@@ -95,7 +95,7 @@ export const SWAP_BUGS: Row[] = [
     inPlaces(
       'the descriptor of an old segment is used for the new one',
       [REPLACEMENT, 'context.files.forget(old.path);', ''],
-      [REPLACEMENT, 'files.forget(segment.path);', ''],
+      [REPLACEMENT, 'files.forget(path);', ''],
     ),
     swapScenario,
     sweepCrashes,
