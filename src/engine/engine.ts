@@ -13,7 +13,6 @@ import { Committer } from './commit/committer.ts';
 import { Journal } from './commit/journal.ts';
 import { encodedBytes, PendingAppend } from './commit/pending-append.ts';
 import { SpaceMonitor } from './commit/space-monitor.ts';
-import { SeglogError } from './common/errors.ts';
 import type { EngineSettings } from './common/settings.ts';
 import type {
   AppendOptions,
@@ -45,9 +44,10 @@ import { Housekeeping } from './housekeeping.ts';
 import { describeSegments } from './partition/partition-description.ts';
 import { type EngineContext, type PartitionLog, unknownPartition } from './partition/partition-log.ts';
 import { readPartition, runRead } from './partition/partition-reader.ts';
-import { searchPartition, storeSearchIndex } from './partition/search-segments.ts';
+import { searchPartition } from './partition/search-segments.ts';
 import { SegmentMaintenance } from './partition/segment-maintenance.ts';
 import { offsetForTimestamp } from './partition/timestamp-lookup.ts';
+import { type IndexBytes, listenTo, putSearchIndex } from './search-access.ts';
 import { TopicAdmin } from './topic-admin.ts';
 
 export class Engine {
@@ -206,27 +206,16 @@ export class Engine {
 
   /** The listener must be quick and must not throw; returns how to take it away. */
   onSealed(listener: SealedListener): () => void {
-    const { sealedListeners } = this.#context;
-    sealedListeners.add(listener);
-    return () => sealedListeners.delete(listener);
+    return listenTo(this.#context.sealedListeners, listener);
   }
 
   /**
    * Puts a search index (format/search-file.ts) beside the segment of this id (SearchSegment), or takes it away (null). False
    * when that segment is not there any more, or about to change. Throws STORAGE_FULL before it takes the last space.
    */
-  async putSearchIndex(
-    name: string,
-    partition: number,
-    segmentId: number,
-    content: readonly Uint8Array[] | null,
-  ): Promise<boolean> {
+  putSearchIndex(name: string, partition: number, segment: number, index: IndexBytes): Promise<boolean> {
     const log = this.#partition(name, partition);
-    const bytes = content?.reduce((sum, { length }) => sum + length, 0) ?? 0;
-    if (!this.#space.takeRoom(bytes))
-      throw new SeglogError('STORAGE_FULL', 'the disk is full: a search index was not stored', { bytes });
-    const stored = await this.#maintenance.inTurn(() => storeSearchIndex(log, segmentId, content));
-    return stored ?? false;
+    return putSearchIndex(log, segment, index, this.#space, this.#maintenance);
   }
 
   /** What a topic is to who searches it; cheap. */

@@ -17,10 +17,10 @@ export {
   SeglogError,
 } from './common/errors.ts';
 export { type Logger, silentLogger } from './common/logger.ts';
+export { nearestName } from './common/nearest-name.ts';
 export {
   ENGINE_SETTINGS,
   type EngineSettings,
-  nearestName,
   parseSetting,
   resolveSettings,
   type Setting,

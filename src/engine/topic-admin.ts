@@ -2,7 +2,8 @@
 import type { Committer } from './commit/committer.ts';
 import { SeglogError } from './common/errors.ts';
 import { Mutex } from './common/mutex.ts';
-import { nearestName, parseSetting, type SettingValue, TOPIC_SETTINGS } from './common/settings.ts';
+import { nearestName } from './common/nearest-name.ts';
+import { parseSetting, type SettingValue, TOPIC_SETTINGS } from './common/settings.ts';
 import type { TopicChange, TopicDescription, TopicListing, TopicSpec } from './common/types.ts';
 import { isInternalTopic, refuseReservedName } from './directory/internal-topics.ts';
 import {

@@ -1,9 +1,9 @@
 /** Settings: what is taken, what is refused, and what is said then. */
 import t from 'tap';
 import { SeglogError } from '../../../src/engine/common/errors.ts';
+import { nearestName } from '../../../src/engine/common/nearest-name.ts';
 import {
   ENGINE_SETTINGS,
-  nearestName,
   parseSetting,
   resolveSettings,
   TOPIC_SETTINGS,
