@@ -254,6 +254,23 @@ t.test('batches that are deleted from the log are remembered all the same', asyn
   }
 });
 
+t.test('before the start of the log moves, it is durable who appended what lies before it', async (t) => {
+  const log = await open();
+  await log.append('a', 'x', request('0'));
+  await log.append('a', 'x', producer(1, 0));
+  const heal = log.disk.failAt({
+    kind: 'rename',
+    path: /\/producers~?$/,
+    forever: true,
+    fault: { error: 'EIO' },
+  });
+  await t.rejects(log.engine.deleteRecords('a', 0, 2));
+  heal();
+  await log.reopenAfterKill();
+  t.equal(await outcome(log.append('a', 'x', request('0'))), '0 again');
+  t.equal(await outcome(log.append('a', 'x', producer(1, 0))), '1 again');
+});
+
 t.test('a full disk does not keep records from being deleted', async (t) => {
   const log = await open({}, { 'segment.bytes': '4096' });
   for (let i = 0; i < 3; i++) await log.append('a', 'x'.repeat(3000), request(`${i}`));

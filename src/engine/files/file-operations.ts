@@ -140,13 +140,20 @@ export async function replaceFiles(fileSystem: FileSystem, contents: readonly Fi
 
 /**
  * As `replaceFiles`, but for good only once the directory is synced. None of them is replaced before all are written: where
- * there is no space for one, all are as they were.
+ * there is no space for one, all are as they were. `replaced` is awaited after each.
  */
-export async function putFiles(fileSystem: FileSystem, contents: readonly FileContent[]): Promise<void> {
+export async function putFiles(
+  fileSystem: FileSystem,
+  contents: readonly FileContent[],
+  replaced?: (path: string) => Promise<void>,
+): Promise<void> {
   const files = contents.map(({ path, buffers }) => ({ path, temporary: `${path}~`, buffers }));
   try {
     for (const { temporary, buffers } of files) await createSynced(fileSystem, temporary, buffers);
-    for (const { temporary, path } of files) await fileSystem.rename(temporary, path);
+    for (const { temporary, path } of files) {
+      await fileSystem.rename(temporary, path);
+      await replaced?.(path);
+    }
   } catch (error) {
     for (const { temporary } of files) await removeIfExists(fileSystem, temporary).catch(() => {});
     throw error;

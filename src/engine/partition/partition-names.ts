@@ -21,12 +21,23 @@ export async function syncNames(partition: PartitionLog): Promise<void> {
   }
 }
 
-/** Replaces files beside the segments, each as one step and in this order; durable when it resolves. */
+/**
+ * Replaces files beside the segments, each as one step and in this order; durable when it resolves. `first` comes before them,
+ * and is durable before any of them is replaced.
+ */
 export async function replaceDerived(
   partition: PartitionLog,
   contents: readonly FileContent[],
+  first?: FileContent,
 ): Promise<void> {
-  await putFiles(partition.context.fileSystem, contents);
+  const { fileSystem } = partition.context;
+  if (first === undefined) {
+    await putFiles(fileSystem, contents);
+  } else {
+    await putFiles(fileSystem, [first, ...contents], async (path) => {
+      if (path === first.path) await syncNames(partition);
+    });
+  }
   await syncNames(partition);
 }
 

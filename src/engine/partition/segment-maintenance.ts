@@ -278,8 +278,10 @@ export class SegmentMaintenance {
       active: stats,
       ...(producers && { producers }),
     });
-    const files = snapshot === undefined ? before : [...before, snapshot.file];
-    await replaceDerived(partition, [...files, checkpoint]);
+    // A start of the log without it would keep the next open from the batches that it speaks of.
+    const isNeededFirst = logStartOffset > partition.logStartOffset;
+    const others = snapshot === undefined || isNeededFirst ? before : [...before, snapshot.file];
+    await replaceDerived(partition, [...others, checkpoint], isNeededFirst ? snapshot?.file : undefined);
     snapshot?.stored();
     this.#checkpointed.set(partition, { offset, stats, logStartOffset });
   }
