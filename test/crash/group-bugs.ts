@@ -58,7 +58,7 @@ export const GROUP_BUGS: Row[] = [
     inSource(
       'a group that is made again begins its generations anew',
       GROUP,
-      'if (plan.deleted) totals.lastGeneration = lastGeneration;',
+      'totals.lastGeneration = Math.max(totals.lastGeneration, plan.content.generation);',
       '',
     ),
     rebalancesScenario,

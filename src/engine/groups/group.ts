@@ -227,12 +227,14 @@ export class Group implements Watched {
     if (log.rereads !== rereads) throw changedMeanwhile(this.id);
     const offsets = [...plan.offsets, ...starting];
     const records = this.#records(offsets);
-    const lastGeneration = Math.max(totals.lastGeneration, plan.content.generation);
     const confirmed = (id: string) => this.sessions.get(id)?.confirmed ?? 0;
     if (plan.changed) records.push(groupRecord(this.id, plan.deleted ? null : plan.content, confirmed));
-    if (plan.deleted) records.push(generationRecord(lastGeneration));
+    if (plan.deleted) {
+      // Other groups may be deleted at the same time: whichever record comes last, it tells the highest one of all.
+      totals.lastGeneration = Math.max(totals.lastGeneration, plan.content.generation);
+      records.push(generationRecord(totals.lastGeneration));
+    }
     await log.append(records, () => {
-      if (plan.deleted) totals.lastGeneration = lastGeneration;
       this.applyOffsets(offsets);
       if (plan.changed) this.applyContent(plan.deleted ? null : plan.content);
     });

@@ -1,5 +1,6 @@
 /** What is told is in the log, whatever fails: memory and log never go other ways. */
 import t from 'tap';
+import { decodeRecords } from '../../../src/engine/format/record-batch-reader.ts';
 import type { GroupDescription } from '../../../src/engine/groups/types.ts';
 import { openGroups } from '../../helpers/open-groups.ts';
 import { given, join, type SimGroups, shown, told } from '../../helpers/sim-groups.ts';
@@ -164,6 +165,24 @@ t.test(
     }
   },
 );
+
+t.test('groups that are deleted at the same time begin no generation anew', async (t) => {
+  const groups = await openGroups({ a: 1 });
+  for (let i = 0; i < 3; i++) {
+    const { memberId } = await join(groups, {}, 'old');
+    await groups.coordinator.leave('old', memberId);
+  }
+  const { memberId } = await join(groups, {}, 'young');
+  await groups.coordinator.leave('young', memberId);
+  const { generation } = await groups.coordinator.describe('old');
+  await Promise.all(['old', 'young'].map((group) => groups.coordinator.delete(group)));
+  t.equal((await join(groups, {}, 'old')).generation, generation + 1);
+  const { chunks } = await groups.engine.read('__consumer_offsets', 0, { offset: 0 });
+  const generations = decodeRecords(chunks, 0)
+    .filter(({ key }) => String(key) === '["generation"]')
+    .map(({ value }) => JSON.parse(String(value)).generation);
+  t.same(generations, [generation, generation], 'what is left after a compaction tells the highest one');
+});
 
 t.test('a change of which nobody knew is there once the log could be read again', async (t) => {
   const groups = await openGroups({ a: 2 });
