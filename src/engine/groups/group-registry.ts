@@ -53,16 +53,18 @@ export class GroupRegistry {
     if (!this.#groups.has(groupId) && this.#groups.size >= limit)
       throw overLimit('groups', 'group.max.groups', limit);
     const group = this.#groupFor(groupId);
+    group.users++;
     try {
       return await action(group);
     } finally {
+      group.users--;
       this.forgetIfBlank(group);
     }
   }
 
   /** Nothing is stored of it, and nobody is about to change that. */
   forgetIfBlank(group: Group): void {
-    if (!group.isBlank || this.#groups.get(group.id) !== group) return;
+    if (!group.isBlank || group.users > 0 || this.#groups.get(group.id) !== group) return;
     group.stop();
     this.#groups.delete(group.id);
   }

@@ -28,6 +28,8 @@ export class Group implements Watched {
   readonly id: string;
   readonly offsets = new CommittedOffsets();
   readonly sessions = new Map<string, MemberSession>();
+  /** Calls that may make something of it. */
+  users = 0;
   readonly #context: GroupContext;
   /** Called after a change that leaves nothing of the group. */
   readonly #vanished: (group: Group) => void;

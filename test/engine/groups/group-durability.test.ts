@@ -184,6 +184,19 @@ t.test('groups that are deleted at the same time begin no generation anew', asyn
   t.same(generations, [generation, generation], 'what is left after a compaction tells the highest one');
 });
 
+t.test('a group is not forgotten while somebody is about to make it', async (t) => {
+  const groups = await openGroups({ a: 2 });
+  const { coordinator, log } = groups;
+  for (let i = 0; i < 2; i++) await log.append('a', 'x', { partition: 0 });
+  const offsets = [place(0, 1)];
+  const to = { timestamp: log.clock.now() + 1 };
+  const looking = coordinator.reset('g', { offsets, dryRun: true });
+  const setting = coordinator.reset('g', { to, topics: ['a'] });
+  await Promise.all([looking, setting]);
+  const { offsets: committed } = await coordinator.describe('g');
+  t.match(committed, [{ partition: 0, committed: 2 }, { partition: 1 }]);
+});
+
 t.test('a change of which nobody knew is there once the log could be read again', async (t) => {
   const groups = await openGroups({ a: 2 });
   const { coordinator, log } = groups;
