@@ -177,11 +177,12 @@ export class OffsetsTopic {
       { err: this.#doubt },
       'changes of groups wait until it is known what became of the last ones',
     );
-    this.#rereads++;
     for (const change of this.#queue.splice(0)) change.reject(notKnownYet());
     try {
       await this.#untilReadable();
       await this.#readOn();
+      // Not before: what is planned meanwhile is planned from memory that lags behind the log.
+      this.#rereads++;
       this.#doubt = undefined;
     } catch (error) {
       logger.error(

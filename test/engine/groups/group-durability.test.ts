@@ -197,6 +197,39 @@ t.test('a group is not forgotten while somebody is about to make it', async (t) 
   t.match(committed, [{ partition: 0, committed: 2 }, { partition: 1 }]);
 });
 
+t.test('a change that was planned before the log was read again is not stored', async (t) => {
+  const groups = await openGroups({ a: 2, b: 1 });
+  const { engine, log } = groups;
+  await log.append('b', 'x');
+  const first = await join(groups);
+  await groups.rollGroupsTopic();
+  const heal = log.disk.failAt({
+    kind: 'syncDirectory',
+    path: /__consumer_offsets\/0$/,
+    forever: true,
+    fault: { error: 'EMFILE' },
+  });
+  const unknown = outcome(join(groups));
+  await log.settle();
+  t.equal(await unknown, 'OUTCOME_UNKNOWN');
+  // The next one is planned now, and looks for where to begin until the log has been read.
+  const { promise: found, resolve: find } = Promise.withResolvers<number>();
+  const { offsetForTimestamp } = engine;
+  engine.offsetForTimestamp = () => found;
+  const joining = outcome(join(groups, { topics: ['b'], autoOffsetReset: 'by_duration:1h' }));
+  await log.settle();
+  heal();
+  await groups.advance(2_000);
+  t.match(await groups.coordinator.describe('g'), { generation: 2 });
+  engine.offsetForTimestamp = offsetForTimestamp;
+  find(0);
+  await log.settle();
+  t.equal(await joining, 'NOT_READY');
+  const { generation, members } = await groups.coordinator.describe('g');
+  t.equal(generation, 2);
+  t.match(members, [{ memberId: first.memberId }, {}], 'nobody is lost');
+});
+
 t.test('a change of which nobody knew is there once the log could be read again', async (t) => {
   const groups = await openGroups({ a: 2 });
   const { coordinator, log } = groups;
