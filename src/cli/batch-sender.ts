@@ -73,7 +73,9 @@ export class BatchSender {
       // Nothing was sent for so long that the daemon has forgotten the producer.
       return this.#producers.delete(partition);
     }
-    if (!remembersNoMore(error) || !this.#identified) return false;
+    if (!remembersNoMore(error)) return false;
+    // Of batches that are refused at the same time, the first one says so.
+    if (!this.#identified) return true;
     this.#identified = false;
     const { message } = error as Error;
     this.#options.io.stderr.write(

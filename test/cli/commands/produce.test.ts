@@ -201,8 +201,7 @@ t.test('a producer that the daemon has forgotten gets a new id', async (t) => {
 });
 
 t.test('a daemon that can remember no more batches gets them all the same, and that is said', async (t) => {
-  daemon.intercept = (request, response) => {
-    if (!isProduce(request) || !request.query.has('producerId')) return false;
+  const refuse = (response: ServerResponse) => {
     const problem = {
       code: 'overloaded',
       detail: 'too many are remembered',
@@ -210,12 +209,27 @@ t.test('a daemon that can remember no more batches gets them all the same, and t
     };
     response.writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '0' });
     response.end(JSON.stringify(problem));
-    return true;
+  };
+  daemon.intercept = (request, response) => {
+    const isRefused = isProduce(request) && request.query.has('producerId');
+    if (isRefused) refuse(response);
+    return isRefused;
   };
   const { code, stderr } = await produce(['a', '--batch-bytes', '2'], '1\n2\n');
   t.equal(code, 0);
   t.same(daemon.values('a'), ['1', '2']);
   t.equal(stderr.match(/a batch whose answer is lost is not sent again/g)?.length, 1);
+
+  daemon.addTopic('wide', 2);
+  const dir = t.testdir({ x: '1\n', y: '2\n' });
+  const held: ServerResponse[] = [];
+  daemon.intercept = (request, response) => {
+    const isRefused = isProduce(request) && request.query.has('producerId');
+    if (isRefused && held.push(response) === 2) for (const each of held) refuse(each);
+    return isRefused;
+  };
+  t.match(await produce(['wide', `${dir}/x`, `${dir}/y`]), { code: 0 }, 'also where two are refused at once');
+  t.same([daemon.values('wide', 0), daemon.values('wide', 1)], [['1'], ['2']]);
 });
 
 t.test('a batch that is too large is sent in smaller ones, a line that is too large is named', async (t) => {
