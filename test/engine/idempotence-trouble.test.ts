@@ -188,6 +188,28 @@ t.test('what is remembered is bounded: a new one is refused, a known one goes on
   t.equal(log.engine.stats().producerEntries, 0, 'and those that have expired');
 });
 
+t.test('of a request for which there is no room in all its partitions nothing is stored', async (t) => {
+  const log = await open({ 'producer.state.max.entries': 3 }, {}, 2);
+  const send = (key: string) => {
+    const append = log.engine.startAppend('a', request(key));
+    for (const partition of [0, 1]) append.add({ value: key, partition });
+    return append.commit();
+  };
+  t.equal((await send('k')).length, 2);
+  await t.rejects(send('l'), { code: 'THROTTLED' });
+  t.same(
+    [0, 1].map((partition) => log.engine.offsets('a', partition).logEndOffset),
+    [1, 1],
+  );
+  t.equal(
+    (await send('k')).every(({ duplicate }) => duplicate),
+    true,
+    'what is known is known',
+  );
+  await log.clock.advance(DAY + 1);
+  t.equal((await send('l')).length, 2);
+});
+
 t.test('keys and producers are remembered for so long, over restarts too', async (t) => {
   for (const restart of [undefined, 'stop', 'kill'] as const) {
     const log = await open({

@@ -9,6 +9,7 @@ import type { RequestMark } from '../partition/append-conditions.ts';
 import { MAX_REQUEST_PARTITIONS } from '../partition/idempotency-keys.ts';
 import type { PartitionLog } from '../partition/partition-log.ts';
 import { keyReused } from '../partition/partition-producers.ts';
+import type { ProducerMemory } from '../partition/producer-memory.ts';
 
 interface RequestInFlight {
   readonly mark: RequestMark;
@@ -37,11 +38,14 @@ export class RequestsInFlight {
     );
   }
 
-  /** So many batches of the request are on their way. IDEMPOTENCY_KEY_REUSED where its key is known from another request. */
+  /** So many batches of the request are on their way. IDEMPOTENCY_KEY_REUSED where its key is known from another request, THROTTLED. */
   begin(mark: RequestMark, batches: number, now: number): void {
     const known = this.#find(mark.id, now);
     if (known !== undefined && known.fingerprint !== mark.fingerprint) throw keyReused();
     if ((known?.partitions ?? this.#partitions.length) !== mark.partitions) throw spreadAnew();
+    // A part of it would be stored, and the answer would say that nothing was.
+    const refusal = known === undefined && batches > 1 ? this.#memory.refusalOfAll(batches, now) : undefined;
+    if (refusal !== undefined) throw refusal;
     const request = this.#requests.get(mark.id);
     if (request === undefined) this.#requests.set(mark.id, { mark, batches });
     else request.batches += batches;
@@ -52,6 +56,10 @@ export class RequestsInFlight {
     const request = this.#requests.get(id)!;
     request.batches--;
     if (request.batches === 0) this.#requests.delete(id);
+  }
+
+  get #memory(): ProducerMemory {
+    return this.#partitions[0]!.context.producerMemory;
   }
 
   /** It is until partitions are added, and then again once all requests of before are forgotten. */

@@ -54,8 +54,22 @@ export class ProducerMemory {
 
   /** Why there is no room for one more; undefined where there is. */
   refusal(): SeglogError | undefined {
+    return this.#fits(this.#admitted + 1) ? undefined : this.#full();
+  }
+
+  /** Why there is no room for so many more, whoever else comes; undefined where there is. */
+  refusalOfAll(count: number, now: number): SeglogError | undefined {
+    if (this.#fits(count)) return undefined;
+    this.expire(now);
+    return this.#fits(count) ? undefined : this.#full();
+  }
+
+  #fits(count: number): boolean {
+    return this.#entries + count <= this.#limits['producer.state.max.entries'];
+  }
+
+  #full(): SeglogError {
     const limit = this.#limits['producer.state.max.entries'];
-    if (this.#entries + this.#admitted < limit) return undefined;
     return new SeglogError(
       'THROTTLED',
       `no more producers and idempotency keys can be remembered (producer.state.max.entries=${limit}): raise the setting, or wait ` +
