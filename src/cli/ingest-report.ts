@@ -23,15 +23,15 @@ export class IngestReport {
   readonly leftOut: LeftOut[] = [];
   readonly #topic: string;
   readonly #io: Io;
-  readonly #beforeLine: () => void;
+  /** Makes room for a line: takes a progress bar away. */
+  readonly makeRoom: () => void;
   readonly #started = performance.now();
   readonly #lines = new Map<string, number>();
 
-  /** `beforeLine` makes room for a line: takes a progress bar away. */
-  constructor(topic: string, io: Io, beforeLine: () => void) {
+  constructor(topic: string, io: Io, makeRoom: () => void) {
     this.#topic = topic;
     this.#io = io;
-    this.#beforeLine = beforeLine;
+    this.makeRoom = makeRoom;
   }
 
   get tookMs(): number {
@@ -59,7 +59,7 @@ export class IngestReport {
   }
 
   say(text: string): void {
-    this.#beforeLine();
+    this.makeRoom();
     this.#io.stderr.write(`seglog: ${text}\n`);
   }
 

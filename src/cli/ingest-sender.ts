@@ -63,7 +63,7 @@ export class IngestSender {
   }
 
   async #sendAsKnown(batch: IngestBatch, { source, key, signal }: BatchTicket): Promise<BatchAnswer> {
-    const { client, topic, forMs, io } = this.#options;
+    const { client, topic, forMs, io, report } = this.#options;
     const type = { 'content-type': batch.contentType };
     const request = {
       query: { topic, source },
@@ -79,7 +79,12 @@ export class IngestSender {
         throw error;
       }
     };
-    const worthATry = this.#hasKeys ? mayBeSentAgain : nothingWasDone;
+    const isWorthATry = this.#hasKeys ? mayBeSentAgain : nothingWasDone;
+    const worthATry = (error: unknown) => {
+      // It is told on standard error, where the progress bar is.
+      report.makeRoom();
+      return isWorthATry(error);
+    };
     return patiently({ io, forMs, worthATry, signal }, attempt).catch((error: unknown) => {
       // What the last try came to says nothing of those before.
       throw mayBeStored && !remembersNoMore(error)
