@@ -1,6 +1,7 @@
 /**
  * The limit of the HTTP benchmarks, to be run as a child: a fastify server with nothing behind it. It parses produce
- * bodies with the daemon's own parsers and drops what they find, and answers fetches with bytes that it has in memory.
+ * bodies with the daemon's own parsers and lines of log events with JSON.parse, drops what it finds, and answers fetches with
+ * bytes that it has in memory.
  */
 import { readFileSync } from 'node:fs';
 import { fastify } from 'fastify';
@@ -28,6 +29,17 @@ app.post('/api/topics/:topic/records', (request, reply) => {
     key: undefined,
   });
   reply.header('content-type', 'application/json; charset=utf-8').send(PRODUCED);
+});
+app.post('/api/logs/batch', (request, reply) => {
+  const body = request.body as Buffer;
+  let accepted = 0;
+  for (let start = 0; start < body.length; accepted++) {
+    const newline = body.indexOf(0x0a, start);
+    const end = newline < 0 ? body.length : newline;
+    JSON.parse(body.toString('utf8', start, end));
+    start = end + 1;
+  }
+  reply.send({ accepted, rejected: 0, errors: [], errorsOmitted: 0, tookMs: 0 });
 });
 app.get('/api/topics/:topic/partitions/:partition/records', (request, reply) => {
   const type = request.headers.accept!;

@@ -15,6 +15,7 @@ const names = [
   'append-partitions',
   'journal-border',
   'produce-http',
+  'ingest-http',
   'read-sequential',
   'fetch-http',
   'open',

@@ -2,7 +2,7 @@
  * What a value says of itself as a log event. The same functions are asked when events are taken in, indexed and searched
  * for, so that the three agree.
  *
- * A value that is a JSON object is an event by the fields at its top level (event-layout.ts). Any other value is an event
+ * A value that is a JSON object is an event by the fields at its top level (event-fields.ts). Any other value is an event
  * without fields: all of it is the message, whether it is text, an array or bytes.
  */
 import { ByteMemo } from './byte-memo.ts';
