@@ -31,6 +31,7 @@ function resetTarget(to: ResetBody['to']): ResetTarget {
     );
   }
   const timestamp = parseTimestamp(String(to.timestamp));
-  if (timestamp !== undefined) return { timestamp };
+  // Before 1970 there is nothing, so that all records are later.
+  if (timestamp !== undefined) return { timestamp: Math.max(0, timestamp) };
   throw new HttpProblem('invalid_timestamp', '"timestamp" takes an ISO 8601 time or an epoch number');
 }

@@ -156,6 +156,7 @@ t.test('a group without members is reset, to each kind of place', async (t) => {
     [{ to: { shift: 3 }, topics: ['t'] }, [8, 8]],
     [{ to: { timestamp: '2020-01-01T00:00:00Z' } }, [0, 0]],
     [{ to: { timestamp: 4_000_000_000 } }, [10, 11]],
+    [{ to: { timestamp: -5 } }, [0, 0]],
     [{ to: { duration: '1h' } }, [0, 0]],
     [{ to: { duration: 'PT1H' }, partitions: [{ topic: 't', partitions: [1] }] }, [0]],
   ];
@@ -272,6 +273,24 @@ t.test('refusals', async (t) => {
     t.match(answer.headers['content-type'], /^application\/problem\+json/);
   }
   t.match((await app.ask({ url: '/api/groups' })).json(), { groups: { length: 1 } }, 'no group was made');
+  const details: [to: unknown, detail: string][] = [
+    ['middle', 'body/reset/to has none of the forms that it may have; /openapi.json shows them'],
+    [
+      { offset: 1, shift: 1 },
+      'body/reset/to has none of the forms that it may have; /openapi.json shows them',
+    ],
+    [{ offset: -1 }, 'body/reset/to/offset must be >= 0'],
+  ];
+  for (const [to, detail] of details)
+    t.equal((await putOffsets(app, { reset: { to } })).problem?.detail, detail, JSON.stringify(to));
+  const unknown = await app.ask({ method: 'POST', url: members, payload: { topics: ['t'], timeOut: 5 } });
+  t.equal(unknown.problem?.detail, 'body must NOT have additional properties: "timeOut"');
+  const choice = await app.ask({
+    method: 'POST',
+    url: members,
+    payload: { topics: ['t'], assignor: 'best' },
+  });
+  t.match(choice.problem?.detail, /allowed values: range, roundrobin, cooperative-sticky$/);
 });
 
 t.test('members of a group have one assignor', async (t) => {
