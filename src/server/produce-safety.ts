@@ -21,7 +21,7 @@ export interface SafetyHeaders {
   'if-match'?: string;
 }
 
-/** @throws HttpProblem invalid_parameter where a producer says not all of its number. */
+/** @throws HttpProblem invalid_parameter where a producer says not all of its number; invalid_offset. */
 export function safetyOptions(
   { producerId, producerEpoch, sequence }: ProducerParameters,
   { 'idempotency-key': key, 'if-match': expected }: SafetyHeaders,
@@ -29,9 +29,19 @@ export function safetyOptions(
   return {
     producer: producerSequence(producerId, producerEpoch, sequence),
     idempotency: key === undefined ? undefined : { key },
-    // Its form was checked with the other headers.
-    expectedEndOffset: expected === undefined ? undefined : Number(expected.replaceAll('"', '')),
+    expectedEndOffset: expected === undefined ? undefined : expectedOffset(expected),
   };
+}
+
+/** Of an If-Match whose form was checked with the other headers. */
+function expectedOffset(text: string): number {
+  const offset = Number(text.replaceAll('"', ''));
+  if (Number.isSafeInteger(offset)) return offset;
+  throw new HttpProblem(
+    'invalid_offset',
+    `"if-match" takes an offset up to ${Number.MAX_SAFE_INTEGER}, not ${text}`,
+    { parameter: 'if-match' },
+  );
 }
 
 function producerSequence(id?: number, epoch?: number, sequence?: number): AppendOptions['producer'] {

@@ -168,6 +168,7 @@ t.test('what makes no sense is refused before anything is stored', async (t) => 
     ['?partition=0', { 'if-match': '"0", "1"' }, 'invalid_offset'],
     ['?partition=0', { 'if-match': '"0' }, 'invalid_offset'],
     ['?partition=0', { 'if-match': '-1' }, 'invalid_offset'],
+    ['?partition=0', { 'if-match': '9007199254740992' }, 'invalid_offset'],
     ['', { 'if-match': '0' }, 'invalid_request'],
     ['?partition=0&acks=0', { 'if-match': '0' }, 'invalid_request'],
   ];
