@@ -20,6 +20,8 @@ export interface ParameterSchema {
   readonly description: string;
   readonly default?: string | number;
   readonly examples?: readonly (string | number)[];
+  /** What the value has to be, as a refusal says it; the description when missing. */
+  readonly 'x-takes'?: string;
   /** The code of the answer when the value is not valid; `invalid_parameter` when missing. */
   readonly 'x-problem'?: ProblemCode;
 }
@@ -105,7 +107,7 @@ function problemWith(schema: ParametersSchema, name: string, given: unknown): Ht
 function takes(schema: ParameterSchema): string {
   if (schema.format === 'timestamp') return 'an ISO 8601 time or an epoch number';
   if (schema.enum !== undefined) return `one of ${schema.enum.join(', ')}`;
-  if (schema.type === 'string') return schema.description;
+  if (schema.type === 'string') return schema['x-takes'] ?? schema.description;
   return `a whole number from ${schema.minimum ?? 0} to ${schema.maximum ?? Number.MAX_SAFE_INTEGER}`;
 }
 

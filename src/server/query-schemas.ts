@@ -66,6 +66,7 @@ export const STATS_PARAMETERS = parameters({
     type: 'string',
     pattern: '^[1-9]\\d{0,11}(ms|s|m|h|d)?$',
     description: 'Width of the bars of the histogram: 1h, 5m, 30s, milliseconds. Default: by the range.',
+    'x-takes': 'a duration above zero: 1h, 5m, 30s, milliseconds',
   },
   fields: text('Further fields whose values are counted, separated by commas: metadata.component.'),
   top: whole(

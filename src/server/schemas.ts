@@ -41,6 +41,7 @@ export const topic: ParameterSchema = {
   type: 'string',
   pattern: '^(?!\\.{1,2}$)[a-zA-Z0-9._-]{1,249}$',
   description: '1 to 249 of a-z, A-Z, 0-9, ".", "_" and "-", and neither "." nor ".."',
+  'x-takes': '1 to 249 of a-z, A-Z, 0-9, ".", "_" and "-", and neither "." nor ".."',
   'x-problem': 'invalid_topic',
 };
 
@@ -106,6 +107,7 @@ export const PRODUCE_HEADERS = parameters({
     pattern: '^[\\x20-\\x7e]{1,255}$',
     description:
       '1 to 255 printable ASCII characters. The same request with the same key is stored once: a retry gets the first answer.',
+    'x-takes': '1 to 255 printable ASCII characters',
     'x-problem': 'invalid_request',
   },
   'if-match': {
@@ -162,6 +164,7 @@ export const INGEST_PARAMETERS = parameters({
     type: 'string',
     pattern: '.',
     description: 'The source of events that name none: a text that is not empty.',
+    'x-takes': 'a text that is not empty',
   },
 });
 

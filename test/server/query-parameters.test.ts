@@ -10,6 +10,7 @@ const check = compileParameters({
     acks: { type: 'string', enum: ['all', '1'], description: 'Which.' },
     from: { type: 'string', format: 'timestamp', description: 'A time.', 'x-problem': 'invalid_timestamp' },
     name: { type: 'string', pattern: '^[a-z]+$', description: 'small letters' },
+    width: { type: 'string', pattern: '^\\d+$', description: 'How wide.', 'x-takes': 'digits' },
   },
 });
 
@@ -37,6 +38,7 @@ t.test('what does not fit is refused with its own code and what would fit', asyn
     [{ acks: '2' }, 'invalid_parameter', /one of all, 1/],
     [{ from: 'yesterday' }, 'invalid_timestamp', /an ISO 8601 time or an epoch number, not "yesterday"/],
     [{ name: 'A\u0000' }, 'invalid_parameter', /small letters, not "A\?"/],
+    [{ width: '' }, 'invalid_parameter', /"width" takes digits, not ""/],
     [{ ofset: '1' }, 'invalid_parameter', /unknown parameter "ofset"; did you mean "offset"\?/],
     [JSON.parse('{"__proto__": "1"}'), 'invalid_parameter', /unknown parameter "__proto__"/],
     [{ constructor: '1' }, 'invalid_parameter', /unknown parameter/],
