@@ -273,6 +273,8 @@ t.test('events are followed as they come, and again from where a client was', as
   t.strictSame([(await again.next()).data.message, (await again.next()).data.message], ['two', 'three']);
   again.close();
 
+  const page = await opened.ask({ url: '/api/query/tail', headers: { accept: 'application/json' } });
+  t.match(page, { statusCode: 406, problem: { code: 'not_acceptable' } });
   const bad = await opened.ask({ url: '/api/query/tail', headers: { 'last-event-id': 'nonsense' } });
   t.equal(bad.problem.code, 'invalid_cursor');
 });

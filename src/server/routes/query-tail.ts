@@ -5,6 +5,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TailRound } from '../../query/index.ts';
+import { negotiate } from '../accept.ts';
 import type { AppContext } from '../app-context.ts';
 import { HttpProblem, logOwnFault, problemOf } from '../error-mapping.ts';
 import { EVENT_STREAM_HEADERS, HEARTBEAT } from '../event-stream.ts';
@@ -45,6 +46,7 @@ export function registerTailRoute(app: FastifyInstance, context: AppContext): vo
           },
           ...QUERY_PROBLEMS,
           'invalid_cursor',
+          'not_acceptable',
         ),
       },
     },
@@ -58,6 +60,7 @@ async function follow(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { lifecycle, settings, logger, metrics, bodyLimits } = context;
+  negotiate(request.headers.accept, ['text/event-stream']);
   const filter = filterOf(request.query);
   // What is wrong with the query, and a topic that is not there, are told before the stream begins.
   lifecycle.search.describe(filter);
