@@ -36,6 +36,7 @@ interface Incomplete {
 }
 
 export async function query(expression: string, flags: QueryFlags, io: Io): Promise<void> {
+  if (flags.interval !== undefined && !flags.stats) throw new UsageError('--interval goes with --stats');
   const client = new HttpClient(flags.server, io.env);
   const filter = await filterOf(expression, flags);
   const signal = io.interruption();

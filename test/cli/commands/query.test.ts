@@ -146,6 +146,7 @@ t.test('what makes no sense is told, with the place', async (t) => {
   for (const [args, message] of [
     [['--since', 'soon'], /"soon" is no time/],
     [['--tail', '--stats'], /cannot be used with/],
+    [['--interval', '1h'], /--interval goes with --stats/],
     [['--limit', '0'], /whole number above zero/],
     [['--topic', 'none'], /no topic "none"/],
   ] as const) {
