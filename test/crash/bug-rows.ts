@@ -32,6 +32,16 @@ export const sweepKillsOf =
   (scenario, options) =>
     sweepKills(scenario, { ...options, ...kills });
 
+/** So many runs, until one of them shows it. */
+export const overSeeds =
+  (count: number, sweep: Sweeper): Sweeper =>
+  async (scenario, options) => {
+    for (let seed = 1; ; seed++) {
+      const report = await sweep(scenario, { ...options, seed });
+      if (report.violations.length > 0 || seed === count) return report;
+    }
+  };
+
 export const inSource = (name: string, file: string, find: string, replace: string): PlantedBug => {
   const patches: SourcePatch[] = [{ file, find, replace }];
   return { name, patches };
