@@ -251,9 +251,20 @@ interface ParsedRecord {
 function parseRecords({ headers, body }: FakeRequest): ParsedRecord[] {
   if (headers['content-type'] === 'application/msgpack')
     return (decode(body) as { records: ParsedRecord[] }).records;
+  if (headers['content-type'] === 'application/json')
+    return JSON.parse(body.toString()).records.map(fromJson);
   const lines = body.toString('latin1').split('\n');
   if (lines.at(-1) === '') lines.pop();
   return lines.map((line) => ({ value: Buffer.from(line, 'latin1') }));
+}
+
+/** Headers as a map. */
+function fromJson({ key, value, headers = {} }: Record<string, string> & { headers?: object }): ParsedRecord {
+  return {
+    key: key === undefined ? null : Buffer.from(key),
+    value: Buffer.from(value!),
+    headers: Object.entries(headers).map(([name, each]) => ({ key: name, value: Buffer.from(each) })),
+  };
 }
 
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {
