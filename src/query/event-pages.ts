@@ -73,7 +73,7 @@ class PageSearch {
 
   async page(): Promise<EventPage> {
     const { order, limit, after, planAll } = this.#request;
-    const search = new TopicSearch(this.#run, this.#filter, {
+    const search = new TopicSearch(this.#run, this.#leftOfFilter(), {
       order,
       planAll,
       memory: this.#memory,
@@ -95,6 +95,16 @@ class PageSearch {
     const events = certain.slice(0, limit);
     const isMore = certain.length > limit || end !== undefined || undone !== undefined;
     return { events, next: isMore ? (events.at(-1) ?? this.#placeBefore(undone)) : null };
+  }
+
+  /** All that comes behind a place has its time or a later one, in the order of the query. */
+  #leftOfFilter(): QueryFilter {
+    const { order, after } = this.#request;
+    if (after === null) return this.#filter;
+    const { from, until } = this.#filter;
+    return order === 'asc'
+      ? { ...this.#filter, from: Math.max(from, after.timestamp) }
+      : { ...this.#filter, until: Math.min(until, after.timestamp + 1) };
   }
 
   #take(partition: number, found: FoundEvents): void {
@@ -138,7 +148,9 @@ class PageSearch {
     if (undone === undefined || !Number.isFinite(undone)) return after;
     const side = order === 'asc' ? -1 : 1;
     const offset = order === 'asc' ? Number.MAX_SAFE_INTEGER : 0;
-    return { timestamp: undone + side, partition: order === 'asc' ? 2 ** 31 : 0, offset };
+    const place = { timestamp: undone + side, partition: order === 'asc' ? 2 ** 31 : 0, offset };
+    // What is undone may reach back to what was given.
+    return after !== null && comparePlaces(order, place, after) < 0 ? after : place;
   }
 }
 

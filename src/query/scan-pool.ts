@@ -46,6 +46,7 @@ export class ScanPool implements ScanRunner {
     this.#pool.on('error', () => {});
   }
 
+  /** A scan whose thread died is run again, once: it changes nothing. */
   async run(
     request: ScanRequest,
     signal: AbortSignal,
@@ -55,19 +56,29 @@ export class ScanPool implements ScanRunner {
     const giveUp = () => {
       timer = setTimeout(() => end.abort(), GRACE_MS);
     };
-    if (signal.aborted) return { fault: 'cancelled' };
     signal.addEventListener('abort', giveUp, { once: true });
     try {
-      const answer: ScanAnswer = await this.#pool.run(request, { signal: end.signal });
-      if ('error' in answer) throw new Error(`a scan failed: ${answer.error}`);
-      return answer;
+      return await this.#ask(request, signal, end.signal).catch(() => this.#ask(request, signal, end.signal));
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', giveUp);
+    }
+  }
+
+  async #ask(
+    request: ScanRequest,
+    signal: AbortSignal,
+    end: AbortSignal,
+  ): Promise<{ result: ScanResult } | { fault: ScanFault }> {
+    if (signal.aborted) return { fault: 'cancelled' };
+    try {
+      const answer: ScanAnswer = await this.#pool.run(request, { signal: end });
+      if ('result' in answer || 'fault' in answer) return answer;
+      throw new Error(`a scan failed: ${answer.error}`);
     } catch (error) {
       // Its thread was ended, perhaps.
       if (signal.aborted) return { fault: 'cancelled' };
       throw error;
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', giveUp);
     }
   }
 

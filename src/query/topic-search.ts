@@ -59,6 +59,7 @@ export class TopicSearch {
   readonly #tally = new SearchTally();
   #survey!: Survey;
   #done = false;
+  readonly #failures: unknown[] = [];
   /** The best time of what was begun and given up. */
   #undone: number | undefined;
 
@@ -126,6 +127,7 @@ export class TopicSearch {
         this.#start(this.#waiting.pop()!);
       if (this.#running.size === 0 || this.#isEnough()) return;
       await Promise.race(this.#running.values());
+      if (this.#failures.length > 0) throw this.#failures[0];
     }
   }
 
@@ -141,9 +143,12 @@ export class TopicSearch {
   }
 
   #start(work: Work): void {
-    const running = work.run().finally(() => this.#running.delete(work));
-    // Of those that nobody waits for any more.
-    running.catch(() => {});
+    const running = work
+      .run()
+      .catch((error: unknown) => {
+        this.#failures.push(error);
+      })
+      .finally(() => this.#running.delete(work));
     this.#running.set(work, running);
   }
 
@@ -224,14 +229,19 @@ export class TopicSearch {
       range,
       unreadable,
     )) {
-      if (this.#run.ended) break;
       this.#tally.read(range.partition);
       this.#run.countBytes(bytes);
-      const result = await this.#run.scan(this.#request({ ...range, ...unknown }, { chunks }));
-      if (result !== undefined) this.#take(range.partition, result);
-      else if (!this.#run.ended) throw new Error('batches that the engine gave cannot be scanned');
+      const request = this.#request({ ...range, ...unknown }, { chunks });
+      const result = this.#run.ended ? undefined : await this.#run.scan(request);
+      if (result !== undefined) {
+        this.#take(range.partition, result);
+      } else if (this.#run.ended) {
+        this.#noteUndone(this.#best(unknown.minTime, unknown.maxTime));
+        return;
+      } else {
+        throw new Error('batches that the engine gave cannot be scanned');
+      }
     }
-    if (this.#run.ended) this.#noteUndone(this.#best(unknown.minTime, unknown.maxTime));
   }
 
   #take(partition: number, result: ScanResult): void {

@@ -21,10 +21,13 @@ import type { IndexSource } from '../../src/query/survey.ts';
 export class BuiltIndexes implements IndexSource {
   readonly #indexes = new Map<number, SearchIndex>();
   readonly #fields: readonly string[];
+  readonly #share: number;
   /** Which segments have an index, by their id. */
   has: (id: number) => boolean = () => true;
 
-  constructor(fields: readonly string[]) {
+  /** `share`: how much of a growing segment has one. */
+  constructor(fields: readonly string[], share = 0.5) {
+    this.#share = share;
     this.#fields = fields;
   }
 
@@ -36,11 +39,14 @@ export class BuiltIndexes implements IndexSource {
     return index;
   }
 
-  /** Of the first half, as it was when it was first asked for. */
+  /** Of its beginning, as it was when it was first asked for. */
   growing(_topic: string, _partition: number, segment: SearchSegment) {
     if (!this.has(segment.id)) return undefined;
     let index = this.#indexes.get(-segment.id);
-    index ??= this.#build(segment, (segment.baseOffset + segment.endOffset) / 2);
+    index ??= this.#build(
+      segment,
+      segment.baseOffset + (segment.endOffset - segment.baseOffset) * this.#share,
+    );
     this.#indexes.set(-segment.id, index);
     return index;
   }
