@@ -246,7 +246,8 @@ t.test('the daemon killed while somebody else has taken the reserve as well', { 
   await daemon.check(t);
   await daemon.end('SIGKILL');
   await daemon.start(t);
-  t.equal(disk.freeBytes, 0);
+  // A start removes what is unfinished: a piece of a search index, say.
+  t.ok(disk.freeBytes < 64 * 1024, 'there is nothing to speak of');
   t.equal((await daemon.ask('GET', '/readyz')).status, 503);
   await daemon.check(t);
   t.equal(await daemon.produce(1000), 507);
