@@ -19,9 +19,10 @@ async function startDaemon(directory: string) {
       daemon = await Daemon.start(directory, ['--listen', new URL(url).host]);
     },
     async stored() {
-      const { topics } = (await (await fetch(`${url}/api/topics`)).json()) as {
-        topics: { records: number }[];
-      };
+      const answer = await fetch(`${url}/api/topics`);
+      const text = await answer.text();
+      if (!answer.ok) throw new Error(`${answer.status}: ${text}`);
+      const { topics } = JSON.parse(text) as { topics: { records: number }[] };
       return topics[0]?.records ?? 0;
     },
   };
@@ -42,7 +43,7 @@ t.test('a file goes in once, whatever becomes of the daemon', async (t) => {
   // Stopped, and its data verified, before the directory goes.
   t.teardown(() => daemon.stop());
   const directory = t.testdir();
-  const count = 30_000;
+  const count = 15_000;
   writeFileSync(
     `${directory}/x.ndjson`,
     upTo(count)
@@ -97,6 +98,8 @@ t.test(
         `${directory}/states`,
       ];
       const child = startCli([...args, file], { SEGLOG_SERVER: daemon.url });
+      // Also where the test ends before its time.
+      t.teardown(() => child.kill('SIGKILL'));
       return { child, end: ended(child) };
     };
     write(1000);

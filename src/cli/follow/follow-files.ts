@@ -1,11 +1,12 @@
 /** `seglog ingest --follow`: files are followed side by side, each with a state of its own, until Ctrl-C. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { ServerError, UsageError } from '../errors.ts';
 import { codingOf, openReadable, sourceOfFile } from '../ingest-inputs.ts';
 import { type IngestRun, MAX_LINE_BYTES, packerFor, sendBatch, sourceFor } from '../ingest-run.ts';
 import type { Io } from '../io.ts';
 import { FollowLane } from './follow-lane.ts';
-import { FollowState } from './follow-state.ts';
+import { FollowLock } from './follow-lock.ts';
+import { FollowState, statePath } from './follow-state.ts';
 import { FollowedFile } from './followed-file.ts';
 
 const POLL_MS = 250;
@@ -19,21 +20,37 @@ export async function followFiles(
   io: Io,
 ): Promise<boolean> {
   const directory = run.options.state ?? defaultDirectory(io.env);
-  const states: FollowState[] = [];
-  for (const file of new Set(files)) {
-    const state = await FollowState.open(directory, file, server, run.options.topic);
-    // One that was followed before may be between two files now.
-    if (state.place === undefined) await checkFile(file);
-    states.push(state);
+  const topic = run.options.topic;
+  const locks: FollowLock[] = [];
+  try {
+    const states: FollowState[] = [];
+    for (const file of new Set(files)) {
+      const about = { file: resolve(file), server, topic };
+      locks.push(await FollowLock.take(await statePath(directory, about), file));
+      const state = await FollowState.open(directory, about);
+      // One that was followed before may be between two files now.
+      if (state.place === undefined) await checkFile(file);
+      states.push(state);
+    }
+    await followAll([...new Set(files)], states, run);
+  } finally {
+    await Promise.all(locks.map((lock) => lock.release()));
   }
+  return true;
+}
+
+async function followAll(
+  files: readonly string[],
+  states: readonly FollowState[],
+  run: IngestRun,
+): Promise<void> {
   const stop = new AbortController();
   const abort = () => stop.abort();
   if (run.interruption.aborted) abort();
   run.interruption.addEventListener('abort', abort);
-  const followed = [...new Set(files)].map((file, i) => followFile(file, states[i]!, run, stop));
+  const followed = files.map((file, i) => followFile(file, states[i]!, run, stop));
   for (const outcome of await Promise.allSettled(followed))
     if (outcome.status === 'rejected' && !run.interruption.aborted) throw outcome.reason;
-  return true;
 }
 
 async function followFile(

@@ -6,7 +6,7 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { FileIdentity } from './file-identity.ts';
 
 export interface FollowPlace {
@@ -22,13 +22,14 @@ export interface FollowPlace {
 }
 
 /** What is followed into where. */
-interface About {
+export interface Followed {
+  /** Absolute. */
   readonly file: string;
   readonly server: string;
   readonly topic: string;
 }
 
-interface StateDocument extends FollowPlace, About {
+interface StateDocument extends FollowPlace, Followed {
   readonly version: typeof VERSION;
 }
 
@@ -36,26 +37,19 @@ const VERSION = 1;
 
 export class FollowState {
   readonly path: string;
-  readonly #about: About;
+  readonly #about: Followed;
   #place: FollowPlace | undefined;
   #saving: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, about: About, place: FollowPlace | undefined) {
+  private constructor(path: string, about: Followed, place: FollowPlace | undefined) {
     this.path = path;
     this.#about = about;
     this.#place = place;
   }
 
   /** Of the file, as followed into that topic of that daemon. Throws an Error for a state that cannot be read. */
-  static async open(directory: string, file: string, server: string, topic: string): Promise<FollowState> {
-    const about: About = { file: resolve(file), server, topic };
-    const hash = createHash('sha256').update(JSON.stringify(about)).digest('hex').slice(0, 16);
-    const path = join(directory, `${basename(file)}-${hash}.json`);
-    await mkdir(directory, { recursive: true }).catch((error: Error) => {
-      throw new Error(
-        `positions cannot be kept in ${directory}: ${error.message}; give a directory by --state`,
-      );
-    });
+  static async open(directory: string, about: Followed): Promise<FollowState> {
+    const path = await statePath(directory, about);
     return new FollowState(path, about, await load(path));
   }
 
@@ -99,6 +93,17 @@ export class FollowState {
       await directory.close();
     }
   }
+}
+
+/** Where the state is kept; makes the directory. */
+export async function statePath(directory: string, about: Followed): Promise<string> {
+  await mkdir(directory, { recursive: true }).catch((error: Error) => {
+    throw new Error(
+      `positions cannot be kept in ${directory}: ${error.message}; give a directory by --state`,
+    );
+  });
+  const hash = createHash('sha256').update(JSON.stringify(about)).digest('hex').slice(0, 16);
+  return join(directory, `${basename(about.file)}-${hash}.json`);
 }
 
 async function load(path: string): Promise<FollowPlace | undefined> {

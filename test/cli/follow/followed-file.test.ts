@@ -61,7 +61,7 @@ async function follow(
   store: Store,
   format: 'raw' | 'text' = 'raw',
 ): Promise<Run> {
-  const state = await FollowState.open(states, path, 'http://x', 'logs');
+  const state = await FollowState.open(states, { file: path, server: 'http://x', topic: 'logs' });
   const stop = new AbortController();
   const lane = new FollowLane({
     name: path,
@@ -322,7 +322,8 @@ t.test('lines that go on with the last message are waited for', async (t) => {
 
 t.test('a state that is not known is refused', async (t) => {
   const { directory, path, run } = setUp(t);
-  const state = await FollowState.open(`${directory}/states`, path, 'http://x', 'logs');
+  const about = { file: path, server: 'http://x', topic: 'logs' };
+  const state = await FollowState.open(`${directory}/states`, about);
   for (const content of ['', '{', '{"version":99}']) {
     writeFileSync(state.path, content);
     await t.rejects(run(), /holds no position that this seglog knows/);
