@@ -213,7 +213,12 @@ export class Engine {
    * Puts a search index (format/search-file.ts) beside the segment of this id (SearchSegment), or takes it away (null). False
    * when that segment is not there any more, or about to change. Throws STORAGE_FULL before it takes the last space.
    */
-  putSearchIndex(name: string, partition: number, segment: number, index: IndexBytes): Promise<boolean> {
+  async putSearchIndex(
+    name: string,
+    partition: number,
+    segment: number,
+    index: IndexBytes,
+  ): Promise<boolean> {
     const log = this.#partition(name, partition);
     return putSearchIndex(log, segment, index, this.#space, this.#maintenance);
   }
