@@ -1,5 +1,5 @@
 /** Mistakes in putting a rewritten segment in the place of others, each of which the crash tests must notice. */
-import { inPlaces, inSource, type Row, sweepCrashesOf, sweepErrorsOf } from './bug-rows.ts';
+import { inPlaces, inSource, overSeeds, type Row, sweepCrashesOf, sweepErrorsOf } from './bug-rows.ts';
 import { regroupScenario, swapScenario } from './engine-scenarios.ts';
 import { sweepCrashes } from './harness.ts';
 import { compactedProducersScenario } from './producer-scenarios.ts';
@@ -42,12 +42,13 @@ export const SWAP_BUGS: Row[] = [
   }`,
     ),
     swapScenario,
-    (scenario, options) =>
+    overSeeds(4, (scenario, options) =>
       sweepCrashes(scenario, {
         ...options,
         variants: ['some names', 'some pieces'],
         before: ({ kind, path }) => kind === 'syncDirectory' && /\d$/.test(path),
       }),
+    ),
   ],
   [
     inSource(
