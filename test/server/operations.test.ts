@@ -235,7 +235,7 @@ t.test('where groups cannot be served, the figures of all else are given', async
     },
     lags: () => [],
   });
-  lifecycle.opened(engine, damaged);
+  lifecycle.opened(engine, damaged, lifecycle.search);
   t.match((await ask({ url: '/metrics' })).body, /^seglog_consumer_groups\{state="Stable"\} 0$/m);
   t.match((await ask({ url: '/api/metrics/summary' })).json(), { groups: { groups: 0 } });
   t.match(await ask({ url: '/api/groups' }), { statusCode: 500, problem: { code: 'corrupt_data' } });
