@@ -20,7 +20,7 @@ t.test('a stream is read no faster than its client takes it', async (t) => {
       return result;
     },
   });
-  lifecycle.opened(counting, lifecycle.groups);
+  lifecycle.opened(counting, lifecycle.groups, lifecycle.search);
   const { port } = await listen(opened);
   const { socket, closed } = rawConnection(port);
   socket.pause();
@@ -81,6 +81,7 @@ t.test('clients that go away during a long poll leave nothing behind', async (t)
       },
     }),
     lifecycle.groups,
+    lifecycle.search,
   );
   const { port } = await listen(opened);
   for (const accept of Array(5).fill(['application/json', 'application/x-ndjson']).flat()) {
