@@ -96,8 +96,8 @@ async function load(engine: Engine, events: number): Promise<{ rawBytes: number;
 
 function sealedSegments(engine: Engine): { segment: SearchSegment; partition: number }[] {
   return Array.from({ length: PARTITIONS }, (_, partition) =>
-    engine
-      .searchPartition(TOPIC, partition)
+    engine.search
+      .partition(TOPIC, partition)
       .segments.filter(({ sealed }) => sealed)
       .map((segment) => ({ segment, partition })),
   ).flat();
@@ -106,7 +106,9 @@ function sealedSegments(engine: Engine): { segment: SearchSegment; partition: nu
 async function sealAll(engine: Engine): Promise<void> {
   await engine.alterTopic(TOPIC, { config: { 'segment.ms': 1000 } });
   const isSealed = (partition: number) =>
-    engine.searchPartition(TOPIC, partition).segments.every(({ sealed, records }) => sealed || records === 0);
+    engine.search
+      .partition(TOPIC, partition)
+      .segments.every(({ sealed, records }) => sealed || records === 0);
   while (![...Array(PARTITIONS).keys()].every(isSealed)) await delay(100);
 }
 
@@ -140,7 +142,7 @@ async function indexAll(
   let wrong = 0;
   for (const { segment, partition } of segments) {
     indexBytes += fs.statSync(segment.searchPath).size;
-    const of = engine.searchPartition(TOPIC, partition);
+    const of = engine.search.partition(TOPIC, partition);
     const index = (await indexes.sealed(TOPIC, partition, of, segment)) as SearchIndex;
     blocks += index.blocks.count;
     for (let i = 0; i < ABSENT_WORDS; i++)

@@ -24,8 +24,6 @@ import type {
   ReadOptions,
   ReadResult,
   RecordsDeleted,
-  SealedListener,
-  SearchPartition,
   SegmentDescription,
   TopicChange,
   TopicDescription,
@@ -44,16 +42,17 @@ import { Housekeeping } from './housekeeping.ts';
 import { describeSegments } from './partition/partition-description.ts';
 import { type EngineContext, type PartitionLog, unknownPartition } from './partition/partition-log.ts';
 import { readPartition, runRead } from './partition/partition-reader.ts';
-import { searchPartition } from './partition/search-segments.ts';
 import { SegmentMaintenance } from './partition/segment-maintenance.ts';
 import { offsetForTimestamp } from './partition/timestamp-lookup.ts';
-import { type IndexBytes, listenTo, putSearchIndex } from './search-access.ts';
+import { SearchAccess } from './search-access.ts';
 import { TopicAdmin } from './topic-admin.ts';
 
 export class Engine {
   readonly settings: EngineSettings;
   /** Compaction, retention and recompression: what runs, and what is asked for. */
   readonly background: BackgroundWork;
+  /** For who searches segments by their files. */
+  readonly search: SearchAccess;
   readonly #context: EngineContext;
   readonly #lock: DirectoryLock;
   readonly #topics: Map<string, OpenTopic>;
@@ -123,6 +122,13 @@ export class Engine {
       () => this.#failed,
     );
     this.#admin = new TopicAdmin(opened, this.#committer, this.#maintenance);
+    this.search = new SearchAccess({
+      maintenance: this.#maintenance,
+      space: this.#space,
+      listeners: context.sealedListeners,
+      topicOf: (name) => summaryOf(this.#topic(name)),
+      partitionOf: (name, partition) => this.#partition(name, partition),
+    });
     const retention = new RetentionPass(context, topics, this.#committer, this.#maintenance, this.#space);
     const tools = { context, maintenance: this.#maintenance, space: this.#space };
     this.background = new BackgroundWork(tools, topics, retention);
@@ -162,7 +168,7 @@ export class Engine {
   /** Which topic has that name now; undefined when there is none. */
   findTopic(name: string): TopicSummary | undefined {
     const topic = this.#topics.get(name);
-    return topic && { name, id: topic.file.id, partitions: topic.partitions.length };
+    return topic && summaryOf(topic);
   }
 
   /** Calls back with the name of a topic that was made, deleted, or altered. Returns a function that ends it. */
@@ -197,41 +203,6 @@ export class Engine {
 
   async listSegments(name: string, partition: number): Promise<SegmentDescription[]> {
     return describeSegments(this.#partition(name, partition));
-  }
-
-  /** The files of a partition, for searching them: those with records from an offset on; cheap. */
-  searchPartition(name: string, partition: number, fromOffset = 0): SearchPartition {
-    return searchPartition(this.#partition(name, partition), fromOffset);
-  }
-
-  /** The listener must be quick and must not throw; returns how to take it away. */
-  onSealed(listener: SealedListener): () => void {
-    return listenTo(this.#context.sealedListeners, listener);
-  }
-
-  /**
-   * Puts a search index (format/search-file.ts) beside the segment of this id (SearchSegment), or takes it away (null). False
-   * when that segment is not there any more, or about to change. Throws STORAGE_FULL before it takes the last space.
-   */
-  async putSearchIndex(
-    name: string,
-    partition: number,
-    segment: number,
-    index: IndexBytes,
-  ): Promise<boolean> {
-    const log = this.#partition(name, partition);
-    return putSearchIndex(log, segment, index, this.#space, this.#maintenance);
-  }
-
-  /** What a topic is to who searches it; cheap. */
-  searchTopic(name: string): { topicId: string; partitions: number } {
-    const { file, partitions } = this.#topic(name);
-    return { topicId: file.id, partitions: partitions.length };
-  }
-
-  /** What `SearchPartition.layout` is by now. */
-  searchLayout(name: string, partition: number): number {
-    return this.#partition(name, partition).layout;
   }
 
   /** Appends records: in each partition all of them or none. Resolves when they are as safe as `acks` says. */
@@ -401,3 +372,9 @@ export class Engine {
     return [...this.#topics.values()].flatMap(({ partitions }) => partitions);
   }
 }
+
+const summaryOf = ({ file, partitions }: OpenTopic): TopicSummary => ({
+  name: file.name,
+  id: file.id,
+  partitions: partitions.length,
+});

@@ -141,7 +141,7 @@ export class GrowingIndexes {
     const key = `${topic}/${partition}`;
     const { highWatermark } = engine.offsets(topic, partition);
     if (this.#done.get(key) === highWatermark) return false;
-    const of = engine.searchPartition(topic, partition, highWatermark);
+    const of = engine.search.partition(topic, partition, highWatermark);
     if (await this.#follow(of, partition, of.segments.at(-1)!)) return true;
     this.#done.set(key, highWatermark);
     return false;

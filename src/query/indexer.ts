@@ -83,7 +83,9 @@ export class Indexer {
   }
 
   start(): void {
-    this.#stopListening = this.#options.engine.onSealed((topic, partition) => this.#look(topic, partition));
+    this.#stopListening = this.#options.engine.search.onSealed((topic, partition) =>
+      this.#look(topic, partition),
+    );
     this.#sweep();
   }
 
@@ -146,7 +148,7 @@ export class Indexer {
 
   #partitionOf(topic: string, number: number): SearchPartition | undefined {
     try {
-      return this.#options.engine.searchPartition(topic, number);
+      return this.#options.engine.search.partition(topic, number);
     } catch (error) {
       if (isSeglogError(error, 'UNKNOWN_TOPIC_OR_PARTITION')) return undefined;
       throw error;
@@ -213,7 +215,7 @@ export class Indexer {
       { walk, fields: partition.fields, falsePositiveRate },
       { signal },
     );
-    if (result === null || !(await engine.putSearchIndex(topic, number, id, [result.content]))) return false;
+    if (result === null || !(await engine.search.putIndex(topic, number, id, [result.content]))) return false;
     changed(segment);
     this.#damaged.delete(id);
     this.figures.made++;
@@ -223,7 +225,7 @@ export class Indexer {
   }
 
   async #takeAway({ topic, number, segment }: Candidate): Promise<boolean> {
-    if (!(await this.#options.engine.putSearchIndex(topic, number, segment.id, null))) return false;
+    if (!(await this.#options.engine.search.putIndex(topic, number, segment.id, null))) return false;
     this.#options.changed(segment);
     return true;
   }

@@ -187,7 +187,7 @@ export class LogSearch {
   }
 
   #fingerprint(query: LogQuery): string {
-    const { topicId } = this.#context.engine.searchTopic(query.topic);
+    const { id: topicId } = this.#context.engine.search.topic(query.topic);
     const { order = 'desc', startTime = '', endTime = '' } = query;
     return fingerprintOf(topicId, expressionText(expressionOf(query)), startTime, endTime, order);
   }

@@ -59,9 +59,9 @@ export async function surveyTopic(
   const unknown: ScanUnit[] = [];
   const reads: OffsetRange[] = [];
   const partitions: SearchPartition[] = [];
-  const count = ends?.length ?? engine.searchTopic(topic).partitions;
+  const count = ends?.length ?? engine.search.topic(topic).partitions;
   for (let partition = 0; partition < count; partition++) {
-    const of = engine.searchPartition(topic, partition);
+    const of = engine.search.partition(topic, partition);
     if (ends !== undefined) of.highWatermark = ends[partition]!;
     partitions.push(of);
     for (const [i, segment] of of.segments.entries()) {

@@ -118,7 +118,7 @@ class Tail {
   #watchPartitions(): void {
     const { topic } = this.#filter;
     const isFirst = this.#positions.length === 0;
-    const { partitions } = this.#engine.searchTopic(topic);
+    const { partitions } = this.#engine.search.topic(topic);
     for (let partition = 0; partition < partitions; partition++) {
       const isNew = this.#positions[partition] === undefined;
       if (isNew) {

@@ -210,8 +210,8 @@ export class TopicSearch {
   #isCurrent({ partition, segment }: ScanUnit): boolean {
     const { engine } = this.#run.context;
     const { topic } = this.#filter;
-    if (engine.searchLayout(topic, partition) === this.#survey.partitions[partition]!.layout) return true;
-    const { segments } = engine.searchPartition(topic, partition);
+    if (engine.search.layout(topic, partition) === this.#survey.partitions[partition]!.layout) return true;
+    const { segments } = engine.search.partition(topic, partition);
     return segments.some(({ id, path }) => id === segment.id && path === segment.path);
   }
 

@@ -20,17 +20,17 @@ async function sealedLog(capacityBytes?: number): Promise<SimEngine> {
   return log;
 }
 
-const segmentsOf = ({ engine }: SimEngine) => engine.searchPartition('a', 0).segments;
+const segmentsOf = ({ engine }: SimEngine) => engine.search.partition('a', 0).segments;
 
 /** An index of a segment that nobody could search with. */
 function indexOf(log: SimEngine, { baseOffset, endOffset, bytes }: SearchSegment): Uint8Array[] {
-  const { topicId } = log.engine.searchPartition('a', 0);
+  const { topicId } = log.engine.search.partition('a', 0);
   const identity = { topicId, partition: 0, baseOffset, endOffset, bytes, createdAt: 1 };
   return encodeSearchFile(identity, [Buffer.from('first part'), Buffer.from('second part')]);
 }
 
 const put = (log: SimEngine, segment: SearchSegment) =>
-  log.engine.putSearchIndex('a', 0, segment.id, indexOf(log, segment));
+  log.engine.search.putIndex('a', 0, segment.id, indexOf(log, segment));
 
 const searchFiles = ({ disk }: SimEngine) => disk.paths().filter((path) => path.includes('.search'));
 
@@ -41,7 +41,7 @@ async function findings(log: SimEngine) {
 
 t.test('what searches are told of a partition', async (t) => {
   const log = await sealedLog();
-  const { topicId, fields, segments, logStartOffset, highWatermark } = log.engine.searchPartition('a', 0);
+  const { topicId, fields, segments, logStartOffset, highWatermark } = log.engine.search.partition('a', 0);
   t.match(topicId, /^[0-9a-f]{32}$/);
   t.same(fields, ['source', 'level']);
   t.same([logStartOffset, highWatermark], [0, 5]);
@@ -64,17 +64,17 @@ t.test('what searches are told of a partition', async (t) => {
     'the same content has the same id',
   );
   t.same(
-    log.engine.searchPartition('a', 0, 3).segments.map(({ baseOffset }) => baseOffset),
+    log.engine.search.partition('a', 0, 3).segments.map(({ baseOffset }) => baseOffset),
     [2, 4],
   );
   t.same(
-    log.engine.searchPartition('a', 0, 99).segments.map(({ baseOffset }) => baseOffset),
+    log.engine.search.partition('a', 0, 99).segments.map(({ baseOffset }) => baseOffset),
     [4],
   );
   await log.engine.alterTopic('a', { config: { 'index.fields': 'level,x,level' } });
-  t.same(log.engine.searchPartition('a', 0).fields, ['level', 'x']);
+  t.same(log.engine.search.partition('a', 0).fields, ['level', 'x']);
   await log.engine.alterTopic('a', { config: { 'index.fields': '' } });
-  t.same(log.engine.searchPartition('a', 0).fields, []);
+  t.same(log.engine.search.partition('a', 0).fields, []);
 });
 
 t.test('an index is put beside its segment, replaced and taken away', async (t) => {
@@ -84,7 +84,7 @@ t.test('an index is put beside its segment, replaced and taken away', async (t) 
   t.same(searchFiles(log), [first!.searchPath]);
   t.same(await findings(log), []);
   t.equal(await put(log, first!), true);
-  t.equal(await log.engine.putSearchIndex('a', 0, first!.id, null), true);
+  t.equal(await log.engine.search.putIndex('a', 0, first!.id, null), true);
   t.same(searchFiles(log), []);
 });
 
@@ -99,7 +99,7 @@ t.test('a segment that is not settled, or not there any more, gets none', async 
   t.equal(await put(log, second!), false);
   t.same(searchFiles(log), []);
   t.equal(await put(log, rewritten!), true);
-  await t.rejects(log.engine.putSearchIndex('b', 0, 1, null), { code: 'UNKNOWN_TOPIC_OR_PARTITION' });
+  await t.rejects(log.engine.search.putIndex('b', 0, 1, null), { code: 'UNKNOWN_TOPIC_OR_PARTITION' });
 });
 
 t.test('an index goes with its segment', async (t) => {
@@ -151,7 +151,7 @@ t.test('one of a newer version that recovery would remove is refused, and left a
 t.test('whoever rolls or rewrites segments is told, until the listener is taken away', async (t) => {
   const log = await sealedLog();
   const told: string[] = [];
-  const stop = log.engine.onSealed((topic, partition) => told.push(`${topic}-${partition}`));
+  const stop = log.engine.search.onSealed((topic, partition) => told.push(`${topic}-${partition}`));
   for (let i = 0; i < 2; i++) await log.append('a', 'y'.repeat(1800));
   await log.settle();
   t.same(told, ['a-0']);
@@ -167,7 +167,7 @@ t.test('where there is no space, an index is not stored, and appends go on', asy
   const log = await sealedLog(1_000_000);
   const [first] = segmentsOf(log);
   const content = [Buffer.alloc(log.engine.stats().freeBytes - 999)];
-  await t.rejects(log.engine.putSearchIndex('a', 0, first!.id, content), { code: 'STORAGE_FULL' });
+  await t.rejects(log.engine.search.putIndex('a', 0, first!.id, content), { code: 'STORAGE_FULL' });
   t.same(searchFiles(log), []);
   t.equal(log.engine.health().storageFull, false);
   await log.append('a', 'more');

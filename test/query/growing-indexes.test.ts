@@ -71,7 +71,7 @@ class GrowingLog {
   }
 
   get segments() {
-    return this.log.engine.searchPartition('a', 0).segments;
+    return this.log.engine.search.partition('a', 0).segments;
   }
 
   index(segment = this.segments.at(-1)!) {
@@ -153,7 +153,7 @@ t.test('it makes room once the segment has an index in a file', async (t) => {
   await it.tick();
   const { partitions } = await it.log.engine.describeTopic('a');
   t.equal(partitions.length, 1);
-  const of = it.log.engine.searchPartition('a', 0);
+  const of = it.log.engine.search.partition('a', 0);
   const sealed = await it.indexes.sealed('a', 0, of, it.segments[0]!);
   t.ok(sealed!.blocks.count >= before!.blocks.count);
   t.equal(it.index(it.segments[0]), undefined);
@@ -169,7 +169,7 @@ t.test('a segment that was sealed is served from memory until then', async (t) =
   blocked = true;
   await it.append(20);
   await it.log.settle(100);
-  const of = it.log.engine.searchPartition('a', 0);
+  const of = it.log.engine.search.partition('a', 0);
   t.ok(of.segments[0]!.sealed);
   t.equal((await it.indexes.sealed('a', 0, of, of.segments[0]!))!.blocks.offsets.at(-1), 20);
 });

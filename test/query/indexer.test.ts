@@ -74,7 +74,7 @@ class IndexedLog {
   }
 
   get partition() {
-    return this.log.engine.searchPartition('a', 0);
+    return this.log.engine.search.partition('a', 0);
   }
 
   get files(): string[] {

@@ -64,7 +64,7 @@ t.test('one source over three days', async (t) => {
   const active = new Set<string>();
   let sealed = 0;
   for (let partition = 0; partition < PARTITIONS; partition++) {
-    const of = engine.searchPartition('logs', partition);
+    const of = engine.search.partition('logs', partition);
     active.add(of.segments.at(-1)!.path);
     for (const segment of of.segments.filter((each) => each.sealed)) {
       sealed++;

@@ -31,7 +31,7 @@ async function open(t: Test, settings: Record<string, number> = {}) {
   // Sealing, and writing what is in the journal to its segment, are done in the background.
   await until('all is sealed', async () => {
     const segments = await engine.listSegments('logs', 0);
-    const { segments: files } = engine.searchPartition('logs', 0);
+    const { segments: files } = engine.search.partition('logs', 0);
     return segments.slice(0, -1).every(({ sealed }) => sealed) && files.at(-1)!.endOffset === EVENTS;
   });
   const search = new LogSearch(engine, { settings, indexes: new BuiltIndexes(['source', 'level'], 1) });
@@ -96,7 +96,7 @@ t.test('a query that nobody wants any more ends', async (t) => {
 
 t.test('what is damaged is told, and all else is given', async (t) => {
   const { engine, search } = await open(t);
-  const { segments } = engine.searchPartition('logs', 0);
+  const { segments } = engine.search.partition('logs', 0);
   const { path, baseOffset, endOffset } = segments[1]!;
   await ask(search, { q: 'absent' });
   const bytes = readFileSync(path);

@@ -29,8 +29,8 @@ async function indexedSegment(t: Test, events = 50) {
     await engine.append('logs', [{ value, timestamp: 1000 }]);
   }
   await engine.append('logs', [{ value: '{}', timestamp: 5000 }]);
-  while (!engine.searchPartition('logs', 0).segments[0]!.sealed) await new Promise(setImmediate);
-  const { topicId, segments } = engine.searchPartition('logs', 0);
+  while (!engine.search.partition('logs', 0).segments[0]!.sealed) await new Promise(setImmediate);
+  const { topicId, segments } = engine.search.partition('logs', 0);
   const segment = { ...segments[0]!, topicId, partition: 0 };
   const bytes = fs.readFileSync(segment.path);
   const header = decodeSegmentHeader(bytes.subarray(0, SEGMENT_HEADER_BYTES));

@@ -21,7 +21,7 @@ t.test('segments are indexed in a thread, whatever their batches are compressed 
     const value = `{"source":"s","level":"warn","message":"event${i} ${random.bytes(3000).toString('hex')}"}`;
     await engine.append('logs', [{ value }, { value: null, key: 'k' }], { compression: CODECS[i % 5] });
   }
-  const partition = () => engine.searchPartition('logs', 0);
+  const partition = () => engine.search.partition('logs', 0);
   await until('all are sealed', () =>
     partition()
       .segments.slice(0, -1)
@@ -42,7 +42,7 @@ t.test('closing while indexes are made takes no long', async (t) => {
   t.teardown(() => engine.close());
   await engine.createTopic('logs', { config: { 'segment.bytes': 1024 * 1024 } });
   for (let i = 0; i < 20; i++) await engine.append('logs', [{ value: 'word '.repeat(40_000) }]);
-  await until('one is sealed', () => engine.searchPartition('logs', 0).segments[0]!.sealed);
+  await until('one is sealed', () => engine.search.partition('logs', 0).segments[0]!.sealed);
   const settings = { ...resolveSettings(QUERY_SETTINGS), 'query.index.bytes.per.second': 1000 };
   const indexes = new SearchIndexes(engine, { settings });
   await new Promise(setImmediate);

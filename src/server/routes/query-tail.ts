@@ -64,7 +64,7 @@ async function follow(
   const filter = filterOf(request.query);
   // What is wrong with the query, and a topic that is not there, are told before the stream begins.
   lifecycle.search.describe(filter);
-  const { topicId } = lifecycle.engine.searchTopic(filter.topic);
+  const { id: topicId } = lifecycle.engine.search.topic(filter.topic);
   const positions = lastPositions(request.headers['last-event-id'], topicId);
   if (request.method === 'HEAD') return reply.headers(EVENT_STREAM_HEADERS).send();
   const { signal, release } = requestSignal(reply, lifecycle);
