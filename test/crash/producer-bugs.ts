@@ -59,8 +59,8 @@ export const PRODUCER_BUGS: Row[] = [
       'a snapshot of producers that says more than the log has counts',
       [
         'partition/segment-maintenance.ts',
-        'return producers.snapshot(directory, { topicId: topic.id, partition }, syncedOffset);',
-        'return producers.snapshot(directory, { topicId: topic.id, partition }, syncedOffset + 1_000_000);',
+        'return producers.snapshot(directory, owner, syncedOffset, pause);',
+        'return producers.snapshot(directory, owner, syncedOffset + 1_000_000, pause);',
       ],
       [RECOVERY, 'snapshot.offset <= log.logEndOffset', 'snapshot.offset >= 0'],
     ),
@@ -164,8 +164,8 @@ export const PRODUCER_BUGS: Row[] = [
     inSource(
       'the snapshot says nothing of idempotency keys',
       'partition/producers-file.ts',
-      'keys: encodeKeys(keys, offset),',
-      'keys: encodeKeys(keys, 0),',
+      'keys: await encodeKeys(keys, offset, pause),',
+      'keys: await encodeKeys(keys, 0, pause),',
     ),
     journaledProducersScenario,
     sweepCrashes,
@@ -227,8 +227,8 @@ export const PRODUCER_BUGS: Row[] = [
     inSource(
       'a retry is told by its sequence alone, whatever it holds',
       STATES,
-      'if (batches[at] === sequence && batches[at + 1] === count) return batchAt(state, at / ROW);',
-      'if (batches[at] !== undefined) return batchAt(state, at / ROW);',
+      'if (batches[at] === sequence && batches[at + 1] === count) return batchAt(batches, at);',
+      'if (batches[at] !== undefined) return batchAt(batches, at);',
     ),
     journaledProducersScenario,
     sweepCrashes,
