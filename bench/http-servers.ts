@@ -11,8 +11,9 @@ export interface RunningChild {
   port: number;
 }
 
-export async function startSeglog(bench: Bench): Promise<RunningChild> {
-  const child = new Child('seglog-server.ts', { data: join(bench.directory(), 'data') } satisfies ServerArgs);
+export async function startSeglog(bench: Bench, args: Partial<ServerArgs> = {}): Promise<RunningChild> {
+  const { data = join(bench.directory(), 'data') } = args;
+  const child = new Child('seglog-server.ts', { ...args, data } satisfies ServerArgs);
   return { child, port: await child.next<number>() };
 }
 

@@ -23,6 +23,7 @@ const names = [
   'compaction',
   'latency-cleaning',
   'search-index',
+  'search',
   'group-assignment',
   'group-load',
 ];

@@ -5,7 +5,7 @@
  * `level` and `source` are counted together, where both are indexed; any other field by itself. What would have too many
  * cells is counted with fewer fields, or not at all.
  */
-import type { FieldDictionary } from './field-dictionary.ts';
+import type { FieldDictionary, FieldValue } from './field-dictionary.ts';
 
 export const HOUR_MS = 3_600_000;
 /** Of one table. */
@@ -38,13 +38,23 @@ export class EventCounts {
     this.#dictionaries = dictionaries;
   }
 
+  /** The table that counts these fields together; undefined where there is none. */
+  tableOf(fields: readonly string[]): CountTable | undefined {
+    return this.tables.find((each) => fields.every((field) => each.fields.includes(field)));
+  }
+
+  /** The values of a field that is counted, which the numbers in tables are of. */
+  valuesOf(field: string): readonly FieldValue[] {
+    return this.#dictionaries.find(({ name }) => name === field)!.values;
+  }
+
   /** All events, by hour and these fields; undefined where they are not counted together. The same cell may come twice. */
   cells(fields: readonly string[]): CountCell[] | undefined {
-    const table = this.tables.find((each) => fields.every((field) => each.fields.includes(field)));
+    const table = this.tableOf(fields);
     if (table === undefined) return undefined;
     const columns = fields.map((field) => {
       const column = table.values[table.fields.indexOf(field)]!;
-      const { values } = this.#dictionaries.find(({ name }) => name === field)!;
+      const values = this.valuesOf(field);
       return (cell: number) => values[column[cell]!]!.text;
     });
     return Array.from(table.counts, (count, cell) => ({

@@ -3,7 +3,7 @@
  * and by values of fields; so it can be asked for whole hours, and for expressions that ask of nothing but these fields.
  */
 import type { BlockKnowledge } from './block-filter.ts';
-import { type CountCell, type EventCounts, HOUR_MS } from './event-counts.ts';
+import { type CountTable, type EventCounts, HOUR_MS } from './event-counts.ts';
 import { assuming, type Expression, isAll } from './expression.ts';
 import { fieldValueTest } from './matches.ts';
 import type { BucketCount, CountsWanted, FoundCounts, ValueCount } from './scan-request.ts';
@@ -54,7 +54,6 @@ function isKnown(index: BlockKnowledge, fields: ReadonlySet<string>): boolean {
 class CellCounter {
   /** All events of the segment are counted. */
   readonly isWhole: boolean;
-  readonly #index: BlockKnowledge;
   readonly #counts: EventCounts;
   readonly #expression: Expression;
   readonly #tested: readonly string[];
@@ -69,7 +68,6 @@ class CellCounter {
     from: number,
     until: number,
   ) {
-    this.#index = index;
     this.#counts = counts;
     this.#expression = expression;
     this.#tested = [...tested];
@@ -79,57 +77,74 @@ class CellCounter {
   }
 
   histogram(intervalMs: number): BucketCount[] | undefined {
-    const buckets = new Map<string, BucketCount>();
-    const counted = this.#cells('level', (level, time, count) => {
-      const start = Math.floor(time / intervalMs) * intervalMs;
-      const key = `${start} ${level}`;
-      const bucket = buckets.get(key) ?? { time: start, level, count: 0 };
-      bucket.count += count;
-      buckets.set(key, bucket);
+    const levels = this.#counts.tableOf(['level']) && this.#counts.valuesOf('level');
+    const buckets = new Map<number, BucketCount>();
+    const counted = this.#cells('level', (value, time, count) => {
+      const bar = Math.floor(time / intervalMs);
+      const key = bar * levels!.length + value;
+      const bucket = buckets.get(key);
+      if (bucket !== undefined) bucket.count += count;
+      else buckets.set(key, { time: bar * intervalMs, level: levels![value]!.text, count });
     });
     return counted ? [...buckets.values()] : undefined;
   }
 
   values(field: string): ValueCount[] | undefined {
-    const values = new Map<string | null, ValueCount>();
+    const counts: number[] = [];
     const counted = this.#cells(field, (value, _time, count) => {
-      const known = values.get(value) ?? { value, count: 0, first: Number.NaN, last: Number.NaN };
-      known.count += count;
-      values.set(value, known);
+      counts[value] = (counts[value] ?? 0) + count;
     });
     if (!counted) return undefined;
-    if (this.isWhole) {
-      for (const { text, firstTime, lastTime } of this.#index.dictionary(field)?.values ?? []) {
-        const known = values.get(text);
-        if (known !== undefined) Object.assign(known, { first: firstTime, last: lastTime });
-      }
+    const values: ValueCount[] = [];
+    for (const [number, { text, firstTime, lastTime }] of this.#counts.valuesOf(field).entries()) {
+      const count = counts[number];
+      if (count === undefined) continue;
+      const times = this.isWhole ? { first: firstTime, last: lastTime } : UNKNOWN_TIMES;
+      values.push({ value: text, count, ...times });
     }
-    return [...values.values()];
+    return values;
   }
 
-  /** Goes over the cells that count, by a field; false where they are not known by it. */
-  #cells(field: string, visit: (value: string | null, time: number, count: number) => void): boolean {
-    const fields = [field, ...this.#tested.filter((tested) => tested !== field)];
-    const cells = this.#counts.cells(fields);
-    if (cells === undefined) return false;
-    const passing = new Map<string, boolean>();
-    for (const cell of cells) {
-      const time = cell.hour * HOUR_MS;
-      if (time < this.#from || time >= this.#until) continue;
-      const key = JSON.stringify(cell.values);
-      let passes = passing.get(key);
-      if (passes === undefined) {
-        passes = this.#passes(fields, cell);
-        passing.set(key, passes);
-      }
-      if (passes) visit(cell.values[0]!, time, cell.count);
+  /**
+   * Goes over the cells that count, by a field: which of its values they are of, when and how many. False where they are not
+   * known by it.
+   */
+  #cells(field: string, visit: (value: number, time: number, count: number) => void): boolean {
+    const table = this.#counts.tableOf([field, ...this.#tested]);
+    if (table === undefined) return false;
+    const { hours, counts } = table;
+    const column = table.values[table.fields.indexOf(field)]!;
+    const passes = this.#cellTest(table);
+    for (let cell = 0; cell < counts.length; cell++) {
+      const time = hours[cell]! * HOUR_MS;
+      if (time >= this.#from && time < this.#until && passes(cell)) visit(column[cell]!, time, counts[cell]!);
     }
     return true;
   }
 
-  #passes(fields: readonly string[], { values }: CountCell): boolean {
+  /** Each combination of values is judged once. */
+  #cellTest({ fields, values }: CountTable): (cell: number) => boolean {
+    if (isAll(this.#expression)) return () => true;
+    const tested = this.#tested.map((field) => ({
+      column: values[fields.indexOf(field)]!,
+      texts: this.#counts.valuesOf(field).map(({ text }) => text),
+    }));
+    const known = new Map<number, boolean>();
+    return (cell) => {
+      const key = tested.reduce((number, { column, texts }) => number * texts.length + column[cell]!, 0);
+      let passes = known.get(key);
+      if (passes === undefined) {
+        passes = this.#passes(tested.map(({ column, texts }) => texts[column[cell]!]!));
+        known.set(key, passes);
+      }
+      return passes;
+    };
+  }
+
+  /** Takes the values of the tested fields, in their order. */
+  #passes(values: readonly (string | null)[]): boolean {
     const left = assuming(this.#expression, (test) =>
-      test.type === 'field' ? fieldValueTest(test)(values[fields.indexOf(test.field)]!) : undefined,
+      test.type === 'field' ? fieldValueTest(test)(values[this.#tested.indexOf(test.field)]!) : undefined,
     );
     return isAll(left);
   }

@@ -35,9 +35,13 @@ export function mergedIndex(pieces: readonly IndexPiece[]): SearchIndex {
     otherTimes: sets.join(contents.map(({ otherTimes }) => otherTimes)),
   };
   const pages = pieces.flatMap((piece) => piece.pages);
+  let counts: EventCounts | undefined;
   return new SearchIndex(content, {
     readPage: (page) => pages[page]!,
-    readCounts: async () => mergedCounts(pieces, dictionaries),
+    readCounts: async () => {
+      counts ??= mergedCounts(pieces, dictionaries);
+      return counts;
+    },
     bytes: pages.reduce((sum, { length }) => sum + length, 0),
   });
 }
@@ -114,16 +118,58 @@ function mergedCounts(pieces: readonly IndexPiece[], dictionaries: readonly Fiel
   const tables: CountTable[] = [];
   for (const { fields } of pieces[0]!.counts.tables) {
     const known = fields.map((field) => dictionaries.find(({ name }) => name === field)!);
-    const cells = pieces.map(({ counts }) => counts.cells(fields));
-    if (cells.some((each) => each === undefined) || !known.every(({ complete }) => complete)) continue;
-    const columns = known.map(({ values }) => new Map(values.map(({ text }, number) => [text, number])));
-    const all = cells.flatMap((each) => each!);
-    tables.push({
-      fields,
-      hours: Float64Array.from(all, ({ hour }) => hour),
-      values: columns.map((numbers, i) => Uint32Array.from(all, ({ values }) => numbers.get(values[i]!)!)),
-      counts: Float64Array.from(all, ({ count }) => count),
-    });
+    const parts = pieces.map(({ counts }) => counts.tableOf(fields));
+    if (parts.some((part) => part === undefined) || !known.every(({ complete }) => complete)) continue;
+    const sum = new CellSum(known);
+    for (const [i, { counts }] of pieces.entries()) sum.add(counts, parts[i]!);
+    tables.push(sum.table());
   }
   return new EventCounts(tables, dictionaries);
+}
+
+/** Adds up the cells of tables whose values have other numbers. */
+class CellSum {
+  readonly #fields: readonly string[];
+  readonly #numbers: readonly Map<string | null, number>[];
+  readonly #cells = new Map<number, number>();
+  readonly #hours: number[] = [];
+  readonly #values: number[][];
+  readonly #counts: number[] = [];
+
+  constructor(dictionaries: readonly FieldDictionary[]) {
+    this.#fields = dictionaries.map(({ name }) => name);
+    this.#numbers = dictionaries.map(
+      ({ values }) => new Map(values.map(({ text }, number) => [text, number])),
+    );
+    this.#values = dictionaries.map(() => []);
+  }
+
+  add(counts: EventCounts, { fields, hours, values, counts: events }: CountTable): void {
+    const columns = this.#fields.map((field) => values[fields.indexOf(field)]!);
+    const renumbered = this.#fields.map((field, i) =>
+      counts.valuesOf(field).map(({ text }) => this.#numbers[i]!.get(text)!),
+    );
+    for (const [cell, hour] of hours.entries()) {
+      const numbers = columns.map((column, i) => renumbered[i]![column[cell]!]!);
+      const key = numbers.reduce((sum, number, i) => sum * this.#numbers[i]!.size + number, hour);
+      const at = this.#cells.get(key);
+      if (at !== undefined) {
+        this.#counts[at]! += events[cell]!;
+        continue;
+      }
+      this.#cells.set(key, this.#hours.length);
+      this.#hours.push(hour);
+      this.#counts.push(events[cell]!);
+      for (const [i, number] of numbers.entries()) this.#values[i]!.push(number);
+    }
+  }
+
+  table(): CountTable {
+    return {
+      fields: this.#fields,
+      hours: Float64Array.from(this.#hours),
+      values: this.#values.map((column) => Uint32Array.from(column)),
+      counts: Float64Array.from(this.#counts),
+    };
+  }
 }

@@ -157,10 +157,30 @@ export class TopicSearch {
   }
 
   async #countOrPlan(known: KnownSegment): Promise<void> {
-    const counts = await this.#wanted.countKnown?.(known);
+    const counts = this.#isSearchedWhole(known) ? await this.#countKnown(known) : undefined;
     if (counts === undefined) return this.#planSegment(known);
     this.#tally.counted(known);
     this.#take(known.partition, { counts, ...NOTHING_READ });
+  }
+
+  /** Whether all that the index knows of may be read, and is not younger than the query. */
+  #isSearchedWhole({ partition, segment, index: { blocks } }: KnownSegment): boolean {
+    const { logStartOffset, highWatermark } = this.#survey.partitions[partition]!;
+    return segment.baseOffset >= logStartOffset && blocks.offsets[blocks.count]! <= highWatermark;
+  }
+
+  /** What an index has counted is right for ever, too. */
+  async #countKnown(known: KnownSegment): Promise<FoundCounts | undefined> {
+    const { cache } = this.#run.context;
+    const { segment, index } = known;
+    const { expression, from, until } = this.#filter;
+    const bounds = [index.minTime >= from ? '' : from, index.maxTime < until ? '' : until];
+    const asked = [segment.id, index.blocks.count, ...bounds, this.#wanted.counts];
+    const key = JSON.stringify(asked, infinities) + expressionText(expression);
+    const cached = cache.get(key)?.counts;
+    const counts = cached ?? (await this.#wanted.countKnown?.(known));
+    if (counts !== undefined && cached === undefined) cache.set(key, { counts, ...NOTHING_READ });
+    return counts;
   }
 
   async #planSegment(known: KnownSegment): Promise<void> {

@@ -103,3 +103,41 @@ t.test('statistics are those of a plain count', async (t) => {
   }
   t.ok(counted > 0, 'many segments are counted by their indexes alone');
 });
+
+t.test('what was deleted from the middle of a segment is not counted', async (t) => {
+  const random = new Random(testSeed);
+  const engine = await Engine.open({ directory: dataDirectory(t) });
+  await engine.createTopic('logs', { partitions: 1 });
+  const events = await appendEvents(engine, givenEvents(random, 200), random);
+  const search = new LogSearch(engine, { indexes: new BuiltIndexes(FIELDS) });
+  t.teardown(async () => {
+    await search.close();
+    await engine.close();
+  });
+  const wanted = { fields: FIELDS, intervalMs: HOUR_MS, top: 0 };
+  const before = await search.statistics({ topic: 'logs' }, wanted);
+  t.equal(before.totals.total, events.length);
+  await engine.deleteRecords('logs', 0, 50);
+  const after = await search.statistics({ topic: 'logs' }, wanted);
+  t.equal(after.totals.total, events.filter(({ offset }) => offset >= 50).length);
+});
+
+t.test('what an index has counted is not counted anew', async (t) => {
+  const random = new Random(7);
+  const engine = await Engine.open({ directory: dataDirectory(t) });
+  await engine.createTopic('logs', { partitions: 1, config: { 'segment.bytes': '32KiB' } });
+  const events = await appendEvents(engine, givenEvents(random, 500), random);
+  const search = new LogSearch(engine, { indexes: new BuiltIndexes(FIELDS) });
+  t.teardown(async () => {
+    await search.close();
+    await engine.close();
+  });
+  const wanted = { fields: FIELDS, intervalMs: HOUR_MS, top: 0 };
+  const first = await search.statistics({ topic: 'logs' }, wanted);
+  const { cacheHits: hitsBefore } = search.figures;
+  const again = await search.statistics({ topic: 'logs' }, wanted);
+  t.strictSame(shown(again), shown(first));
+  t.equal(again.totals.total, events.length);
+  t.ok(search.figures.cacheHits - hitsBefore >= first.figures.segments.counted);
+  t.ok(first.figures.segments.counted > 0);
+});
