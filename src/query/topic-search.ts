@@ -175,7 +175,9 @@ export class TopicSearch {
     const { segment, index } = known;
     const { expression, from, until } = this.#filter;
     const bounds = [index.minTime >= from ? '' : from, index.maxTime < until ? '' : until];
-    const asked = [segment.id, index.blocks.count, ...bounds, this.#wanted.counts];
+    // That of a growing segment knows more with time.
+    const endOffset = index.blocks.offsets[index.blocks.count]!;
+    const asked = [segment.id, endOffset, ...bounds, this.#wanted.counts];
     const key = JSON.stringify(asked, infinities) + expressionText(expression);
     const cached = cache.get(key)?.counts;
     const counts = cached ?? (await this.#wanted.countKnown?.(known));
