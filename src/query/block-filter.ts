@@ -8,7 +8,7 @@ import { type Expression, expressionText, type FieldExpression } from './express
 import { fieldValueTest } from './matches.ts';
 import { requiredFieldTokens, requiredTokens } from './required-tokens.ts';
 import type { SearchIndex } from './search-index.ts';
-import type { Token } from './tokens.ts';
+import { pairToken, type Token } from './tokens.ts';
 
 /** What a query asks of an index; one that covers a segment still growing may know less. */
 export type BlockKnowledge = Pick<
@@ -22,12 +22,16 @@ export type BlockKnowledge = Pick<
   | 'blocksWithField'
   | 'blocksWithTokens'
   | 'otherTimes'
+  | 'pairs'
   | 'counts'
 >;
 
 /** In the order in which blocks are left out: each of them counts only what those before it have left. */
 export const PRUNED_BY = ['time', 'source', 'level', 'fields', 'text'] as const;
 export type PrunedBy = (typeof PRUNED_BY)[number];
+
+/** More pairs of a level and a source are not looked up. */
+const MAX_PAIRS = 64;
 
 export interface FilteredBlocks {
   readonly blocks: BlockSet;
@@ -80,6 +84,7 @@ class BlockFilter {
       case 'and':
       case 'or':
         for (const each of expression.of) await this.learn(each, kind, within);
+        if (kind === 'level' && expression.type === 'and') await this.#learnPairs(expression, within);
         return;
       case 'not':
         return this.learn(expression.of, kind, within);
@@ -108,6 +113,21 @@ class BlockFilter {
     this.#known.set(expressionText(expression), { may, must: this.#without(fails) });
   }
 
+  /** Many blocks have a level, and a source, but no event with both. */
+  async #learnPairs(expression: Extract<Expression, { type: 'and' }>, within: BlockSet): Promise<void> {
+    const levels = valuesOf(expression.of, 'level');
+    const sources = valuesOf(expression.of, 'source');
+    if (!this.#index.pairs || levels.length * sources.length > MAX_PAIRS) return;
+    let may: BlockSet | undefined;
+    for (const level of levels) {
+      for (const source of sources) {
+        const blocks = await this.#index.blocksWithTokens([pairToken(level, source)], within);
+        may = may?.or(blocks) ?? blocks;
+      }
+    }
+    if (may !== undefined) this.#known.set(expressionText(expression), { may, must: this.#none });
+  }
+
   async #learnTokens(test: Expression, tokens: readonly Token[], within: BlockSet): Promise<void> {
     if (tokens.length === 0) return;
     const may = await this.#index.blocksWithTokens(tokens, within);
@@ -121,6 +141,8 @@ class BlockFilter {
       case 'and':
       case 'or': {
         const of = expression.of.map((each) => this.verdicts(each));
+        const pairs = expression.type === 'and' ? this.#known.get(expressionText(expression)) : undefined;
+        if (pairs !== undefined) of.push({ may: pairs.may, must: this.#all });
         return of.reduce((a, b) =>
           expression.type === 'and'
             ? { may: a.may.and(b.may), must: a.must.and(b.must) }
@@ -139,6 +161,18 @@ class BlockFilter {
   #without(blocks: BlockSet): BlockSet {
     return BlockSet.of(blocks.blocks, (block) => !blocks.has(block));
   }
+}
+
+/** Of the values that one part of a conjunction allows a field to have; none where that is not plain. */
+function valuesOf(parts: readonly Expression[], field: string): string[] {
+  for (const part of parts) {
+    const tests = part.type === 'or' ? part.of : [part];
+    const values = tests.flatMap((test) =>
+      test.type === 'field' && test.field === field && test.test.type === 'equal' ? [test.test.text] : [],
+    );
+    if (values.length === tests.length) return values;
+  }
+  return [];
 }
 
 function kindOf({ field }: FieldExpression): PrunedBy {

@@ -33,6 +33,7 @@ export function mergedIndex(pieces: readonly IndexPiece[]): SearchIndex {
     slices: contents.flatMap(({ slices }) => slices),
     opaque: sets.join(contents.map(({ opaque }) => opaque)),
     otherTimes: sets.join(contents.map(({ otherTimes }) => otherTimes)),
+    pairs: contents.every(({ pairs }) => pairs),
   };
   const pages = pieces.flatMap((piece) => piece.pages);
   let counts: EventCounts | undefined;

@@ -19,6 +19,7 @@ import { FieldCollector } from './field-collector.ts';
 import type { BlockTable, IndexContent } from './search-index.ts';
 import { giveKernel, MAX_INPUT_BYTES, type TokenKernel, takeKernel } from './token-kernel.ts';
 import { type FieldSink, TokenScanner } from './token-scanner.ts';
+import { pairToken } from './tokens.ts';
 import type { WordSlice } from './word-filter.ts';
 import { WordSliceBuilder } from './word-filter-builder.ts';
 
@@ -85,6 +86,8 @@ export class SearchIndexBuilder implements FieldSink {
   /** Of the other fields: what was found, and how many. */
   readonly #texts: (string | null)[] = [];
   readonly #found: number[] = [];
+  /** Of the last block: the sources that events of a level have. */
+  readonly #pairs = new Map<string, Set<string>>();
 
   constructor(settings: IndexSettings) {
     this.#settings = settings;
@@ -149,6 +152,7 @@ export class SearchIndexBuilder implements FieldSink {
       slices: this.#slices,
       opaque,
       otherTimes,
+      pairs: this.#level >= 0 && this.#source >= 0,
     };
     const counts = new EventCounts(this.#tables(), dictionaries);
     giveKernel(this.#kernel);
@@ -177,6 +181,7 @@ export class SearchIndexBuilder implements FieldSink {
     };
     if (this.#words.isFull) this.#finishSlice();
     this.#blocks.push(block);
+    this.#pairs.clear();
     this.#words.beginBlock();
     return block;
   }
@@ -236,6 +241,8 @@ export class SearchIndexBuilder implements FieldSink {
     const numbers = this.#numbers;
     if (this.#level >= 0) numbers[this.#level] = this.#fields[this.#level]!.add(level, timestamp, block);
     if (this.#source >= 0) numbers[this.#source] = this.#fields[this.#source]!.add(source, timestamp, block);
+    if (this.#level >= 0 && this.#source >= 0 && level !== null && source !== null)
+      this.#addPair(level, source);
     for (let other = 0; other < this.#others.length; other++) {
       const place = this.#others[other]!;
       const found = this.#found[other]!;
@@ -245,6 +252,17 @@ export class SearchIndexBuilder implements FieldSink {
     }
     for (const { counts, first, second } of this.#counts)
       counts.add(timestamp, numbers[first]!, second < 0 ? 0 : numbers[second]!);
+  }
+
+  #addPair(level: string, source: string): void {
+    let sources = this.#pairs.get(level);
+    if (sources === undefined) {
+      sources = new Set();
+      this.#pairs.set(level, sources);
+    }
+    if (sources.has(source)) return;
+    sources.add(source);
+    this.#kernel.add(pairToken(level, source));
   }
 
   /** Without those that others say as well, and those of fields with too many values. */

@@ -42,10 +42,12 @@ function contentBody({
   slices,
   opaque,
   otherTimes,
+  pairs,
 }: IndexContent) {
   return {
     fields,
     falsePositiveRate,
+    pairs,
     blocks: {
       count: blocks.count,
       positions: f64(blocks.positions),
@@ -104,6 +106,7 @@ export function decodeContent(bytes: Uint8Array): IndexContent | undefined {
       slices,
       opaque: readBlockList(body.opaque, count),
       otherTimes: readBlockList(body.otherTimes, count),
+      pairs: body.pairs === true,
     };
   });
 }

@@ -41,6 +41,8 @@ export interface IndexContent {
   readonly opaque: BlockSet;
   /** Blocks with an event that says another time than its record has. */
   readonly otherTimes: BlockSet;
+  /** The words of a block are also those of the pairs of a level and a source in it. */
+  readonly pairs: boolean;
 }
 
 /** The parts that are read when they are asked for. */
@@ -74,6 +76,8 @@ export class SearchIndex {
   readonly dictionaries: readonly FieldDictionary[];
   /** Blocks with an event that says another time than its record has. */
   readonly otherTimes: BlockSet;
+  /** Whether pairs of a level and a source have tokens. */
+  readonly pairs: boolean;
   /** Of all events; Infinity and -Infinity where there are none. */
   readonly minTime: number;
   readonly maxTime: number;
@@ -90,6 +94,7 @@ export class SearchIndex {
     this.#slices = content.slices;
     this.#opaque = content.opaque;
     this.otherTimes = content.otherTimes;
+    this.pairs = content.pairs;
     this.#parts = parts;
     const { events, minTimes, maxTimes } = content.blocks;
     this.events = events.reduce((sum, count) => sum + count, 0);

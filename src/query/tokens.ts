@@ -5,6 +5,7 @@
  * - A *word* (words.ts) of a string or a number, wherever in an event it stands, but for the names of fields.
  * - Four numbers with points between them, such as `10.0.0.1`: each of them alone is in every block. Of more than four, any
  *   four neighbours.
+ * - A *level with a source*, of events that have both: the blocks with each of them are many more.
  * - A *field with its value*, where the value is a short scalar: `metadata.userId=42`. An element of an array has the path of
  *   the array. Longer ones are found by their words.
  *
@@ -51,6 +52,13 @@ function dottedToken(a: number, b: number, c: number, d: number): Token {
   const first = Math.imul(a, DOTTED_PRIME) ^ b;
   const second = Math.imul(first, DOTTED_PRIME) ^ c;
   return finishToken(Math.imul(second, DOTTED_PRIME) ^ d);
+}
+
+/** Of an event's level and source, but for case. */
+export function pairToken(level: string, source: string): Token {
+  const marked = (hash: number) => Math.imul(hash ^ FIELD_MARK, HASH_PRIME);
+  const levelHash = hashText(fold(level), marked(hashText('level')));
+  return finishToken(hashText(fold(source), marked(levelHash)));
 }
 
 /**

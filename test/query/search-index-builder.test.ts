@@ -14,7 +14,7 @@ import {
   encodeIndex,
   FIRST_PAGE_PART,
 } from '../../src/query/search-index-format.ts';
-import { wordToken } from '../../src/query/tokens.ts';
+import { pairToken, wordToken } from '../../src/query/tokens.ts';
 import { Random } from '../crash/sim/random.ts';
 import {
   type GivenRecord,
@@ -103,12 +103,18 @@ async function checkIndex(
     const tokens = [...naiveTokens(event.value)];
     const some = tokens.filter(() => random.chance(0.5));
     if (!(await index.blocksWithTokens(some)).has(event.block)) t.fail(`words of ${event.value}`);
+    const { level, source } = event.facts;
+    if (index.pairs && level !== null && source !== null) {
+      const blocks = await index.blocksWithTokens([pairToken(level, source)]);
+      if (!blocks.has(event.block)) t.fail(`level and source of ${event.value}`);
+    }
     for (const field of fields) {
       const value = fieldOf(event, field);
       if (!index.blocksWithField(field, (each) => each === value).has(event.block))
         t.fail(`${field} of ${event.value}`);
     }
   }
+  t.equal(index.pairs, fields.includes('source') && fields.includes('level'));
   await checkCounts(t, index, events, fields);
 }
 
