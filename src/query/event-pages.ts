@@ -40,12 +40,13 @@ export async function* eventPages(
 ): AsyncGenerator<EventPage> {
   let { after } = request;
   let left = request.limit;
-  const memory = new UnitMemory(request.order);
+  // What is one page is gone through once.
+  const memory = request.limit > PAGE_EVENTS ? new UnitMemory(request.order) : undefined;
   while (left > 0) {
     const asked = { ...request, after, limit: Math.min(left, PAGE_EVENTS) };
     const page = await new PageSearch(run, filter, asked, memory).page();
     yield page;
-    if (page.next !== null) memory.turnPage(page.next.timestamp);
+    if (page.next !== null) memory?.turnPage(page.next.timestamp);
     left -= page.events.length;
     after = page.next;
     if (after === null || run.ended) return;
@@ -56,13 +57,13 @@ class PageSearch {
   readonly #run: QueryRun;
   readonly #filter: QueryFilter;
   readonly #request: EventsRequest;
-  readonly #memory: UnitMemory;
+  readonly #memory: UnitMemory | undefined;
   readonly #found: BoundedHeap<FoundEvent>;
   #bytes = 0;
   /** What lies behind it was not kept. */
   #end: EventPlace | undefined;
 
-  constructor(run: QueryRun, filter: QueryFilter, request: EventsRequest, memory: UnitMemory) {
+  constructor(run: QueryRun, filter: QueryFilter, request: EventsRequest, memory: UnitMemory | undefined) {
     this.#run = run;
     this.#memory = memory;
     this.#filter = filter;
@@ -84,7 +85,7 @@ class PageSearch {
         maxBytes: PAGE_BYTES,
       }),
       take: (partition, { events }) => this.#take(partition, events!),
-      enough: (bestTime) => this.#isEnough(bestTime),
+      bound: () => this.#bound(),
     });
     const undone = await search.all();
     const end = this.#end;
@@ -137,9 +138,9 @@ class PageSearch {
       this.#end = place;
   }
 
-  #isEnough(bestTime: number): boolean {
-    const last = this.#end ?? (this.#found.isFull ? this.#found.last : undefined);
-    return last !== undefined && isBefore(this.#request.order, last.timestamp, bestTime);
+  /** What comes behind this time is of no page but a later one. */
+  #bound(): number | undefined {
+    return (this.#end ?? (this.#found.isFull ? this.#found.last : undefined))?.timestamp;
   }
 
   /** Where to go on when nothing is certain but that all before this time was looked at. */

@@ -52,6 +52,21 @@ export type Expression =
 export const ALL: Expression = { type: 'all' };
 export const NONE: Expression = { type: 'not', of: ALL };
 
+/** Whether a regular expression is in it, which may take any time. */
+export function hasRegex(expression: Expression): boolean {
+  switch (expression.type) {
+    case 'and':
+    case 'or':
+      return expression.of.some(hasRegex);
+    case 'not':
+      return hasRegex(expression.of);
+    case 'field':
+      return expression.test.type === 'regex';
+    default:
+      return expression.type === 'regex';
+  }
+}
+
 /** Flat, without repetitions and double negations, in an order of its own. */
 export function normalized(expression: Expression): Expression {
   switch (expression.type) {

@@ -3,7 +3,7 @@
  * are used up, or nobody wants the answer any more, all that is under way ends.
  */
 import type { Engine } from '../engine/index.ts';
-import type { Expression } from './expression.ts';
+import { type Expression, hasRegex } from './expression.ts';
 import type { UnreadableRange } from './offset-reads.ts';
 import type { ScanCache } from './result-cache.ts';
 import { emptyFigures, type RunFigures } from './run-figures.ts';
@@ -37,6 +37,15 @@ export interface RunLimits {
   readonly timeoutMs: number;
   /** To be read. */
   readonly maxBytes: number;
+}
+
+/** A scan that is asked for. */
+export interface AskedScan {
+  readonly request: Omit<ScanRequest, 'control'>;
+  /** Under which its result is kept, and found. */
+  readonly cacheKey?: string;
+  /** As GroupedScan has it: not where the result is kept. */
+  readonly mayBeCut: boolean;
 }
 
 export class QueryRun {
@@ -76,22 +85,42 @@ export class QueryRun {
     return this.#stop.signal.aborted;
   }
 
-  /** What a scan gives, or gave before under this key; undefined when it was given up, or did not find what was to be there. */
-  async scan(request: Omit<ScanRequest, 'control'>, cacheKey?: string): Promise<ScanResult | undefined> {
+  /** What a scan gives; undefined when it was given up, or did not find what was to be there. */
+  async scan(request: AskedScan['request']): Promise<ScanResult | undefined> {
+    const [result] = await this.scanGroup([{ request, mayBeCut: false }]);
+    return result;
+  }
+
+  /** What scans give, or gave before under their keys, as `scan` does: a thread does one after the other. */
+  async scanGroup(asked: readonly AskedScan[]): Promise<(ScanResult | undefined)[]> {
     const { cache, scans } = this.context;
-    const known = cacheKey === undefined ? undefined : cache.get(cacheKey);
-    if (known !== undefined) {
-      this.figures.cachedScans++;
-      return known;
+    const results = asked.map(({ cacheKey }) => (cacheKey === undefined ? undefined : cache.get(cacheKey)));
+    const missing = [...asked.keys()].filter((i) => results[i] === undefined);
+    this.figures.cachedScans += asked.length - missing.length;
+    if (missing.length === 0) return results;
+    const control = this.#control.shared;
+    const group = missing.map((i) => ({
+      request: { ...asked[i]!.request, control },
+      mayBeCut: asked[i]!.mayBeCut,
+    }));
+    const slow = hasRegex(asked[0]!.request.filter.expression);
+    const outcomes = await scans.run(group, this.#stop.signal, slow);
+    for (const [n, i] of missing.entries()) {
+      const outcome = outcomes[n]!;
+      if (!('result' in outcome)) continue;
+      const { result } = outcome;
+      results[i] = result;
+      this.#note(result);
+      const { cacheKey } = asked[i]!;
+      if (cacheKey !== undefined) cache.set(cacheKey, result);
     }
-    const answer = await scans.run({ ...request, control: this.#control.shared }, this.#stop.signal);
-    if ('fault' in answer) return undefined;
-    const { result } = answer;
+    return results;
+  }
+
+  #note(result: ScanResult): void {
     this.figures.scans++;
     this.figures.records += result.records;
     this.countBytes(result.bytesRead);
-    if (cacheKey !== undefined) cache.set(cacheKey, result);
-    return result;
   }
 
   countBytes(bytes: number): void {

@@ -7,17 +7,23 @@
 import { extname } from 'node:path';
 import { Piscina } from 'piscina';
 import type { FileSystem } from '../engine/index.ts';
-import { scan } from './scan.ts';
-import type { ScanAnswer, ScanFault, ScanRequest, ScanResult } from './scan-request.ts';
+import { Admission } from './admission.ts';
+import { type GroupedScan, scanGroup } from './scan-group.ts';
+import type { ScanAnswer, ScanFault, ScanResult } from './scan-request.ts';
 import { SearchKernel } from './search-kernel.ts';
 
 export interface ScanRunner {
   /** How many scans make sense at a time. */
   readonly threads: number;
-  /** Resolves to a fault, too; rejects when a scan failed. Once the signal aborts, it is 'cancelled' soon. */
-  run(request: ScanRequest, signal: AbortSignal): Promise<{ result: ScanResult } | { fault: ScanFault }>;
+  /**
+   * Does scans one after the other, and resolves to what came of each, faults as well; rejects when one failed. Once the signal aborts,
+   * they are 'cancelled' soon. `slow`: they may run away, and must leave room for others.
+   */
+  run(scans: readonly GroupedScan[], signal: AbortSignal, slow: boolean): Promise<ScanOutcome[]>;
   close(): Promise<void>;
 }
+
+export type ScanOutcome = { readonly result: ScanResult } | { readonly fault: ScanFault };
 
 /** How long a scan that was cancelled may take to notice. */
 const GRACE_MS = 250;
@@ -28,13 +34,16 @@ const IDLE_MS = 60_000;
 export class ScanPool implements ScanRunner {
   readonly threads: number;
   readonly #pool: Piscina;
+  /** Of several threads one is left for those that are not slow. */
+  readonly #slow: Admission;
 
   constructor(threads: number) {
     this.threads = threads;
+    this.#slow = new Admission(Math.max(1, threads - 1), Number.POSITIVE_INFINITY);
     this.#pool = new Piscina({
       // From src/ as from dist/.
       filename: `${import.meta.dirname}/scan-worker${extname(import.meta.filename)}`,
-      name: 'runScan',
+      name: 'runScans',
       minThreads: 0,
       maxThreads: threads,
       idleTimeout: IDLE_MS,
@@ -46,11 +55,22 @@ export class ScanPool implements ScanRunner {
     this.#pool.on('error', () => {});
   }
 
-  /** A scan whose thread died is run again, once: it changes nothing. */
-  async run(
-    request: ScanRequest,
-    signal: AbortSignal,
-  ): Promise<{ result: ScanResult } | { fault: ScanFault }> {
+  async run(scans: readonly GroupedScan[], signal: AbortSignal, slow: boolean): Promise<ScanOutcome[]> {
+    if (!slow) return this.#run(scans, signal);
+    try {
+      await this.#slow.enter(signal);
+    } catch {
+      return cancelled(scans);
+    }
+    try {
+      return await this.#run(scans, signal);
+    } finally {
+      this.#slow.leave();
+    }
+  }
+
+  /** Scans whose thread died are run again, once: they change nothing. */
+  async #run(scans: readonly GroupedScan[], signal: AbortSignal): Promise<ScanOutcome[]> {
     const end = new AbortController();
     let timer: NodeJS.Timeout | undefined;
     const giveUp = () => {
@@ -58,26 +78,20 @@ export class ScanPool implements ScanRunner {
     };
     signal.addEventListener('abort', giveUp, { once: true });
     try {
-      return await this.#ask(request, signal, end.signal).catch(() => this.#ask(request, signal, end.signal));
+      return await this.#ask(scans, signal, end.signal).catch(() => this.#ask(scans, signal, end.signal));
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', giveUp);
     }
   }
 
-  async #ask(
-    request: ScanRequest,
-    signal: AbortSignal,
-    end: AbortSignal,
-  ): Promise<{ result: ScanResult } | { fault: ScanFault }> {
-    if (signal.aborted) return { fault: 'cancelled' };
+  async #ask(scans: readonly GroupedScan[], signal: AbortSignal, end: AbortSignal): Promise<ScanOutcome[]> {
+    if (signal.aborted) return cancelled(scans);
     try {
-      const answer: ScanAnswer = await this.#pool.run(request, { signal: end });
-      if ('result' in answer || 'fault' in answer) return answer;
-      throw new Error(`a scan failed: ${answer.error}`);
+      return outcomesOf(await this.#pool.run(scans, { signal: end }));
     } catch (error) {
       // Its thread was ended, perhaps.
-      if (signal.aborted) return { fault: 'cancelled' };
+      if (signal.aborted) return cancelled(scans);
       throw error;
     }
   }
@@ -85,6 +99,15 @@ export class ScanPool implements ScanRunner {
   close(): Promise<void> {
     return this.#pool.destroy();
   }
+}
+
+const cancelled = (scans: readonly GroupedScan[]): ScanOutcome[] => scans.map(() => ({ fault: 'cancelled' }));
+
+function outcomesOf(answers: readonly ScanAnswer[]): ScanOutcome[] {
+  return answers.map((answer) => {
+    if ('error' in answer) throw new Error(`a scan failed: ${answer.error}`);
+    return answer;
+  });
 }
 
 export class InlineScans implements ScanRunner {
@@ -97,10 +120,10 @@ export class InlineScans implements ScanRunner {
     this.#fileSystem = fileSystem;
   }
 
-  run(request: ScanRequest, signal: AbortSignal): Promise<{ result: ScanResult } | { fault: ScanFault }> {
-    // One after the other: they share the kernel.
-    const run = this.#last.then(() =>
-      signal.aborted ? { fault: 'cancelled' as const } : scan(this.#fileSystem, this.#kernel, request),
+  run(scans: readonly GroupedScan[], signal: AbortSignal): Promise<ScanOutcome[]> {
+    // One group after the other: they share the kernel.
+    const run = this.#last.then(async () =>
+      signal.aborted ? cancelled(scans) : outcomesOf(await scanGroup(this.#fileSystem, this.#kernel, scans)),
     );
     this.#last = run.catch(() => {});
     return run;

@@ -11,7 +11,8 @@ import { expressionText } from './expression.ts';
 import { Heap } from './heap.ts';
 import { readOffsets } from './offset-reads.ts';
 import { type ScanUnit, unitsOf } from './plan.ts';
-import type { QueryFilter, QueryRun } from './query-run.ts';
+import type { AskedScan, QueryFilter, QueryRun } from './query-run.ts';
+import { upTo } from './scan-group.ts';
 import type {
   CountsWanted,
   EventsWanted,
@@ -39,16 +40,22 @@ export interface SearchWanted {
   readonly memory?: UnitMemory;
   /** Takes in what a scan gave. */
   take(partition: number, result: ScanResult): void;
-  /** Whether nothing is wanted any more whose first event has this time. */
-  enough?(bestTime: number): boolean;
+  /** Nothing is wanted any more that comes behind this time, in the order of the query. */
+  bound?(): number | undefined;
 }
 
 /** Something to be done, which may turn out to be more. */
 interface Work {
   /** The time of the first event that it may give, in the order of the query. */
   readonly bestTime: number;
+  /** What it scans, if that is all it does. */
+  readonly unit?: ScanUnit;
   run(): Promise<void>;
 }
+
+/** Units that are scanned together have at most so many bytes, and are at most so many. */
+const GROUP_BYTES = 2 * 1024 * 1024;
+const GROUP_UNITS = 32;
 
 export class TopicSearch {
   readonly #run: QueryRun;
@@ -89,8 +96,14 @@ export class TopicSearch {
     if (!this.#run.ended) return undefined;
     const left = [...this.#waiting.items, ...this.#running.keys()].map(({ bestTime }) => bestTime);
     if (this.#undone !== undefined) left.push(this.#undone);
-    const [first] = left.filter((time) => !this.#wanted.enough?.(time)).sort((a, b) => this.#compare(a, b));
+    const [first] = left.filter((time) => !this.#enough(time)).sort((a, b) => this.#compare(a, b));
     return first;
+  }
+
+  /** Whether nothing is wanted any more whose first event has this time. */
+  #enough(bestTime: number): boolean {
+    const bound = this.#wanted.bound?.();
+    return bound !== undefined && this.#compare(bound, bestTime) < 0;
   }
 
   #compare(a: number, b: number): number {
@@ -124,7 +137,7 @@ export class TopicSearch {
         next !== undefined && this.#mayBegin(next);
         next = this.#waiting.first
       )
-        this.#start(this.#waiting.pop()!);
+        this.#start(this.#grouped(this.#waiting.pop()!));
       if (this.#running.size === 0 || this.#isEnough()) return;
       await Promise.race(this.#running.values());
       if (this.#failures.length > 0) throw this.#failures[0];
@@ -133,13 +146,30 @@ export class TopicSearch {
 
   #mayBegin({ bestTime }: Work): boolean {
     const { ended, context } = this.#run;
-    return !ended && this.#running.size < context.scans.threads && !this.#wanted.enough?.(bestTime);
+    return !ended && this.#running.size < context.scans.threads && !this.#enough(bestTime);
+  }
+
+  /**
+   * With a small unit those that are to be scanned whatever it gives, since they may have events before its last one: a thread
+   * is asked once for all of them.
+   */
+  #grouped(work: Work): Work {
+    if (work.unit === undefined) return work;
+    const units = [work.unit];
+    const lastTime = this.#wanted.order === 'desc' ? work.unit.minTime : work.unit.maxTime;
+    let bytes = bytesOf(work.unit);
+    for (let next = this.#waiting.first; next?.unit !== undefined; next = this.#waiting.first) {
+      bytes += bytesOf(next.unit);
+      if (bytes > GROUP_BYTES || units.length === GROUP_UNITS || !this.#mayBegin(next)) break;
+      if (this.#wanted.order !== undefined && this.#compare(next.bestTime, lastTime) > 0) break;
+      units.push(next.unit);
+      this.#waiting.pop();
+    }
+    return units.length === 1 ? work : { bestTime: work.bestTime, run: () => this.#scanUnits(units) };
   }
 
   #isEnough(): boolean {
-    return (
-      this.#run.ended || [...this.#running.keys()].every(({ bestTime }) => this.#wanted.enough?.(bestTime))
-    );
+    return this.#run.ended || [...this.#running.keys()].every(({ bestTime }) => this.#enough(bestTime));
   }
 
   #start(work: Work): void {
@@ -199,8 +229,8 @@ export class TopicSearch {
   #addUnit(unit: ScanUnit): void {
     const bestTime = this.#best(unit.minTime, unit.maxTime);
     const left = this.#wanted.memory?.left(unit, bestTime);
-    if (left === undefined) this.#waiting.push({ bestTime, run: () => this.#scanUnit(unit) });
-    else if (left !== 'nothing') this.#waiting.push({ bestTime: left, run: () => this.#scanUnit(unit) });
+    if (left === 'nothing') return;
+    this.#waiting.push({ bestTime: left ?? bestTime, unit, run: () => this.#scanUnits([unit]) });
   }
 
   #addRead(range: OffsetRange): void {
@@ -208,11 +238,28 @@ export class TopicSearch {
     this.#waiting.push({ bestTime, run: () => this.#read(range) });
   }
 
-  async #scanUnit(unit: ScanUnit): Promise<void> {
-    const { partition, segment, ranges, firstOffset, endOffset } = unit;
-    const bounds = this.#survey.partitions[partition]!;
+  async #scanUnits(units: readonly ScanUnit[]): Promise<void> {
+    const asked = units.map((unit) => this.#askedOf(unit));
+    const results = await this.#run.scanGroup(asked);
+    for (const [i, unit] of units.entries()) await this.#takeUnit(unit, asked[i]!, results[i]);
+  }
+
+  #askedOf(unit: ScanUnit): AskedScan {
+    const { segment, ranges } = unit;
     const request = this.#request(unit, { path: segment.path, ranges });
-    const result = await this.#run.scan(request, segment.sealed ? this.#cacheKey(unit, request) : undefined);
+    const { from, until } = request.filter;
+    // Nobody is likely to ask for just these bounds again.
+    const isBounded = from !== Number.NEGATIVE_INFINITY || until !== Number.POSITIVE_INFINITY;
+    const isKept = segment.sealed && (!isBounded || request.events === undefined);
+    if (isKept) return { request, cacheKey: this.#cacheKey(unit, request), mayBeCut: false };
+    const mayBeCut = this.#wanted.memory === undefined;
+    const bound = mayBeCut ? this.#wanted.bound?.() : undefined;
+    return { request: bound === undefined ? request : upTo(request, bound), mayBeCut };
+  }
+
+  async #takeUnit(unit: ScanUnit, { request }: AskedScan, result: ScanResult | undefined): Promise<void> {
+    const { partition, firstOffset, endOffset } = unit;
+    const bounds = this.#survey.partitions[partition]!;
     if (result !== undefined && this.#isCurrent(unit)) {
       this.#tally.scanned(unit);
       if (result.events !== undefined) this.#wanted.memory?.note(unit, result.events, request.events!);
@@ -322,6 +369,9 @@ export class TopicSearch {
     return JSON.stringify(asked, infinities) + expressionText(expression);
   }
 }
+
+const bytesOf = ({ ranges }: ScanUnit): number =>
+  ranges.reduce((sum, { position, end }) => sum + end - position, 0);
 
 const NOTHING_READ = { bytesRead: 0, batches: 0, records: 0 };
 
