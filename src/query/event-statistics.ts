@@ -22,7 +22,7 @@ export class CountTotals {
   first = Number.POSITIVE_INFINITY;
   last = Number.NEGATIVE_INFINITY;
   readonly fields: Map<string | null, ValueCount>[];
-  readonly buckets = new Map<string, BucketCount>();
+  readonly #bucketsByLevel = new Map<string | null, Map<number, BucketCount>>();
 
   constructor(fields: readonly string[]) {
     this.fields = fields.map(() => new Map());
@@ -35,22 +35,38 @@ export class CountTotals {
     this.last = Math.max(this.last, counts.last);
     for (const [i, values] of counts.fields.entries())
       for (const value of values) this.#addValue(this.fields[i]!, value);
-    for (const { time, level, count } of counts.histogram) {
-      const key = `${time} ${level}`;
-      const bucket = this.buckets.get(key) ?? { time, level, count: 0 };
-      bucket.count += count;
-      this.buckets.set(key, bucket);
+    for (const { time, level, count } of counts.histogram) this.#bucket(time, level).count += count;
+  }
+
+  /** In no order. */
+  get buckets(): BucketCount[] {
+    return [...this.#bucketsByLevel.values()].flatMap((buckets) => [...buckets.values()]);
+  }
+
+  #bucket(time: number, level: string | null): BucketCount {
+    let buckets = this.#bucketsByLevel.get(level);
+    if (buckets === undefined) {
+      buckets = new Map();
+      this.#bucketsByLevel.set(level, buckets);
     }
+    let bucket = buckets.get(time);
+    if (bucket === undefined) {
+      bucket = { time, level, count: 0 };
+      buckets.set(time, bucket);
+    }
+    return bucket;
   }
 
   #addValue(values: Map<string | null, ValueCount>, { value, count, first, last }: ValueCount): void {
-    const isNew = !values.has(value);
-    const key = isNew && values.size >= MAX_VALUES ? OTHER_VALUES : value;
-    const known = values.get(key) ?? { value: key, count: 0, first, last };
+    let known = values.get(value);
+    if (known === undefined) {
+      const key = values.size >= MAX_VALUES ? OTHER_VALUES : value;
+      known = values.get(key) ?? { value: key, count: 0, first, last };
+      values.set(key, known);
+    }
     known.count += count;
     known.first = Math.min(known.first, first);
     known.last = Math.max(known.last, last);
-    values.set(key, known);
   }
 }
 

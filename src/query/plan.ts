@@ -25,6 +25,8 @@ export interface ScanUnit {
   readonly maxTime: number;
   /** All events have the times of their records. */
   readonly recordTimes: boolean;
+  /** What it has of the file stays as it is, as long as the file is the segment's. */
+  readonly settled: boolean;
 }
 
 /** A unit has at most so many blocks, and so many bytes once decompressed. */
@@ -85,6 +87,7 @@ function unitOf(
     minTime: blocks.reduce((least, block) => Math.min(least, minTimes[block]!), Number.POSITIVE_INFINITY),
     maxTime: blocks.reduce((most, block) => Math.max(most, maxTimes[block]!), Number.NEGATIVE_INFINITY),
     recordTimes: !blocks.some((block) => otherTimes.has(block)),
+    settled: true,
   };
 }
 
@@ -97,5 +100,14 @@ export function unknownUnit(
   endOffset: number,
 ): ScanUnit {
   const times = { minTime: Number.NEGATIVE_INFINITY, maxTime: Number.POSITIVE_INFINITY };
-  return { partition, segment, ranges: [range], firstOffset, endOffset, ...times, recordTimes: false };
+  return {
+    partition,
+    segment,
+    ranges: [range],
+    firstOffset,
+    endOffset,
+    ...times,
+    recordTimes: false,
+    settled: segment.sealed,
+  };
 }

@@ -245,12 +245,12 @@ export class TopicSearch {
   }
 
   #askedOf(unit: ScanUnit): AskedScan {
-    const { segment, ranges } = unit;
+    const { segment, ranges, settled } = unit;
     const request = this.#request(unit, { path: segment.path, ranges });
     const { from, until } = request.filter;
     // Nobody is likely to ask for just these bounds again.
     const isBounded = from !== Number.NEGATIVE_INFINITY || until !== Number.POSITIVE_INFINITY;
-    const isKept = segment.sealed && (!isBounded || request.events === undefined);
+    const isKept = settled && (!isBounded || request.events === undefined);
     if (isKept) return { request, cacheKey: this.#cacheKey(unit, request), mayBeCut: false };
     const mayBeCut = this.#wanted.memory === undefined;
     const bound = mayBeCut ? this.#wanted.bound?.() : undefined;
@@ -329,7 +329,7 @@ export class TopicSearch {
       minTime,
       maxTime,
       recordTimes,
-    }: Omit<ScanUnit, 'segment' | 'ranges'>,
+    }: Omit<ScanUnit, 'segment' | 'ranges' | 'settled'>,
     source: ScanSource,
   ): Omit<ScanRequest, 'control'> {
     const { expression, from, until } = this.#filter;

@@ -51,7 +51,7 @@ function shown({ totals }: StatisticsOutcome) {
     fields: totals.fields.map((values) =>
       byKey([...values.values()].map(({ value, count }) => [String(value), count])),
     ),
-    histogram: byKey([...totals.buckets].map(([key, { count }]) => [key, count])),
+    histogram: byKey(totals.buckets.map(({ time, level, count }) => [`${time} ${level}`, count])),
   };
 }
 

@@ -90,7 +90,7 @@ type Counted = Pick<StatisticsOutcome, 'complete' | 'reason'> & {
 
 const NOTHING: Counted = {
   complete: true,
-  totals: { total: 0, first: Number.NaN, last: Number.NaN, fields: [], buckets: new Map() },
+  totals: { total: 0, first: Number.NaN, last: Number.NaN, fields: [], buckets: [] },
 };
 
 /** Without a range it is the last hours; an end alone is a range of all that came before it. */
@@ -160,7 +160,7 @@ function byName(values: CountTotals['fields'][number] | undefined): Record<strin
 /** From the first bar to the last, those without events too, unless there are too many of them. */
 function histogramOf({ buckets }: Pick<CountTotals, 'buckets'>, intervalMs: number) {
   const bars = new Map<number, { time: string; count: number; byLevel: Record<string, number> }>();
-  const times = [...buckets.values()].map(({ time }) => time).sort((a, b) => a - b);
+  const times = buckets.map(({ time }) => time).sort((a, b) => a - b);
   const [first = 0, last = -1] = [times[0], times.at(-1)];
   const bar = (time: number) => {
     const found = bars.get(time) ?? { time: formatTimestamp(time), count: 0, byLevel: {} };
@@ -170,7 +170,7 @@ function histogramOf({ buckets }: Pick<CountTotals, 'buckets'>, intervalMs: numb
   if ((last - first) / intervalMs <= MAX_BARS)
     for (let time = first; time <= last; time += intervalMs) bar(time);
   else for (const time of times) bar(time);
-  for (const { time, level, count } of buckets.values()) {
+  for (const { time, level, count } of buckets) {
     const found = bar(time);
     found.count += count;
     found.byLevel[level ?? ''] = count;

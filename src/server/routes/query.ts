@@ -20,8 +20,8 @@ const LINES_HEADERS = {
   'content-type': 'application/x-ndjson',
   trailer: 'x-seglog-next-cursor, x-seglog-incomplete',
 };
-/** Of a query's scans and of its answer, as long as it is under way. */
-const QUERY_MEMORY_BYTES = 1024 * 1024;
+/** Of a query and the beginning of its answer, as long as it is under way or waits; few of them run at a time. */
+const QUERY_MEMORY_BYTES = 128 * 1024;
 const ANSWER_BUFFER_BYTES = 64 * 1024;
 const SEND_BYTES = 256 * 1024;
 
@@ -129,7 +129,7 @@ async function* eventsOf(
 
 /** Up to a number of bytes: what is left then is the next page's. */
 async function sendPage(
-  { lifecycle, settings }: AppContext,
+  { lifecycle, settings, bodyLimits }: AppContext,
   { query, page, size }: LogRequest,
   events: Events,
   reply: FastifyReply,
@@ -162,6 +162,8 @@ async function sendPage(
       tookMs: tookMs(startedAt),
     };
     out.text(`],${JSON.stringify(end).slice(1)}\n`);
+    if (out.length > QUERY_MEMORY_BYTES)
+      reserveAnswer(reply, bodyLimits.budget, out.length - QUERY_MEMORY_BYTES);
     sendBuffer(reply, { 'content-type': 'application/json; charset=utf-8' }, out);
     return outcome;
   } finally {
