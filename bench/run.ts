@@ -24,6 +24,7 @@ const names = [
   'latency-cleaning',
   'search-index',
   'search',
+  'search-planning',
   'group-assignment',
   'group-load',
 ];

@@ -143,7 +143,7 @@ async function indexAll(
   for (const { segment, partition } of segments) {
     indexBytes += fs.statSync(segment.searchPath).size;
     const of = engine.search.partition(TOPIC, partition);
-    const index = (await indexes.sealed(TOPIC, partition, of, segment)) as SearchIndex;
+    const index = (await (await indexes.sealed(TOPIC, partition, of, segment))!.index()) as SearchIndex;
     blocks += index.blocks.count;
     for (let i = 0; i < ABSENT_WORDS; i++)
       wrong += (await index.blocksWithTokens([wordToken(`no-event-has-${i}-${segment.id}`)])).size;

@@ -4,7 +4,7 @@
  * latter are what a negation leaves out.
  */
 import { BlockSet } from './block-set.ts';
-import { type Expression, expressionText, type FieldExpression } from './expression.ts';
+import { type Expression, expressionText, type FieldExpression, kindOfField } from './expression.ts';
 import { fieldValueTest } from './matches.ts';
 import { requiredFieldTokens, requiredTokens } from './required-tokens.ts';
 import type { SearchIndex } from './search-index.ts';
@@ -23,6 +23,8 @@ export type BlockKnowledge = Pick<
   | 'blocksWithTokens'
   | 'otherTimes'
   | 'pairs'
+  | 'outline'
+  | 'index'
   | 'counts'
 >;
 
@@ -91,7 +93,7 @@ class BlockFilter {
       case 'field':
         if (!this.#isIndexed(expression)) {
           if (kind === 'text') await this.#learnTokens(expression, requiredFieldTokens(expression), within);
-        } else if (kind === kindOf(expression)) {
+        } else if (kind === kindOfField(expression)) {
           this.#learnField(expression);
         }
         return;
@@ -173,8 +175,4 @@ function valuesOf(parts: readonly Expression[], field: string): string[] {
     if (values.length === tests.length) return values;
   }
   return [];
-}
-
-function kindOf({ field }: FieldExpression): PrunedBy {
-  return field === 'source' || field === 'level' ? field : 'fields';
 }

@@ -107,7 +107,7 @@ async function count(
   const search = new TopicSearch(run, filter, {
     counts: { fields: counts.fields, intervalMs: counts.intervalMs },
     take: (_partition, result) => totals.add(result.counts!),
-    countKnown: async ({ index }) =>
+    countKnown: async (index) =>
       fullHours ? countByIndex(index, expression, counts, from, until) : undefined,
   });
   await search.all();

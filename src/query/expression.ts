@@ -52,6 +52,11 @@ export type Expression =
 export const ALL: Expression = { type: 'all' };
 export const NONE: Expression = { type: 'not', of: ALL };
 
+/** What a test of a field counts as in what queries tell of themselves. */
+export function kindOfField({ field }: FieldExpression): 'source' | 'level' | 'fields' {
+  return field === 'source' || field === 'level' ? field : 'fields';
+}
+
 /** Whether a regular expression is in it, which may take any time. */
 export function hasRegex(expression: Expression): boolean {
   switch (expression.type) {

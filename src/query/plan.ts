@@ -6,7 +6,7 @@
  * The units of a segment depend on the query and on the segment alone: asked again, the same units are scanned, and what they
  * had to give may still be known.
  */
-import type { SearchSegment } from '../engine/index.ts';
+import { SEGMENT_HEADER_BYTES, type SearchSegment } from '../engine/index.ts';
 import type { BlockSet } from './block-set.ts';
 import type { Order } from './event-order.ts';
 import type { FileRange } from './scan-request.ts';
@@ -89,6 +89,18 @@ function unitOf(
     recordTimes: !blocks.some((block) => otherTimes.has(block)),
     settled: true,
   };
+}
+
+/** All of a segment. */
+export function unindexedUnit(partition: number, segment: SearchSegment): ScanUnit {
+  const { bytes, baseOffset, endOffset } = segment;
+  return unknownUnit(
+    partition,
+    segment,
+    { position: SEGMENT_HEADER_BYTES, end: bytes },
+    baseOffset,
+    endOffset,
+  );
 }
 
 /** A piece of a segment of which nothing is known but where it lies. */

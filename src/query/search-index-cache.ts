@@ -1,9 +1,10 @@
 /**
- * The search indexes of sealed segments that were asked for lately, bounded in bytes. Of each segment it is remembered whether it
- * has one, until somebody says that this has changed.
+ * The search indexes of sealed segments that were asked for lately, bounded in bytes, and outlines of many more. Of each segment it is
+ * remembered whether it has one, until somebody says that this has changed.
  */
 import { LRUCache } from 'lru-cache';
 import { isSeglogError, type SearchPartition, type SearchSegment } from '../engine/index.ts';
+import { type Outlined, outlineBytes } from './index-outline.ts';
 import type { SearchIndex } from './search-index.ts';
 import type { IndexedSegment, SearchIndexFiles } from './search-index-file.ts';
 
@@ -16,56 +17,77 @@ export function indexedSegment(
   return { topicId, partition, path, searchPath, baseOffset, endOffset, bytes };
 }
 
-/** What was found of a segment; undefined is that it has no index. */
-interface Known {
-  readonly index: SearchIndex | undefined;
-}
+/** A segment with an index, which need not be at hand. */
+type Known = Outlined<SearchIndex>;
 
 /** Remembering that there is none. */
 const NO_INDEX_BYTES = 200;
+/** Of the memory, for outlines. */
+const OUTLINES_SHARE = 0.25;
 
 export class SearchIndexCache {
   readonly #files: SearchIndexFiles;
   readonly #damaged: (segment: SearchSegment) => void;
-  readonly #known: LRUCache<number, Known>;
+  readonly #indexes: LRUCache<number, SearchIndex>;
+  /** 'none' for a segment without an index. */
+  readonly #known: LRUCache<number, Known | 'none'>;
   readonly #loading = new Map<number, Promise<SearchIndex | undefined>>();
 
   /** `damaged` is called when a part of an index turns out to be. */
   constructor(files: SearchIndexFiles, maxBytes: number, damaged: (segment: SearchSegment) => void) {
     this.#files = files;
     this.#damaged = damaged;
-    this.#known = new LRUCache({
-      maxSize: maxBytes,
+    const outlineBytesMax = Math.floor(maxBytes * OUTLINES_SHARE);
+    const indexBytesMax = maxBytes - outlineBytesMax;
+    this.#indexes = new LRUCache({
+      maxSize: indexBytesMax,
       // One that is larger than all of it is kept as long as nothing else is asked for.
-      sizeCalculation: ({ index }) => Math.min(maxBytes, Math.ceil(index?.memoryBytes ?? NO_INDEX_BYTES)),
+      sizeCalculation: ({ memoryBytes }) => Math.min(indexBytesMax, Math.ceil(memoryBytes)),
+    });
+    this.#known = new LRUCache({
+      maxSize: outlineBytesMax,
+      sizeCalculation: (known) => (known === 'none' ? NO_INDEX_BYTES : outlineBytes(known.outline)),
     });
   }
 
   get bytes(): number {
-    return this.#known.calculatedSize;
+    return this.#indexes.calculatedSize + this.#known.calculatedSize;
   }
 
-  /** The index of a sealed segment, undefined where there is none that counts: at once where it is known. */
+  /** Of a sealed segment; undefined where it has no index that counts: at once where that is known. */
   get(
     of: SearchPartition,
     partition: number,
     segment: SearchSegment,
-  ): SearchIndex | undefined | Promise<SearchIndex | undefined> {
-    const known = this.#known.get(segment.id);
-    return known === undefined ? this.#load(indexedSegment(of, partition, segment), segment) : known.index;
+  ): Known | undefined | Promise<Known | undefined> {
+    // All of them are asked for by every query: which was so last says nothing.
+    const known = this.#known.peek(segment.id);
+    if (known === undefined) return this.#find(indexedSegment(of, partition, segment), segment);
+    return known === 'none' ? undefined : known;
   }
 
   /** The index of a segment turned out to be damaged: there is none, until it has changed. */
   drop({ id, searchPath }: SearchSegment): void {
     this.forget(id, searchPath);
-    this.#known.set(id, { index: undefined });
+    this.#known.set(id, 'none');
   }
 
   /** The index of the segment of this id has changed. */
   forget(id: number, searchPath: string): void {
     this.#files.forget(searchPath);
     this.#known.delete(id);
+    this.#indexes.delete(id);
     this.#loading.delete(id);
+  }
+
+  async #find(indexed: IndexedSegment, segment: SearchSegment): Promise<Known | undefined> {
+    const index = await this.#load(indexed, segment);
+    if (index === undefined) return undefined;
+    return this.#outlined(indexed, segment, index);
+  }
+
+  #outlined(indexed: IndexedSegment, segment: SearchSegment, { outline }: SearchIndex): Known {
+    return { outline, index: () => this.#indexes.get(segment.id) ?? this.#load(indexed, segment) };
   }
 
   async #load(indexed: IndexedSegment, segment: SearchSegment): Promise<SearchIndex | undefined> {
@@ -77,11 +99,22 @@ export class SearchIndexCache {
     try {
       const index = await loading;
       // It was forgotten meanwhile: what was read may be of before.
-      if (this.#loading.get(id) === loading) this.#known.set(id, { index });
+      if (this.#loading.get(id) === loading) this.#keep(indexed, segment, index);
       return index;
     } finally {
       if (this.#loading.get(id) === loading) this.#loading.delete(id);
     }
+  }
+
+  #keep(indexed: IndexedSegment, segment: SearchSegment, index: SearchIndex | undefined): void {
+    const { id } = segment;
+    if (index === undefined) {
+      this.#known.set(id, 'none');
+      return;
+    }
+    this.#indexes.set(id, index);
+    if (this.#known.has(id)) return;
+    this.#known.set(id, this.#outlined(indexed, segment, index));
   }
 
   async #open(indexed: IndexedSegment, segment: SearchSegment): Promise<SearchIndex | undefined> {

@@ -8,6 +8,7 @@
 import { BlockSet } from './block-set.ts';
 import type { EventCounts } from './event-counts.ts';
 import type { FieldDictionary } from './field-dictionary.ts';
+import { type IndexOutline, type Outlined, outlineOf } from './index-outline.ts';
 import type { Token } from './tokens.ts';
 import { blocksWithTokens, type PageReader, type WordSlice } from './word-filter.ts';
 
@@ -69,7 +70,7 @@ const OBJECT_BYTES = 2000;
 const BLOCK_BYTES = 64;
 const VALUE_BYTES = 300;
 
-export class SearchIndex {
+export class SearchIndex implements Outlined<SearchIndex> {
   readonly fields: readonly string[];
   readonly falsePositiveRate: number;
   readonly blocks: BlockTable;
@@ -82,6 +83,7 @@ export class SearchIndex {
   readonly minTime: number;
   readonly maxTime: number;
   readonly events: number;
+  readonly outline: IndexOutline;
   readonly #slices: readonly WordSlice[];
   readonly #opaque: BlockSet;
   readonly #parts: IndexParts;
@@ -100,6 +102,11 @@ export class SearchIndex {
     this.events = events.reduce((sum, count) => sum + count, 0);
     this.minTime = minTimes.reduce((least, time) => Math.min(least, time), Number.POSITIVE_INFINITY);
     this.maxTime = maxTimes.reduce((most, time) => Math.max(most, time), Number.NEGATIVE_INFINITY);
+    this.outline = outlineOf(this);
+  }
+
+  index(): this {
+    return this;
   }
 
   /** About what it takes of memory. */

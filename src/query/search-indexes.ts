@@ -18,6 +18,7 @@ import {
   WorkerPool,
 } from '../engine/index.ts';
 import { GrowingIndexes } from './growing-indexes.ts';
+import type { Outlined } from './index-outline.ts';
 import { INDEX_TASKS, type IndexTasks } from './index-task.ts';
 import { Indexer, type IndexerFigures } from './indexer.ts';
 import type { SearchIndex } from './search-index.ts';
@@ -89,7 +90,7 @@ export class SearchIndexes implements IndexSource {
     partition: number,
     of: SearchPartition,
     segment: SearchSegment,
-  ): SearchIndex | undefined | Promise<SearchIndex | undefined> {
+  ): Outlined<SearchIndex> | undefined | Promise<Outlined<SearchIndex> | undefined> {
     const found = this.#cache.get(of, partition, segment);
     if (found instanceof Promise) return found.then((index) => index ?? this.#growing.get(segment.id));
     return found ?? this.#growing.get(segment.id);

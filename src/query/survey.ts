@@ -9,6 +9,7 @@ import {
   type SearchSegment,
 } from '../engine/index.ts';
 import type { BlockKnowledge } from './block-filter.ts';
+import type { IndexOutline, Outlined } from './index-outline.ts';
 import { type ScanUnit, unknownUnit } from './plan.ts';
 
 /** Who knows the blocks of segments. */
@@ -19,7 +20,7 @@ export interface IndexSource {
     partition: number,
     of: SearchPartition,
     segment: SearchSegment,
-  ): BlockKnowledge | undefined | Promise<BlockKnowledge | undefined>;
+  ): Outlined<BlockKnowledge> | undefined | Promise<Outlined<BlockKnowledge> | undefined>;
   /** Of the part of a growing segment that was gone through so far. */
   growing(topic: string, partition: number, segment: SearchSegment): BlockKnowledge | undefined;
 }
@@ -28,7 +29,7 @@ export interface IndexSource {
 export interface KnownSegment {
   readonly partition: number;
   readonly segment: SearchSegment;
-  readonly index: BlockKnowledge;
+  readonly indexed: Outlined<BlockKnowledge>;
 }
 
 /** Records that are in no file yet, or whose file did not have them: they are read by way of the engine. */
@@ -74,9 +75,9 @@ export async function surveyTopic(
         ? indexes.sealed(topic, partition, of, segment)
         : indexes.growing(topic, partition, segment);
       // Most are at hand, and waiting for nothing takes its time, too.
-      const index = found instanceof Promise ? await found : found;
-      if (index !== undefined) known.push({ partition, segment, index });
-      const rest = restOf(partition, segment, index);
+      const indexed = found instanceof Promise ? await found : found;
+      if (indexed !== undefined) known.push({ partition, segment, indexed });
+      const rest = restOf(partition, segment, indexed?.outline);
       if (rest !== undefined) unknown.push(rest);
     }
   }
@@ -87,13 +88,11 @@ export async function surveyTopic(
 function restOf(
   partition: number,
   segment: SearchSegment,
-  index: BlockKnowledge | undefined,
+  outline: IndexOutline | undefined,
 ): ScanUnit | undefined {
-  const { count, positions, offsets } = index?.blocks ?? NO_BLOCKS;
-  const position = count === 0 ? SEGMENT_HEADER_BYTES : positions[count]!;
-  const firstOffset = count === 0 ? segment.baseOffset : offsets[count]!;
+  const isCovered = outline !== undefined && outline.blocks > 0;
+  const position = isCovered ? outline.endPosition : SEGMENT_HEADER_BYTES;
+  const firstOffset = isCovered ? outline.endOffset : segment.baseOffset;
   if (position >= segment.bytes || firstOffset >= segment.endOffset) return undefined;
   return unknownUnit(partition, segment, { position, end: segment.bytes }, firstOffset, segment.endOffset);
 }
-
-const NO_BLOCKS = { count: 0, positions: [], offsets: [] };

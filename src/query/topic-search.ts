@@ -5,12 +5,13 @@
  * A unit whose file is gone, or is not what it was, is read again by way of the engine: no event is lost or comes twice
  * because segments are rewritten meanwhile, for offsets stay what they are.
  */
-import { filterBlocks } from './block-filter.ts';
+import { type BlockKnowledge, filterBlocks } from './block-filter.ts';
 import type { Order } from './event-order.ts';
 import { expressionText } from './expression.ts';
 import { Heap } from './heap.ts';
+import { ruledOutBy } from './index-outline.ts';
 import { readOffsets } from './offset-reads.ts';
-import { type ScanUnit, unitsOf } from './plan.ts';
+import { type ScanUnit, unindexedUnit, unitsOf } from './plan.ts';
 import type { AskedScan, QueryFilter, QueryRun } from './query-run.ts';
 import { upTo } from './scan-group.ts';
 import type {
@@ -33,7 +34,7 @@ export interface SearchWanted {
   events?(partition: number): EventsWanted;
   readonly counts?: CountsWanted;
   /** Counts a segment by what its index knows; undefined where that is not enough. */
-  countKnown?(known: KnownSegment): Promise<FoundCounts | undefined>;
+  countKnown?(index: BlockKnowledge): Promise<FoundCounts | undefined>;
   /** Plans all segments at first, for who wants to know how many could be left out. */
   readonly planAll?: boolean;
   /** What earlier passes of the same query have learnt of units. */
@@ -114,15 +115,16 @@ export class TopicSearch {
 
   /** Puts down what is to be done, without what the times of segments rule out. */
   async #begin(): Promise<void> {
-    const { from, until } = this.#filter;
+    const { expression, from, until } = this.#filter;
     for (const known of this.#survey.known) {
-      const { index } = known;
-      if (index.maxTime < from || index.minTime >= until) {
-        this.#tally.prunedByTime(known);
+      const { outline } = known.indexed;
+      const by = ruledOutBy(outline, expression, from, until);
+      if (by !== undefined) {
+        this.#tally.leftOut(known, by);
       } else if (this.#wanted.planAll) {
         await this.#planSegment(known);
       } else {
-        const bestTime = this.#best(index.minTime, index.maxTime);
+        const bestTime = this.#best(outline.minTime, outline.maxTime);
         this.#waiting.push({ bestTime, run: () => this.#countOrPlan(known) });
       }
     }
@@ -194,30 +196,40 @@ export class TopicSearch {
   }
 
   /** Whether all that the index knows of may be read, and is not younger than the query. */
-  #isSearchedWhole({ partition, segment, index: { blocks } }: KnownSegment): boolean {
+  #isSearchedWhole({ partition, segment, indexed }: KnownSegment): boolean {
     const { logStartOffset, highWatermark } = this.#survey.partitions[partition]!;
-    return segment.baseOffset >= logStartOffset && blocks.offsets[blocks.count]! <= highWatermark;
+    return segment.baseOffset >= logStartOffset && indexed.outline.endOffset <= highWatermark;
   }
 
   /** What an index has counted is right for ever, too. */
   async #countKnown(known: KnownSegment): Promise<FoundCounts | undefined> {
     const { cache } = this.#run.context;
-    const { segment, index } = known;
+    const { countKnown } = this.#wanted;
+    if (countKnown === undefined) return undefined;
+    const { segment, indexed } = known;
     const { expression, from, until } = this.#filter;
-    const bounds = [index.minTime >= from ? '' : from, index.maxTime < until ? '' : until];
-    // That of a growing segment knows more with time.
-    const endOffset = index.blocks.offsets[index.blocks.count]!;
+    const { minTime, maxTime, endOffset } = indexed.outline;
+    const bounds = [minTime >= from ? '' : from, maxTime < until ? '' : until];
+    // The index of a growing segment knows more with time.
     const asked = [segment.id, endOffset, ...bounds, this.#wanted.counts];
     const key = JSON.stringify(asked, infinities) + expressionText(expression);
     const cached = cache.get(key)?.counts;
-    const counts = cached ?? (await this.#wanted.countKnown?.(known));
-    if (counts !== undefined && cached === undefined) cache.set(key, { counts, ...NOTHING_READ });
+    if (cached !== undefined) return cached;
+    const index = await indexed.index();
+    const counts = index && (await countKnown(index));
+    if (counts !== undefined) cache.set(key, { counts, ...NOTHING_READ });
     return counts;
   }
 
   async #planSegment(known: KnownSegment): Promise<void> {
-    const { partition, segment, index } = known;
+    const { partition, segment, indexed } = known;
     const { expression, from, until } = this.#filter;
+    const found = indexed.index();
+    const index = found instanceof Promise ? await found : found;
+    if (index === undefined) {
+      this.#addUnit(unindexedUnit(partition, segment));
+      return;
+    }
     const filtered = await filterBlocks(index, expression, from, until);
     this.#tally.filtered(known, filtered);
     const { blocks } = filtered;

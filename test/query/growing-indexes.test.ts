@@ -154,7 +154,7 @@ t.test('it makes room once the segment has an index in a file', async (t) => {
   const { partitions } = await it.log.engine.describeTopic('a');
   t.equal(partitions.length, 1);
   const of = it.log.engine.search.partition('a', 0);
-  const sealed = await it.indexes.sealed('a', 0, of, it.segments[0]!);
+  const sealed = await (await it.indexes.sealed('a', 0, of, it.segments[0]!))?.index();
   t.ok(sealed!.blocks.count >= before!.blocks.count);
   t.equal(it.index(it.segments[0]), undefined);
 });
@@ -171,7 +171,7 @@ t.test('a segment that was sealed is served from memory until then', async (t) =
   await it.log.settle(100);
   const of = it.log.engine.search.partition('a', 0);
   t.ok(of.segments[0]!.sealed);
-  t.equal((await it.indexes.sealed('a', 0, of, of.segments[0]!))!.blocks.offsets.at(-1), 20);
+  t.equal((await it.indexes.sealed('a', 0, of, of.segments[0]!))!.outline.endOffset, 20);
 });
 
 t.test('where there is no room for more, the rest is not indexed', async (t) => {

@@ -81,8 +81,8 @@ class IndexedLog {
     return this.log.disk.paths().filter((path) => path.includes('.search'));
   }
 
-  index(segment: SearchSegment) {
-    return this.indexes.sealed('a', 0, this.partition, segment);
+  async index(segment: SearchSegment) {
+    return (await this.indexes.sealed('a', 0, this.partition, segment))?.index();
   }
 
   /** Of each sealed segment: the offsets of events that its index finds a word for. */

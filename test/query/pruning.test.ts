@@ -68,7 +68,7 @@ t.test('one source over three days', async (t) => {
     active.add(of.segments.at(-1)!.path);
     for (const segment of of.segments.filter((each) => each.sealed)) {
       sealed++;
-      const index = (await indexes.sealed('logs', partition, of, segment))!;
+      const index = (await (await indexes.sealed('logs', partition, of, segment))!.index())!;
       const blocks = index.blocksWithField('source', (source) => source === names[7]);
       if (!blocks.isEmpty) holding.push(partition);
     }

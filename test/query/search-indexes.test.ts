@@ -28,7 +28,8 @@ t.test('segments are indexed in a thread, whatever their batches are compressed 
       .every(({ sealed }) => sealed),
   );
   for (const segment of partition().segments.slice(0, -1)) {
-    const index = await until('it is indexed', () => indexes.sealed('logs', 0, partition(), segment));
+    const indexed = await until('it is indexed', () => indexes.sealed('logs', 0, partition(), segment));
+    const index = (await indexed.index())!;
     t.equal(index.events, (segment.endOffset - segment.baseOffset) / 2);
     for (let event = segment.baseOffset / 2; event < segment.endOffset / 2; event++)
       t.notOk((await index.blocksWithTokens([wordToken(`event${event}`)])).isEmpty);

@@ -39,9 +39,15 @@ export function searchPartition(partition: PartitionLog, fromOffset: number): Se
   };
 }
 
+/** Of settled segments, which are asked for by every query. */
+const known = new WeakMap<LogSegment, SearchSegment>();
+
 function searchSegment(directory: string, segment: LogSegment, sealed: boolean): SearchSegment {
+  const before = known.get(segment);
   const { baseOffset, endOffset, bytes, records, batches, minTimestamp, maxTimestamp } = segment.stats;
-  return {
+  if (sealed && before?.path === segment.path && before.bytes === bytes && before.endOffset === endOffset)
+    return before;
+  const described: SearchSegment = {
     id: idOf(segment),
     path: segment.path,
     searchPath: searchPath(directory, baseOffset),
@@ -53,6 +59,8 @@ function searchSegment(directory: string, segment: LogSegment, sealed: boolean):
     maxTimestamp: batches === 0 ? null : maxTimestamp,
     sealed,
   };
+  if (sealed) known.set(segment, described);
+  return described;
 }
 
 /**
