@@ -1,7 +1,8 @@
 /**
  * Search indexes in memory of segments that have none in a file: of active segments above all, and of those that were sealed and
  * wait for theirs. They are made piece by piece, in a thread, as a segment grows, and cover it from its beginning; what lies
- * behind is scanned, so that an event is found as soon as it is acknowledged.
+ * behind is scanned, so that an event is found as soon as it is acknowledged. The last piece may be a small one, which is made
+ * anew, and larger, as more comes: of a segment that does not grow, nothing is left to scan.
  *
  * They are bounded in bytes: where there is no room for more, the rest of a segment is scanned.
  */
@@ -30,8 +31,12 @@ import {
 
 /** How often partitions are looked at for what has come. */
 const TICK_MS = 500;
-/** A piece that is worth it has so much of the file. */
-const LEAST_PIECE_BYTES = BLOCK_BYTES;
+/** A piece with so much of the file, or more, is made once. */
+const WHOLE_PIECE_BYTES = BLOCK_BYTES;
+/** A smaller one is made anew when this has come since, and half as much as it has. */
+const LEAST_GROWTH_BYTES = 4096;
+/** Or when nothing more has come for so many looks. */
+const IDLE_TICKS = 4;
 const RETRY_MS = 30_000;
 
 export interface GrowingIndexesOptions {
@@ -48,9 +53,11 @@ interface GrowingSegment {
   readonly fields: string;
   readonly pieces: IndexPiece[];
   bytes: number;
-  /** What the next piece begins with. */
+  /** What the next piece begins with; where the last one is small, what that begins with. */
   position: number;
   nextOffset: number;
+  /** The last piece, where it is small: bytes of the index, and where in the file it ends. */
+  small: { readonly bytes: number; readonly position: number } | undefined;
   /** Of all pieces, as long as no other has come. */
   merged: SearchIndex | undefined;
 }
@@ -61,8 +68,11 @@ export class GrowingIndexes {
   readonly #segments = new Map<number, GrowingSegment>();
   /** By topic and partition: the high watermark up to which there is nothing to be done. */
   readonly #done = new Map<string, number>();
+  /** By topic and partition: the high watermark, and since which tick. */
+  readonly #watermarks = new Map<string, { readonly offset: number; readonly since: number }>();
   readonly #abort = new AbortController();
   #bytes = 0;
+  #ticks = 0;
   #round: Promise<void> | undefined;
   /** After a failure, by the monotonic clock. */
   #pausedUntil = Number.NEGATIVE_INFINITY;
@@ -78,6 +88,7 @@ export class GrowingIndexes {
 
   start(): void {
     this.#cancelTick = this.#options.clock.after(TICK_MS, () => {
+      this.#ticks++;
       this.#round ??= this.#lookAtAll().finally(() => {
         this.#round = undefined;
       });
@@ -141,29 +152,39 @@ export class GrowingIndexes {
     const key = `${topic}/${partition}`;
     const { highWatermark } = engine.offsets(topic, partition);
     if (this.#done.get(key) === highWatermark) return false;
+    const seen = this.#watermarks.get(key);
+    const since = seen?.offset === highWatermark ? seen.since : this.#ticks;
+    this.#watermarks.set(key, { offset: highWatermark, since });
+    const isIdle = this.#ticks - since >= IDLE_TICKS;
     const of = engine.search.partition(topic, partition, highWatermark);
-    if (await this.#follow(of, partition, of.segments.at(-1)!)) return true;
-    this.#done.set(key, highWatermark);
+    if (await this.#follow(of, partition, of.segments.at(-1)!, isIdle)) return true;
+    if (isIdle) this.#done.set(key, highWatermark);
     return false;
   }
 
-  async #follow(of: SearchPartition, partition: number, segment: SearchSegment): Promise<boolean> {
+  async #follow(
+    of: SearchPartition,
+    partition: number,
+    segment: SearchSegment,
+    isIdle: boolean,
+  ): Promise<boolean> {
     const { runner, falsePositiveRate, maxBytes } = this.#options;
     const { fields } = of;
     if (this.#segments.get(segment.id)?.fields !== fields.join()) this.forget(segment.id);
     const growing = this.#segments.get(segment.id) ?? newSegment(segment, fields);
     const { position, nextOffset } = growing;
     const endOffset = Math.min(segment.endOffset, of.highWatermark);
-    const isWorthIt = segment.bytes - position >= LEAST_PIECE_BYTES && endOffset > nextOffset;
-    if (!isWorthIt || fields.length === 0 || this.#bytes >= maxBytes) return false;
+    if (!isWorthIt(growing, segment.bytes, isIdle) || endOffset <= nextOffset) return false;
+    if (fields.length === 0 || this.#bytes >= maxBytes) return false;
     const request = {
       ...{ fields, falsePositiveRate, topicId: of.topicId, partition },
       ...{ path: segment.path, baseOffset: segment.baseOffset },
       ...{ position, firstOffset: nextOffset, endOffset, endPosition: segment.bytes },
     };
     const piece = await runner.run('piece', request, { signal: this.#abort.signal });
-    if (piece !== null) this.#add(segment.id, growing, piece);
-    return piece !== null;
+    if (piece === null || piece.position <= (growing.small?.position ?? position)) return false;
+    this.#add(segment.id, growing, piece);
+    return true;
   }
 
   #add(id: number, growing: GrowingSegment, { parts, position, nextOffset }: PieceResult): void {
@@ -174,13 +195,20 @@ export class GrowingIndexes {
       .slice(FIRST_PAGE_PART)
       .map(({ buffer, byteOffset, length }) => Buffer.from(buffer, byteOffset, length));
     const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+    if (growing.small !== undefined) {
+      growing.pieces.pop();
+      growing.bytes -= growing.small.bytes;
+      this.#bytes -= growing.small.bytes;
+    }
     growing.pieces.push({ content, counts, pages });
     growing.bytes += bytes;
+    this.#bytes += bytes;
+    growing.merged = undefined;
+    this.#segments.set(id, growing);
+    growing.small = position - growing.position < WHOLE_PIECE_BYTES ? { bytes, position } : undefined;
+    if (growing.small !== undefined) return;
     growing.position = position;
     growing.nextOffset = nextOffset;
-    growing.merged = undefined;
-    this.#bytes += bytes;
-    this.#segments.set(id, growing);
   }
 
   #noteFailure(topic: string, partition: number, error: unknown): void {
@@ -193,6 +221,14 @@ export class GrowingIndexes {
   }
 }
 
+/** Whether a piece of what is there of the file by now would be large enough. */
+function isWorthIt({ position, small }: GrowingSegment, fileBytes: number, isIdle: boolean): boolean {
+  if (fileBytes - position >= WHOLE_PIECE_BYTES) return true;
+  const covered = small?.position ?? position;
+  const come = fileBytes - covered;
+  return come > 0 && (isIdle || come >= Math.max(LEAST_GROWTH_BYTES, (covered - position) / 2));
+}
+
 function newSegment({ baseOffset }: SearchSegment, fields: readonly string[]): GrowingSegment {
   return {
     fields: fields.join(),
@@ -200,6 +236,7 @@ function newSegment({ baseOffset }: SearchSegment, fields: readonly string[]): G
     bytes: 0,
     position: SEGMENT_HEADER_BYTES,
     nextOffset: baseOffset,
+    small: undefined,
     merged: undefined,
   };
 }

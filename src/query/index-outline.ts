@@ -60,37 +60,45 @@ export function outlineBytes({ values }: IndexOutline): number {
   return [...values.values()].reduce((sum, { length }) => sum + length * VALUE_BYTES, OUTLINE_BYTES);
 }
 
-/** By which knowledge no event of the segment passes; undefined where one may. */
-export function ruledOutBy(
-  { minTime, maxTime, values }: IndexOutline,
-  expression: Expression,
-  from: number,
-  until: number,
-): PrunedBy | undefined {
-  if (maxTime < from || minTime >= until) return 'time';
-  for (const kind of ['source', 'level', 'fields'] as const)
-    if (!mayPass(expression, values, kind)) return kind;
-  return undefined;
+/** Tells by which knowledge no event of a segment passes; undefined where one may. For any number of segments. */
+export type OutlineTest = (outline: IndexOutline) => PrunedBy | undefined;
+
+export function outlineTest(expression: Expression, from: number, until: number): OutlineTest {
+  const tests = (['source', 'level', 'fields'] as const)
+    .map((kind) => ({ kind, mayPass: valuesTest(expression, kind) }))
+    .filter(({ mayPass }) => mayPass !== undefined);
+  return ({ minTime, maxTime, values }) => {
+    if (maxTime < from || minTime >= until) return 'time';
+    for (const { kind, mayPass } of tests) if (!mayPass!(values)) return kind;
+    return undefined;
+  };
 }
 
-/** By the tests of one kind. */
-function mayPass(expression: Expression, values: IndexOutline['values'], kind: PrunedBy): boolean {
+type ValuesTest = (values: IndexOutline['values']) => boolean;
+
+/** By the tests of one kind; undefined where they say nothing. */
+function valuesTest(expression: Expression, kind: PrunedBy): ValuesTest | undefined {
   switch (expression.type) {
-    case 'and':
-      return expression.of.every((each) => mayPass(each, values, kind));
-    case 'or':
-      return expression.of.some((each) => mayPass(each, values, kind));
+    case 'and': {
+      const tests = expression.of.map((each) => valuesTest(each, kind)).filter((test) => test !== undefined);
+      return tests.length === 0 ? undefined : (values) => tests.every((test) => test(values));
+    }
+    case 'or': {
+      const tests = expression.of.map((each) => valuesTest(each, kind));
+      return tests.includes(undefined) ? undefined : (values) => tests.some((test) => test!(values));
+    }
     case 'field':
-      return kindOfField(expression) !== kind || mayHave(expression, values.get(expression.field));
+      return kindOfField(expression) === kind ? fieldTest(expression) : undefined;
     default:
-      return true;
+      return undefined;
   }
 }
 
-function mayHave({ field, test }: FieldExpression, hashes: Uint32Array | undefined): boolean {
+function fieldTest({ field, test }: FieldExpression): ValuesTest | undefined {
   // A message is found under several names.
-  if (hashes === undefined || field === 'message' || test.type !== 'equal') return true;
-  return hashes.includes(hashOf(test.text));
+  if (field === 'message' || test.type !== 'equal') return undefined;
+  const hash = hashOf(test.text);
+  return (values) => values.get(field)?.includes(hash) ?? true;
 }
 
 const hashOf = (text: string): number => hashText(fold(text)) >>> 0;

@@ -9,7 +9,7 @@ import { type BlockKnowledge, filterBlocks } from './block-filter.ts';
 import type { Order } from './event-order.ts';
 import { expressionText } from './expression.ts';
 import { Heap } from './heap.ts';
-import { ruledOutBy } from './index-outline.ts';
+import { outlineTest } from './index-outline.ts';
 import { readOffsets } from './offset-reads.ts';
 import { type ScanUnit, unindexedUnit, unitsOf } from './plan.ts';
 import type { AskedScan, QueryFilter, QueryRun } from './query-run.ts';
@@ -116,9 +116,10 @@ export class TopicSearch {
   /** Puts down what is to be done, without what the times of segments rule out. */
   async #begin(): Promise<void> {
     const { expression, from, until } = this.#filter;
+    const ruledOutBy = outlineTest(expression, from, until);
     for (const known of this.#survey.known) {
       const { outline } = known.indexed;
-      const by = ruledOutBy(outline, expression, from, until);
+      const by = ruledOutBy(outline);
       if (by !== undefined) {
         this.#tally.leftOut(known, by);
       } else if (this.#wanted.planAll) {

@@ -93,17 +93,17 @@ async function checkedEnd(t: Test, it: GrowingLog): Promise<number> {
   return offsets[count]!;
 }
 
-t.test('a segment is covered as it grows, a block at least at a time', async (t) => {
+t.test('a segment is covered as it grows', async (t) => {
   const it = await GrowingLog.open();
   await it.append(3);
   await it.tick();
-  t.equal(await checkedEnd(t, it), 0);
+  t.equal(await checkedEnd(t, it), 3);
   await it.append(10);
   await it.tick();
   t.equal(await checkedEnd(t, it), 13);
   await it.append(3);
   await it.tick();
-  t.equal(await checkedEnd(t, it), 13);
+  t.equal(await checkedEnd(t, it), 16);
   await it.append(300);
   await it.tick();
   t.equal(await checkedEnd(t, it), 316, 'in pieces of some MiB');
@@ -112,6 +112,42 @@ t.test('a segment is covered as it grows, a block at least at a time', async (t)
   t.equal(
     (await it.index()!.counts())!.cells(['level'])!.reduce((sum, { count }) => sum + count, 0),
     316,
+  );
+});
+
+t.test('a small piece is made anew once it is worth it, or nothing more comes', async (t) => {
+  let made = 0;
+  const it = await GrowingLog.open({}, {}, () => {
+    made++;
+  });
+  await it.log.append('a', '{"message":"event0"}');
+  await it.tick();
+  t.equal(await checkedEnd(t, it), 0, 'that is too little');
+  for (let i = 0; i < 5; i++) await it.tick();
+  t.equal(await checkedEnd(t, it), 1, 'but nothing more comes');
+  t.equal(made, 1);
+  for (let i = 0; i < 5; i++) await it.tick();
+  t.equal(made, 1, 'it is not made again and again');
+  await it.append(4);
+  await it.tick();
+  t.equal(await checkedEnd(t, it), 5);
+  await it.append(1);
+  await it.tick();
+  t.equal(await checkedEnd(t, it), 5, 'a quarter of what there is');
+  const { activeBytes } = it.indexes.figures;
+  for (let i = 0; i < 5; i++) await it.tick();
+  t.equal(await checkedEnd(t, it), 6);
+  t.ok(it.indexes.figures.activeBytes < activeBytes * 1.5, 'in the place of the smaller one');
+  await it.append(1);
+  await it.tick();
+  t.equal(await checkedEnd(t, it), 6);
+  await it.append(6);
+  await it.tick();
+  t.equal(await checkedEnd(t, it), 13);
+  t.equal(
+    it.index()!.blocks.events.reduce((sum, count) => sum + count, 0),
+    13,
+    'none twice',
   );
 });
 

@@ -41,7 +41,7 @@ class IndexedLog {
     const runner: TaskRunner<IndexTasks> = {
       worthwhileBytes: 0,
       run: async (name, request, options) => {
-        await this.beforeTask();
+        if (name === 'index') await this.beforeTask();
         return inner.run(name, request, options);
       },
       close: () => inner.close(),
