@@ -98,7 +98,13 @@ function fieldTest({ field, test }: FieldExpression): ValuesTest | undefined {
   // A message is found under several names.
   if (field === 'message' || test.type !== 'equal') return undefined;
   const hash = hashOf(test.text);
-  return (values) => values.get(field)?.includes(hash) ?? true;
+  return (values) => {
+    const known = values.get(field);
+    if (known === undefined) return true;
+    // Quicker than `includes` for the few that there are.
+    for (let i = 0; i < known.length; i++) if (known[i] === hash) return true;
+    return false;
+  };
 }
 
 const hashOf = (text: string): number => hashText(fold(text)) >>> 0;

@@ -16,7 +16,7 @@ import { decodeCursor, encodeCursor, fingerprintOf } from './cursor.ts';
 import type { EventPlace } from './event-order.ts';
 import { type EventPage, eventPages, type FoundEvent } from './event-pages.ts';
 import { type CountTotals, countEvents, type StatisticsWanted } from './event-statistics.ts';
-import { expressionText } from './expression.ts';
+import { expressionText, hasRegex } from './expression.ts';
 import { expressionOf, type LogFilter, type LogQuery } from './log-query.ts';
 import { type Incomplete, type QueryFilter, QueryRun, type RunContext } from './query-run.ts';
 import { ScanCache } from './result-cache.ts';
@@ -40,6 +40,8 @@ export interface LogSearchOptions {
 /** Queries that run at a time, for each thread; others wait. */
 const RUNS_PER_THREAD = 4;
 const MAX_WAITING = 10_000;
+/** Of those that run: queries that may run away. */
+const SLOW_SHARE = 0.5;
 
 /** How an answer ended. */
 export interface QueryOutcome {
@@ -78,6 +80,8 @@ export class LogSearch {
   readonly #context: RunContext;
   readonly #settings: QuerySettings;
   readonly #admission: Admission;
+  /** Of queries with regular expressions, which are to leave room for others. */
+  readonly #slow: Admission;
   /** Undefined where others see to the indexes. */
   readonly #indexes: SearchIndexes | undefined;
   /** Aborts when it is closed. */
@@ -97,7 +101,9 @@ export class LogSearch {
       scans: fileSystem === nodeFileSystem ? new ScanPool(threads) : new InlineScans(fileSystem),
       cache: new ScanCache(settings['query.cache.bytes']),
     };
-    this.#admission = new Admission(this.#context.scans.threads * RUNS_PER_THREAD, MAX_WAITING);
+    const runs = this.#context.scans.threads * RUNS_PER_THREAD;
+    this.#admission = new Admission(runs, MAX_WAITING);
+    this.#slow = new Admission(runs * SLOW_SHARE, MAX_WAITING);
   }
 
   /**
@@ -166,7 +172,7 @@ export class LogSearch {
     const { cache } = this.#context;
     return {
       running: this.#admission.inside,
-      waiting: this.#admission.waiting,
+      waiting: this.#admission.waiting + this.#slow.waiting,
       cacheBytes: cache.bytes,
       cacheHits: cache.hits,
       cacheMisses: cache.misses,
@@ -199,11 +205,24 @@ export class LogSearch {
   ): Promise<{ run: QueryRun; filter: QueryFilter; leave(): void }> {
     const filter = filterOf(asked);
     const ended = this.#endedBy(signal);
-    await this.#admission.enter(ended);
+    const gates = hasRegex(filter.expression) ? [this.#slow, this.#admission] : [this.#admission];
+    const entered: Admission[] = [];
+    const goOut = () => {
+      for (const gate of entered) gate.leave();
+    };
+    try {
+      for (const gate of gates) {
+        await gate.enter(ended);
+        entered.push(gate);
+      }
+    } catch (error) {
+      goOut();
+      throw error;
+    }
     const run = this.#newRun(ended);
     const leave = () => {
       run.close();
-      this.#admission.leave();
+      goOut();
     };
     return { run, filter, leave };
   }

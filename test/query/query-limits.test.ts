@@ -61,6 +61,24 @@ t.test(
   },
 );
 
+t.test('however many run away, others are answered meanwhile', async (t) => {
+  const { search } = await open(t, { 'query.threads': 2, 'query.cache.bytes': 0 });
+  const abort = new AbortController();
+  const signal = abort.signal;
+  const ended: string[] = [];
+  const runaways = Array.from({ length: 20 }, (_, i) =>
+    ask(search, { q: `/event ${i} (a+)+$/` }, { signal }).then(
+      () => ended.push('away'),
+      () => ended.push('away'),
+    ),
+  );
+  const { found } = await ask(search, { q: 'event', limit: 3 });
+  t.equal(found.length, 3);
+  t.same(ended, [], 'none of them had to end for it');
+  abort.abort();
+  await Promise.all(runaways);
+});
+
 t.test('a query that may read no more says so, and its cursor goes on without a hole', async (t) => {
   const { search } = await open(t, { 'query.max.bytes': 1024 * 1024, 'query.cache.bytes': 0 });
   const found: number[] = [];
