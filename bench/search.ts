@@ -20,7 +20,7 @@ import { MIB } from './workload.ts';
 const HOUR_MS = 3_600_000;
 const END = CORPUS_START + CORPUS_HOURS * HOUR_MS;
 const DAY_MS = 24 * HOUR_MS;
-const SAMPLE_BYTES = 32 * MIB;
+const SAMPLES = 32;
 const CONCURRENT = 1000;
 
 const time = (ms: number) => encodeURIComponent(new Date(ms).toISOString());
@@ -59,13 +59,16 @@ interface Words {
   sources: string[];
 }
 
-/** What to ask for, from the first events. */
+/** What to ask for, from samples of a MiB from all over the file. */
 function wordsOf(file: string): Words {
-  const sample = Buffer.alloc(Math.min(SAMPLE_BYTES, statSync(file).size));
+  const sample = Buffer.alloc(MIB);
   const descriptor = openSync(file, 'r');
-  readSync(descriptor, sample);
+  const { size } = statSync(file);
+  const lines = Array.from({ length: SAMPLES }, (_, i) => {
+    const bytes = readSync(descriptor, sample, 0, MIB, Math.floor((i * size) / SAMPLES));
+    return sample.toString('utf8', 0, bytes).split('\n').slice(1, -1);
+  }).flat();
   closeSync(descriptor);
-  const lines = sample.toString().split('\n').slice(0, -1);
   const counts = new Map<string, number>();
   const sources = new Set<string>();
   for (const line of lines) {
