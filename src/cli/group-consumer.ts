@@ -211,9 +211,12 @@ class GroupConsumer {
     const behind = owned.some((each) => (this.#committed.get(each) ?? 0) < (ends.get(each) ?? 0));
     if (page.records.length > 0 && behind) return false;
     const { members } = await describeGroup(client, options.group, { signal: stop });
-    this.#settling = members.some(
-      ({ memberId, pending }) => memberId === page.memberId && pending.length > 0,
+    const self = members.find(({ memberId }) => memberId === page.memberId);
+    // What it got since the page was made has not been looked at.
+    const ownsMore = self?.assignment.some(({ partitions }) =>
+      partitions.some((each) => !owned.includes(each)),
     );
+    this.#settling = ownsMore === true || (self !== undefined && self.pending.length > 0);
     return !this.#settling;
   }
 

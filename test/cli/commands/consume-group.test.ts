@@ -321,6 +321,41 @@ t.test('while output is slow it says that it is alive, and lets go of nothing', 
   t.equal(stdout.text, 'one\ntwo\n');
 });
 
+t.test('with -e partitions count that came between a page and the look at the group', async (t) => {
+  const daemon = await FakeDaemon.start();
+  t.teardown(() => daemon.stop());
+  daemon.addTopic('a');
+  daemon.append('a', 0, 'one');
+  const given = { topic: 'a', partitions: [0] };
+  const member = { memberId: 'm', generation: 1, revoking: [], pending: [] };
+  const record = { topic: 'a', partition: 0, offset: 0, timestamp: '2020-01-01T00:00:00.000Z', headers: [] };
+  const pages = [
+    { assignment: [], records: [], positions: [] },
+    {
+      assignment: [given],
+      records: [{ ...record, key: null, value: Buffer.from('one') }],
+      positions: [{ topic: 'a', partition: 0, offset: 1 }],
+    },
+  ];
+  let polls = 0;
+  daemon.intercept = ({ method, path }, response) => {
+    if (!path.startsWith('/api/groups/')) return false;
+    if (method === 'DELETE') response.writeHead(204).end();
+    else if (path.endsWith('/members')) sendJson(response, 201, { ...member, assignment: [] });
+    else if (path.endsWith('/records')) {
+      const page = pages[Math.min(polls++, pages.length - 1)];
+      const answer = { ...member, ...page, cursor: 'c', errors: [], sessionTimeoutMs: 10_000 };
+      response.writeHead(200, { 'content-type': 'application/msgpack' }).end(encode(answer));
+    } else sendJson(response, 200, { members: [{ ...member, assignment: [given] }], offsets: [] });
+    return true;
+  };
+  const { code, stdout } = await runCli(['consume', 'a', '-g', 'g', '-e'], {
+    env: { SEGLOG_SERVER: daemon.url },
+  });
+  t.equal(code, 0);
+  t.equal(stdout.toString(), 'one\n');
+});
+
 t.test('a daemon that goes away is waited for', async (t) => {
   const daemon = await FakeDaemon.start();
   t.teardown(() => daemon.stop());
