@@ -27,6 +27,7 @@ const names = [
   'search-planning',
   'group-assignment',
   'group-load',
+  'start-up',
 ];
 
 const { values, positionals } = parseArgs({

@@ -10,6 +10,11 @@ export class ReportedFailure extends Error {
   override name = 'ReportedFailure';
 }
 
+/** No error: what was asked for is which program this is, and to tell it takes more than the command line's parser does. */
+export class VersionAsked extends Error {
+  override name = 'VersionAsked';
+}
+
 /** No daemon takes connections at the address: nothing of the request was sent. */
 export class UnreachableError extends Error {
   override name = 'UnreachableError';

@@ -12,8 +12,8 @@ if (major < 24) {
 } else {
   // File calls block threads of the pool: four, Node's default, are fewer than the syncs that run at the same time.
   process.env.UV_THREADPOOL_SIZE ||= '16';
-  const { runProcess } = await import('./run.ts');
-  await runProcess();
+  // Without `await`: in a single executable this is a script, not a module.
+  void import('./run.ts').then(({ runProcess }) => runProcess());
 }
 
 export {};

@@ -1,5 +1,5 @@
 /** The tree of commands. Each command lives in a file of its own and loads what it needs when it runs. */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { compactCommand } from './commands/compact.ts';
 import { completeCommand, completionCommand } from './commands/completion.ts';
 import { consumeCommand } from './commands/consume.ts';
@@ -15,14 +15,16 @@ import { retainCommand } from './commands/retain.ts';
 import { serveCommand } from './commands/serve.ts';
 import { topicsCommand } from './commands/topics.ts';
 import { verifyCommand } from './commands/verify.ts';
-import { EXIT_CODES } from './exit-codes.ts';
+import { VersionAsked } from './errors.ts';
 import type { Io } from './io.ts';
-import { readVersion } from './version.ts';
 
 export function buildProgram(io: Io): Command {
   const program = new Command('seglog')
     .description('A durable, partitioned, append-only log in one program.')
-    .version(`seglog ${readVersion()}`, '-V, --version', 'print the version')
+    .option(
+      '-V, --version',
+      'print the version, the commit it was built from, and the format of data that it knows',
+    )
     .addOption(new Option('-v').hideHelp())
     .addCommand(serveCommand(io))
     .addCommand(topicsCommand(io))
@@ -52,11 +54,12 @@ Start here:
 
 Exit codes: 0 done, 1 failed, 2 misused. Results go to standard output, all else to standard error.`,
   );
-  // Many programs know it by this letter.
-  program.on('option:v', () => {
-    io.stdout.write(`seglog ${readVersion()}\n`);
-    throw new CommanderError(EXIT_CODES.done, 'commander.version', readVersion());
-  });
+  // Many programs know it by the small letter.
+  for (const option of ['version', 'v']) {
+    program.on(`option:${option}`, () => {
+      throw new VersionAsked();
+    });
+  }
   settle(program, io);
   return program;
 }

@@ -1,7 +1,8 @@
 /** One run of the program: parses the command line, carries the command out, and turns what went wrong into words. */
 import { styleText } from 'node:util';
 import { CommanderError } from 'commander';
-import { ReportedFailure } from './errors.ts';
+import { versionLine } from './build-facts.ts';
+import { ReportedFailure, VersionAsked } from './errors.ts';
 import { EXIT_CODES, type ExitCode, exitCodeFor } from './exit-codes.ts';
 import { type Io, processIo } from './io.ts';
 import { buildProgram } from './program.ts';
@@ -12,6 +13,10 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
     await buildProgram(io).parseAsync(args, { from: 'user' });
     return EXIT_CODES.done;
   } catch (error) {
+    if (error instanceof VersionAsked) {
+      io.stdout.write(`${await versionLine()}\n`);
+      return EXIT_CODES.done;
+    }
     // Commander has printed its own complaints, the help and the version by now.
     if (!(error instanceof CommanderError || error instanceof ReportedFailure)) {
       io.stderr.write(`${styleText('red', 'seglog:', { stream: io.stderr })} ${messageOf(error)}\n`);

@@ -54,8 +54,8 @@ type Given = Map<string, { value: unknown; origin: string }>;
 
 const MAX_NAME_PARTS = 10;
 
-/** Names under SEGLOG_ that are no settings: the client's, the file's, and what Kubernetes sets for a service "seglog". */
-const NO_SETTING = /^SEGLOG_(SERVER|CONFIG|PORT|PORT_.*|SERVICE_HOST|SERVICE_PORT.*)$/;
+/** Names under SEGLOG_ that are no settings: the client's, the file's, the single executable's, and what Kubernetes sets for a service "seglog". */
+const NO_SETTING = /^SEGLOG_(SERVER|CONFIG|CACHE_DIR|PORT|PORT_.*|SERVICE_HOST|SERVICE_PORT.*)$/;
 
 /** The variable that carries a setting: `segment.bytes` → `SEGLOG_SEGMENT_BYTES`. */
 export function environmentName(setting: string): string {

@@ -90,7 +90,7 @@ t.test('the version', async (t) => {
   for (const flag of ['--version', '-V', '-v']) {
     const { code, stdout } = await runCli([flag]);
     t.equal(code, 0);
-    t.match(stdout.toString(), /^seglog \d+\.\d+\.\d+\n$/);
+    t.match(stdout.toString(), /^seglog \d+\.\d+\.\d+ \(commit [\w-]+, Node v\d+\.\d+\.\d+, format \d+\)\n$/);
   }
 });
 

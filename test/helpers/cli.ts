@@ -1,11 +1,12 @@
-/** Runs the command line in tests: in this process with streams of its own, or as the real program. */
+/**
+ * Runs the command line in tests: in this process with streams of its own, or as the real program. Where the single
+ * executable is tested (program.ts), both are that.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { PassThrough } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import type { Io } from '../../src/cli/io.ts';
 import { run } from '../../src/cli/run.ts';
-
-export const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+import { BINARY, PROGRAM } from './program.ts';
 
 export interface CliResult {
   code: number;
@@ -24,6 +25,7 @@ export interface CliOptions {
 
 /** In this process: quick, and nothing of the real streams is touched. */
 export async function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  if (BINARY !== undefined) return runBinary(args, options);
   const out = collect(options.onOutput);
   const err = collect();
   const stdin = new PassThrough();
@@ -41,6 +43,20 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
   return { code, stdout: out.bytes(), stderr: err.bytes().toString() };
 }
 
+async function runBinary(args: readonly string[], options: CliOptions): Promise<CliResult> {
+  const child = startCli(args, options.env);
+  const interrupt = () => child.kill('SIGINT');
+  if (options.signal?.aborted) interrupt();
+  options.signal?.addEventListener('abort', interrupt);
+  child.stdout!.on('data', (chunk: Buffer) => options.onOutput?.(chunk.toString()));
+  // It may end before it has read all.
+  child.stdin!.on('error', () => {});
+  child.stdin!.end(options.input ?? '');
+  const { code, stdout, stderr } = await ended(child);
+  options.signal?.removeEventListener('abort', interrupt);
+  return { code, stdout, stderr };
+}
+
 function collect(onData?: (text: string) => void): { stream: PassThrough; bytes(): Buffer } {
   const stream = new PassThrough();
   const chunks: Buffer[] = [];
@@ -53,7 +69,8 @@ function collect(onData?: (text: string) => void): { stream: PassThrough; bytes(
 
 /** The real program in a process of its own. */
 export function startCli(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
-  return spawn(process.execPath, [MAIN, ...args], {
+  const [command, ...first] = PROGRAM;
+  return spawn(command, [...first, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...withoutSettings(process.env), NODE_OPTIONS: '', ...env },
   });

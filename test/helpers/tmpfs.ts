@@ -22,10 +22,11 @@ export class Tmpfs {
     this.#foreign = join(path, 'foreign');
   }
 
-  /** Undefined where this process may not mount anything. `unmount` it, come what may. */
-  static mount(bytes: number): Tmpfs | undefined {
+  /** Undefined where this process may not mount anything. `unmount` it, come what may. `flags` are mount(8)'s. */
+  static mount(bytes: number, ...flags: string[]): Tmpfs | undefined {
     const path = mkdtempSync(join(tmpdir(), 'seglog-full-disk-'));
-    const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', path]);
+    const options = [`size=${bytes}`, ...flags].join(',');
+    const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', path]);
     if (status === 0) return new Tmpfs(path);
     rmdirSync(path);
     return undefined;

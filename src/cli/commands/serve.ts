@@ -1,12 +1,12 @@
 /** `seglog serve`: runs the daemon in the foreground until SIGTERM or Ctrl-C. */
 import { Command } from 'commander';
 import type { ConfigValue, RunningServer } from '../../server/index.ts';
+import { readVersion } from '../build-facts.ts';
 import { ReportedFailure, UsageError } from '../errors.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 import { jsonOption } from '../options.ts';
 import { jsonText, table } from '../text.ts';
-import { readVersion } from '../version.ts';
 
 interface ServeFlags {
   data?: string;

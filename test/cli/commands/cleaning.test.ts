@@ -3,9 +3,10 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { ended, MAIN, runCli, startCli } from '../../helpers/cli.ts';
+import { ended, runCli, startCli } from '../../helpers/cli.ts';
 import { Daemon } from '../../helpers/daemon.ts';
 import { until } from '../../helpers/http-app.ts';
+import { SHELL_PROGRAM } from '../../helpers/program.ts';
 
 const EVENTS = fileURLToPath(new URL('../../../../shared/data/events/hdfs.ndjson', import.meta.url));
 /** Nothing is done in the background but what a test asks for. */
@@ -133,8 +134,7 @@ const script = spawnSync('script', ['--version']).status === 0;
 t.test('a terminal sees how far it is', { skip: script ? false : 'there is no script(1)' }, async (t) => {
   const { fill, env } = await start(t, { bytesPerSecond: 20_000 });
   await fill('a', 7, 'cleanup.policy=compact');
-  const line = [process.execPath, MAIN, 'compact', 'a'].map((word) => `'${word}'`).join(' ');
-  const terminal = spawn('script', ['-qec', line, '/dev/null'], {
+  const terminal = spawn('script', ['-qec', `${SHELL_PROGRAM} compact a`, '/dev/null'], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NODE_OPTIONS: '', ...env },
   });

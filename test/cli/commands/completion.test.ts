@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync } from 'node:fs';
 import t from 'tap';
-import { MAIN, runCli } from '../../helpers/cli.ts';
+import { runCli } from '../../helpers/cli.ts';
 import { FakeDaemon, sendJson } from '../../helpers/fake-daemon.ts';
+import { SHELL_PROGRAM } from '../../helpers/program.ts';
 
 const daemon = await FakeDaemon.start();
 t.teardown(() => daemon.stop());
@@ -144,7 +145,7 @@ for (const [shell, ask] of Object.entries(ASK)) {
   const found = spawnSync(shell, ['-c', 'true']).error === undefined;
   t.test(`${shell} completes with it`, { skip: found ? false : `${shell} is not installed` }, async (t) => {
     const { stdout } = await runCli(['completion', shell]);
-    const program = `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`;
+    const program = `#!/bin/sh\nexec ${SHELL_PROGRAM} "$@"\n`;
     const dir = t.testdir({ script: stdout, 'file one': '', 'file two': '', bin: { seglog: program } });
     chmodSync(`${dir}/bin/seglog`, 0o755);
     const offered = (...words: string[]) => {
