@@ -1,4 +1,4 @@
-/** What `npm pack` would publish, and that it holds together. Needs a build, as `npm test` makes it. */
+/** What is built holds together. Needs a build, as `npm test` makes it; package-tarball.test.ts looks at what is published of it. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,39 +8,6 @@ import t from 'tap';
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const packageJson = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'));
 const skip = existsSync(`${ROOT}dist/cli/main.js`) ? false : 'it is not built: npm run build';
-
-t.test(
-  'the package has the program, the engine with its types, and nothing of the workshop',
-  { skip },
-  async (t) => {
-    const packed = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
-      cwd: ROOT,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    const [{ files }] = JSON.parse(packed) as [{ files: { path: string }[] }];
-    const paths = files.map((each) => each.path);
-    for (const path of [
-      'LICENSE',
-      'package.json',
-      packageJson.bin.seglog,
-      'dist/engine/index.js',
-      'dist/engine/index.d.ts',
-      'dist/engine/background/worker.js',
-    ]) {
-      t.ok(paths.includes(path), path);
-    }
-    const allowed = /^(dist|docs)\/|^(LICENSE|package\.json|README\.md|ARCHITECTURE\.md|CHANGELOG\.md)$/;
-    t.same(
-      paths.filter((path) => !allowed.test(path)),
-      [],
-    );
-    t.same(
-      paths.filter((path) => /\/demo\.|\.tsbuildinfo$|\.test\./.test(path)),
-      [],
-    );
-  },
-);
 
 t.test('the built program runs by itself', { skip }, async (t) => {
   const main = ROOT + packageJson.bin.seglog;
