@@ -1,5 +1,7 @@
 /** What only the single executable has to show: that it needs nothing else, and where its native code goes. */
 import { execFileSync, type SpawnOptions, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
@@ -12,11 +14,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import t, { type Test } from 'tap';
 import { FORMAT_VERSION } from '../../src/engine/index.ts';
 import { ended } from '../helpers/cli.ts';
 import { BINARY } from '../helpers/program.ts';
 import { Tmpfs } from '../helpers/tmpfs.ts';
+import { until } from '../helpers/until.ts';
 
 const skip = BINARY === undefined ? 'npm run test:binary tests it' : false;
 const noRoot = skip || (process.getuid?.() === 0 ? false : 'only root can become another user');
@@ -90,6 +94,33 @@ t.test('without a home it leaves nothing behind', { skip: noRoot }, async (t) =>
   chownSync(HOME, NOBODY.uid, NOBODY.gid);
   t.match(await run(LOADING, { ...NOBODY, cwd: '/', env: { TMPDIR: HOME } }), { code: 0, stderr: '' });
   t.same(readdirSync(HOME), []);
+});
+
+t.test('its threads do not either', { skip: noRoot }, async (t) => {
+  const { HOME } = home(t);
+  chownSync(HOME, NOBODY.uid, NOBODY.gid);
+  const args = ['serve', '--data', join(HOME, 'data'), '--listen', '127.0.0.1:0'];
+  const stdio: SpawnOptions['stdio'] = ['ignore', 'pipe', 'pipe'];
+  const daemon = spawn(BINARY!, args, { ...NOBODY, cwd: '/', env: { TMPDIR: HOME }, stdio });
+  const end = ended(daemon);
+  const [line] = (await once(createInterface(daemon.stderr!), 'line')) as [string];
+  const { url } = JSON.parse(line);
+  const send = async (method: string, path: string, type: string, body: string | Buffer) => {
+    const answer = await fetch(url + path, { method, headers: { 'content-type': type }, body });
+    t.ok(answer.ok, `${method} ${path}`);
+  };
+  const config = { 'segment.bytes': 100_000, 'compression.type': 'snappy' };
+  await send('PUT', '/api/topics/a', 'application/json', JSON.stringify({ config }));
+  const path = '/api/topics/a/records';
+  for (let i = 0; i < 5; i++) await send('POST', path, 'application/octet-stream', randomBytes(40_000));
+  const tasks = await until('a thread has sealed a segment', async () => {
+    const page = await (await fetch(`${url}/metrics`)).text();
+    return [...page.matchAll(/^seglog_background_tasks_total\{task="seal",outcome="(\w+)"\} [1-9]/gm)][0];
+  });
+  t.equal(tasks[1], 'done');
+  daemon.kill('SIGTERM');
+  t.match(await end, { code: 0, signal: null });
+  t.same(readdirSync(HOME), ['data']);
 });
 
 t.test(
