@@ -96,6 +96,34 @@ t.test('without a home it leaves nothing behind', { skip: noRoot }, async (t) =>
   t.same(readdirSync(HOME), []);
 });
 
+t.test('code that lies where it is started is not run, in threads neither', { skip }, async (t) => {
+  const { HOME, cache } = home(t);
+  await run(LOADING, { env: { HOME } });
+  const [lz4, snappy] = ['lz4', 'snappy'].map(
+    (name) => readdirSync(cache).find((file) => file.startsWith(name))!,
+  );
+  // What the package looks for beside itself, before all else.
+  copyFileSync(join(cache, lz4!), join(HOME, snappy!.replace(/-[0-9a-f]+\.node$/, '.node')));
+  const daemon = spawn(BINARY!, ['serve', '--data', join(HOME, 'data'), '--listen', '127.0.0.1:0'], {
+    cwd: HOME,
+    env: { HOME },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  t.teardown(() => daemon.kill('SIGKILL'));
+  const [line] = (await once(createInterface(daemon.stderr!), 'line')) as [string];
+  const env = { HOME, SEGLOG_SERVER: JSON.parse(line).url };
+  const config = ['cleanup.policy=compact', 'compression.type=snappy', 'segment.bytes=100000'];
+  const flags = config.flatMap((each) => ['--config', each]);
+  t.match(await run(['topics', 'create', 'a', ...flags], { env }), { code: 0 });
+  const lines = Array.from({ length: 2_000 }, (_, i) => `${i % 100}:${randomBytes(200).toString('hex')}`);
+  writeFileSync(join(HOME, 'lines'), lines.join('\n'));
+  const produce = ['produce', 'a', join(HOME, 'lines'), '--key-separator', ':', '--batch-bytes', '50000'];
+  t.match(await run(produce, { env }), { code: 0 });
+  const compacted = await run(['compact', 'a', '--json'], { env });
+  t.equal(compacted.code, 0, compacted.stderr);
+  t.match(compacted.stdout.toString(), /"recordsAfter": ?\d+/);
+});
+
 t.test('its threads do not either', { skip: noRoot }, async (t) => {
   const { HOME } = home(t);
   chownSync(HOME, NOBODY.uid, NOBODY.gid);
