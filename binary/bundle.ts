@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import type { BuildFacts } from '../src/cli/build-facts.ts';
@@ -18,6 +18,8 @@ export interface Bundle {
   readonly main: string;
   readonly worker: string;
   readonly addons: readonly (Addon & { path: string })[];
+  /** What all of these were made of. */
+  readonly sources: readonly string[];
 }
 
 export async function makeBundle(facts: BuildFacts): Promise<Bundle> {
@@ -25,6 +27,8 @@ export async function makeBundle(facts: BuildFacts): Promise<Bundle> {
   const common: BuildOptions = {
     bundle: true,
     write: false,
+    metafile: true,
+    absWorkingDir: here('..'),
     platform: 'node',
     target: `node${process.versions.node}`,
     format: 'cjs',
@@ -45,14 +49,17 @@ export async function makeBundle(facts: BuildFacts): Promise<Bundle> {
     },
   };
   const entries = { main: here('runtime/main.ts'), worker: here('runtime/worker.ts') };
+  const sources = new Set<string>();
   const bundle = async (name: keyof typeof entries, plugins: Plugin[]) => {
     const made = await build({ ...common, entryPoints: [entries[name]], plugins });
+    for (const path of Object.keys(made.metafile!.inputs))
+      sources.add(resolve(here('..'), path.replace(/^\w+:/, '')));
     return made.outputFiles![0]!.text;
   };
   const plugins = [nativeAddons(addons), bundledRequire()];
   const main = await bundle('main', [...plugins, bundledThreads()]);
   const worker = await bundle('worker', plugins);
-  return { main, worker, addons: [...addons.values()] };
+  return { main, worker, addons: [...addons.values()], sources: [...sources] };
 }
 
 /** A `.node` file becomes an asset, and its import a call that unpacks and loads it. */

@@ -6,7 +6,7 @@ executable=$1
 root=$2
 
 install -D -m 755 "$executable" "$root/usr/bin/seglog"
-install -D -m 644 LICENSE "$root/usr/share/doc/seglog/LICENSE"
+install -D -m 644 -t "$root/usr/share/doc/seglog" LICENSE "$(dirname "$executable")/THIRD-PARTY-LICENSES"
 # Where they lie here, and so where the loader looks for them.
 ldd "$executable" | grep -o '/[^ ]*' | while read -r library; do
   mkdir -p "$root$(dirname "$library")"

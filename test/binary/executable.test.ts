@@ -13,7 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t, { type Test } from 'tap';
 import { FORMAT_VERSION } from '../../src/engine/index.ts';
@@ -46,6 +46,13 @@ t.test('it runs alone: elsewhere, with no Node, no packages, no environment', { 
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const [, ...facts] = /^seglog (\S+) \(commit ([\w-]+), Node (\S+), format (\d+)\)\n$/.exec(output)!;
   t.match(facts, [version, /^([0-9a-f]{12}(-dirty)?|unknown)$/, process.version, String(FORMAT_VERSION)]);
+});
+
+t.test('beside it lie the licenses of all packages that are in it', { skip }, async (t) => {
+  const text = readFileSync(join(dirname(BINARY!), 'THIRD-PARTY-LICENSES'), 'utf8');
+  const { dependencies } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  for (const name of Object.keys(dependencies)) t.ok(text.includes(`\n${name} `), name);
+  t.match(text, /\nfastq \d.*Copyright \(c\)/s, 'also of what these need');
 });
 
 t.test('it links to what every system with glibc has, and nothing else', { skip }, async (t) => {
