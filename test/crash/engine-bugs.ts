@@ -7,12 +7,10 @@ import {
   inSource,
   overSeeds,
   type Row,
-  type Sweeper,
   sweepCrashesOf,
   sweepErrorsOf,
   sweepKillsOf,
 } from './bug-rows.ts';
-import { CLEANING_BUGS } from './cleaning-bugs.ts';
 import { sweepDamage } from './damage-sweep.ts';
 import {
   directScenario,
@@ -24,8 +22,7 @@ import {
   retentionScenario,
   topicsScenario,
 } from './engine-scenarios.ts';
-import { GROUP_BUGS } from './group-bugs.ts';
-import { type PlantedBug, type Scenario, sweepCrashes, sweepKills } from './harness.ts';
+import { sweepCrashes, sweepKills } from './harness.ts';
 import {
   answerBeforeSync,
   ignoreFullDisk,
@@ -38,15 +35,8 @@ import {
   withoutRemovalOf,
   withoutSyncOf,
 } from './planted-bugs.ts';
-import { PRODUCER_BUGS } from './producer-bugs.ts';
 import type { Operation } from './sim/kernel.ts';
 import { SWAP_BUGS } from './swap-bugs.ts';
-
-export interface EngineBug {
-  readonly bug: PlantedBug;
-  readonly scenario: Scenario;
-  readonly sweep: Sweeper;
-}
 
 const isJournaled = ({ kind, path }: Operation) => kind === 'write' && path.includes('/journal/');
 const isNewStart = ({ change, target }: Operation) =>
@@ -412,16 +402,4 @@ const AT_REST: Row[] = [
   ],
 ];
 
-export const ENGINE_BUGS: EngineBug[] = [
-  ...AT_THE_SEAM,
-  ...IN_THE_SOURCE,
-  ...AT_REST,
-  ...SWAP_BUGS,
-  ...CLEANING_BUGS,
-  ...PRODUCER_BUGS,
-  ...GROUP_BUGS,
-].map(([bug, scenario, sweep]) => ({
-  bug,
-  scenario,
-  sweep,
-}));
+export const LOG_BUGS: Row[] = [...AT_THE_SEAM, ...IN_THE_SOURCE, ...AT_REST, ...SWAP_BUGS];

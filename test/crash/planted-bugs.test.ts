@@ -1,15 +1,5 @@
-/** Mistakes that are made on purpose are caught: what the crash tests do not find is not there. */
-import t from 'tap';
-import { ENGINE_BUGS } from './engine-bugs.ts';
-import { loadPatchedEngine } from './patched-engine.ts';
+/** Mistakes in writing, recovering and replacing segments are caught. */
+import { catchBugs } from './catch-bugs.ts';
+import { LOG_BUGS } from './engine-bugs.ts';
 
-t.setTimeout(600_000);
-
-for (const { bug, scenario, sweep } of ENGINE_BUGS) {
-  t.test(bug.name, async (t) => {
-    // A mistake that cannot be planted any more must not look like one that is caught.
-    if (bug.patches) await loadPatchedEngine(bug.name, bug.patches);
-    const { images, violations } = await sweep(scenario, { bug, budget: 500, stopAtFirst: true });
-    t.not(violations.length, 0, `caught within ${images} images: ${violations[0]?.message.split('\n')[0]}`);
-  });
-}
+catchBugs(LOG_BUGS);
