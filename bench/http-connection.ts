@@ -37,6 +37,10 @@ export class HttpConnection {
 
   /** Sends a request, head and body; `answered` is called when its answer is complete, or with what broke it. */
   send(request: Buffer, answered: (error?: Error) => void): void {
+    if (this.#socket.destroyed) {
+      answered(new Error('the server closed the connection'));
+      return;
+    }
     this.#answered = answered;
     this.#socket.write(request);
   }

@@ -28,6 +28,7 @@ const names = [
   'group-assignment',
   'group-load',
   'start-up',
+  'peers',
 ];
 
 const { values, positionals } = parseArgs({
