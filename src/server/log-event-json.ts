@@ -12,6 +12,9 @@ const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 const SPACE = 0x20;
 const FILLED_IN = ['"timestamp"', '"partition"', '"offset"'] as const;
+/** How the usual event begins: with its time, which is a text. */
+const USUAL_START = Buffer.from('{"timestamp":"');
+const USUALLY_MISSING = [false, true, true];
 
 /** Writes it on one line, without the newline. */
 export function writeLogEvent(out: OutputBuffer, event: FoundEvent): void {
@@ -32,9 +35,10 @@ export function writeLogEvent(out: OutputBuffer, event: FoundEvent): void {
   }
   const bytes = isUtf8(value) ? value : Buffer.from(value.toString());
   const end = bytes.lastIndexOf(CLOSE_BRACE);
-  const filled = [`"${formatTimestamp(timestamp)}"`, partition, offset];
-  const missing = missingFields(bytes);
-  let more = missing.map((name, i) => (name ? `,${FILLED_IN[i]}:${filled[i]}` : '')).join('');
+  const [time, place, number] = missingFields(bytes);
+  let more = time ? `,"timestamp":"${formatTimestamp(timestamp)}"` : '';
+  if (place) more += `,"partition":${partition}`;
+  if (number) more += `,"offset":${offset}`;
   // Of an empty object there is nothing to be told apart from.
   if (isEmpty(bytes, end)) more = more.slice(1);
   out.reserve(end);
@@ -45,15 +49,19 @@ export function writeLogEvent(out: OutputBuffer, event: FoundEvent): void {
 const encoded = (value: Buffer) => ({ message: value.toString('base64'), messageEncoding: 'base64' });
 
 /** Of each field that is filled in, whether the event lacks it. */
-function missingFields(bytes: Buffer): boolean[] {
-  const seen = FILLED_IN.map((name) => bytes.includes(name));
-  // The usual event has one of them, its time.
-  if (!seen[1] && !seen[2] && seen[0] && bytes.indexOf(FILLED_IN[0]) === 1 && bytes[13] === 0x22)
-    return [false, true, true];
-  if (!seen.includes(true) && !bytes.includes('\\u')) return [true, true, true];
+function missingFields(bytes: Buffer): readonly boolean[] {
+  if (!bytes.includes(FILLED_IN[1]) && !bytes.includes(FILLED_IN[2])) {
+    if (beginsAsUsual(bytes)) return USUALLY_MISSING;
+    if (!bytes.includes(FILLED_IN[0]) && !bytes.includes('\\u')) return [true, true, true];
+  }
   const event = parseValues(bytes.toString()) as Record<string, unknown>;
   // A time that is null was not said; the same name again is what counts then.
   return [(event.timestamp ?? null) === null, !('partition' in event), !('offset' in event)];
+}
+
+function beginsAsUsual(bytes: Buffer): boolean {
+  const { length } = USUAL_START;
+  return bytes.length > length && bytes.compare(USUAL_START, 0, length, 0, length) === 0;
 }
 
 function isEmpty(bytes: Buffer, end: number): boolean {
