@@ -51,7 +51,9 @@ async function syncAlone(bench: Bench): Promise<Spread> {
   return spread(times);
 }
 
-const today = () => new Date().toISOString().slice(0, 10);
+function today(): string {
+  return new Date().toISOString().slice(0, 10);
+}
 
 function write(
   name: string,

@@ -25,7 +25,7 @@ export interface Panel {
 
 const COLUMNS = 2;
 const WIDTH = 560;
-const LABEL = 170;
+const LABEL = 196;
 const FIGURE = 64;
 const TITLE = 34;
 const BAR = 16;
