@@ -47,13 +47,13 @@ async function measureRate(
   durability: Durability,
 ): Promise<Question[]> {
   const { batch, lanes, ahead } = load;
-  const seconds = bench.size(4, 0.7);
+  const seconds = bench.size(3, 0.7);
   const micros = new Map<RunningPeer, number[]>(set.running.map((each) => [each, []]));
   const busy = new Map<RunningPeer, number[]>(set.running.map((each) => [each, []]));
   const what = `${loadText(load)}, ${DURABILITIES[durability]}`;
   const result = await set.compare(
     bench,
-    { title: `produce, ${what}`, unit: 'records/s', rounds: bench.size(5, 2), warmUp: bench.size(2, 1) },
+    { title: `produce, ${what}`, unit: 'records/s', rounds: bench.size(5, 2), warmUp: bench.size(3, 1) },
     ahead ? atLeast(1) : undefined,
     async (running) => {
       await running.empty();
@@ -96,7 +96,7 @@ async function measureLatency(
   durability: Durability,
 ): Promise<Question> {
   const { batch, lanes, recordsPerSecond } = load;
-  const seconds = bench.size(5, 1);
+  const seconds = bench.size(4, 1);
   const reached = new Map<RunningPeer, Latencies[]>(set.running.map((each) => [each, []]));
   for (let round = 0; round < bench.size(LATENCY_ROUNDS, 1); round++) {
     for (const running of set.running) {

@@ -164,10 +164,19 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** The path of a program: on the PATH, or in one of the directories where it is installed without being there. */
-export function findProgram(name: string, directories: readonly string[] = []): string | undefined {
+/** The first directory that has all of these programs: of the PATH, or one where they are installed without being there. */
+export function findDirectory(
+  programs: readonly string[],
+  directories: readonly string[] = [],
+): string | undefined {
   const places = [...(process.env.PATH ?? '').split(delimiter), ...directories];
-  return places.map((place) => join(place, name)).find((path) => existsSync(path));
+  return places.find((place) => programs.every((program) => existsSync(join(place, program))));
+}
+
+/** The path of a program on the PATH. */
+export function findProgram(program: string): string | undefined {
+  const directory = findDirectory([program]);
+  return directory && join(directory, program);
 }
 
 /** The first number with dots in it that a program prints when asked for its version. */

@@ -15,10 +15,10 @@ import { diskBytes } from './server-process.ts';
 
 const DAYS_MS = 3 * 86_400_000;
 const ROUNDS = 5;
-const WARM_UP = 2;
+const WARM_UP = 4;
 /** A tenth of all time, around the middle, in each round another one: so no answer is one that was kept. */
 const WIDTH = 0.1;
-const STARTS = Array.from({ length: WARM_UP + ROUNDS }, (_, i) => 0.45 + (i - 3) / 100);
+const STARTS = Array.from({ length: WARM_UP + ROUNDS }, (_, i) => 0.45 + (i - 4) / 100);
 const STOPS = [...STARTS, ...STARTS.map((start) => start + WIDTH)];
 const NEWEST = 100;
 

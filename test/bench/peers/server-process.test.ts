@@ -2,7 +2,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { diskBytes, findProgram, parseStat, withDescendants } from '../../../bench/peers/server-process.ts';
+import {
+  diskBytes,
+  findDirectory,
+  findProgram,
+  parseStat,
+  withDescendants,
+} from '../../../bench/peers/server-process.ts';
 
 t.test('a process whose name has spaces and parentheses is understood', async (t) => {
   const text = `77 (a) b (c) S 12 77 77 0 -1 4194560 1 2 3 4 100 20 3 4 20 0 1 0 5 6 7`;
@@ -27,8 +33,13 @@ t.test('all files below a directory count', async (t) => {
   t.ok(grown >= 100_000 && grown < 200_000, `${grown}`);
 });
 
-t.test('a program is found in the directories that are given, or it is not', async (t) => {
-  const directory = t.testdir({ 'seglog-rival': '' });
-  t.equal(findProgram('seglog-rival', [directory]), join(directory, 'seglog-rival'));
+t.test('programs are found where all of them are, or they are not', async (t) => {
+  const directory = t.testdir({
+    some: { 'seglog-rival': '' },
+    all: { 'seglog-rival': '', 'seglog-tool': '' },
+  });
+  const [some, all] = [join(directory, 'some'), join(directory, 'all')];
+  t.equal(findDirectory(['seglog-rival', 'seglog-tool'], [some, all]), all);
+  t.equal(findDirectory(['seglog-rival'], [some, all]), some);
   t.equal(findProgram('seglog-rival'), undefined);
 });
