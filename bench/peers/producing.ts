@@ -68,11 +68,10 @@ async function measureRate(
     rowOf(peer.name, 'µs', values.slice(-bench.size(5, 2))),
   );
   const cost = bench.report(`processor time of the server for a record, ${what}`, costs);
-  for (const [{ peer }, values] of busy)
-    bench.note(
-      cost,
-      `The generator's thread was busy for ${Math.round(values.at(-1)! * 100)} % of the time with ${peer.name}.`,
-    );
+  const shares = [...busy].map(
+    ([{ peer }, values]) => `${Math.round(values.at(-1)! * 100)} % with ${peer.name}`,
+  );
+  bench.note(cost, `The generator's own thread was busy for so much of the time: ${shares.join(', ')}.`);
   return [
     { result, absent: set.absent, drawn: 'linear' },
     { result: cost, absent: set.absent },
