@@ -210,6 +210,40 @@ t.test('of a request for which there is no room in all its partitions nothing is
   t.equal((await send('l')).length, 2);
 });
 
+t.test(
+  'requests that come together take their room before any of them is stored, and give back what they do not need',
+  async (t) => {
+    const log = await open({ 'producer.state.max.entries': 3, 'journal.files': 0 }, {}, 2);
+    const ends = () => [0, 1].map((partition) => log.engine.offsets('a', partition).logEndOffset);
+    const send = (key: string, bytes = 1) => {
+      const append = log.engine.startAppend('a', request(key));
+      for (const partition of [0, 1]) append.add({ value: 'x'.repeat(bytes), partition });
+      return append.commit().then(
+        (parts) => parts.map(({ duplicate }) => (duplicate ? 'again' : 'stored')).join(),
+        (error) => error.code,
+      );
+    };
+    log.disk.capacityBytes = log.disk.usedBytes;
+    t.same(await Promise.all([send('k', 100_000), send('l', 100_000)]), ['STORAGE_FULL', 'THROTTLED']);
+    log.disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+    await log.clock.advance(1000);
+    t.same(await Promise.all([send('k'), send('l'), send('k')]), [
+      'stored,stored',
+      'THROTTLED',
+      'again,again',
+    ]);
+    t.same(ends(), [1, 1]);
+    t.same(
+      await Promise.all([
+        outcome(log.append('a', 'x', request('m'))),
+        outcome(log.append('a', 'x', producer(1, 0))),
+      ]),
+      ['1', 'THROTTLED'],
+    );
+    t.equal(log.engine.stats().producerEntries, 3);
+  },
+);
+
 t.test('keys and producers are remembered for so long, over restarts too', async (t) => {
   for (const restart of [undefined, 'stop', 'kill'] as const) {
     const log = await open({

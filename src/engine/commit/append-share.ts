@@ -107,8 +107,9 @@ export class AppendShare implements QueuedBatch {
     const outcome = this.#takeOutcome();
     if (outcome !== undefined) outcome.failed(error);
     else if (this.acks === 0) this.#target.lost(partition, this.batch.recordCount, error);
-    // Where nobody knows what became of it, it stays on its way for its retries, until the next start.
-    if (error.code !== 'OUTCOME_UNKNOWN' || partition.fenced === null) this.#endRequest();
+    // Where nobody knows what became of it, it stays on its way for its retries, until the next start; but it is not noted any more.
+    if (error.code === 'OUTCOME_UNKNOWN' && partition.fenced !== null) this.conditions?.room?.giveOne();
+    else this.#endRequest();
   }
 
   #succeeded(baseOffset: number, count: number, timestamp: number, duplicate: boolean): void {

@@ -113,6 +113,7 @@ export class Committer {
       if (answered.length > 0) await this.#nextTurn();
       for (const part of answered) acknowledge(part, () => true);
       answered = commit === undefined ? [] : await commit;
+      this.#context.producerMemory.endGroup();
       // Whoever waits for a moment without a commit gets it between two groups.
     } while (this.#queued.size > 0 && !this.#commits.contended);
     for (const part of answered) acknowledge(part, () => true);
@@ -129,7 +130,6 @@ export class Committer {
     const group: GroupPart[] = [];
     const now = this.#context.clock.now();
     let room = MAX_GROUP_BYTES;
-    this.#context.producerMemory.beginGroup();
     for (const partition of this.#queued) {
       if (room <= 0) break;
       const part = takeGroup(partition, room, this.#listener, now);

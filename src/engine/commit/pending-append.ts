@@ -15,6 +15,7 @@ import { RecordBatchBuilder } from '../format/record-batch-builder.ts';
 import { type AppendConditions, type RequestMark, stampConditions } from '../partition/append-conditions.ts';
 import { isCompacted } from '../partition/cleanup-policy.ts';
 import { unknownPartition } from '../partition/partition-log.ts';
+import type { Room } from '../partition/producer-memory.ts';
 import { check, checkAppendOptions, checkFingerprint, requestId } from './append-options.ts';
 import { AppendOutcome, AppendShare, type AppendTarget } from './append-share.ts';
 import { partitionForHash, partitionForKey } from './partitioner.ts';
@@ -146,13 +147,15 @@ export class PendingAppend {
       check(isThere, 'all records of such an append go to the partition that it names');
     }
     let request: RequestMark | undefined;
+    let room: Room | undefined;
     if (this.#requestId !== undefined) {
       const fingerprint = this.#fingerprint;
       check(fingerprint !== undefined, 'an idempotency key comes with a fingerprint of its request');
       request = { id: this.#requestId, fingerprint, partitions: this.#spread };
-      this.#target.requests.begin(request, this.#batches, this.#now);
+      const partitions = this.#builders === undefined ? [this.#partition] : [...this.#builders.keys()];
+      room = this.#target.requests.begin(request, partitions, this.#now);
     }
-    return { producer, request, expectedEndOffset };
+    return { producer, request, expectedEndOffset, room };
   }
 
   #finish(builder: RecordBatchBuilder): EncodedBatch {

@@ -9,10 +9,11 @@ import type { RequestMark } from '../partition/append-conditions.ts';
 import { MAX_REQUEST_PARTITIONS } from '../partition/idempotency-keys.ts';
 import type { PartitionLog } from '../partition/partition-log.ts';
 import { keyReused } from '../partition/partition-producers.ts';
-import type { ProducerMemory } from '../partition/producer-memory.ts';
+import type { Room } from '../partition/producer-memory.ts';
 
 interface RequestInFlight {
   readonly mark: RequestMark;
+  readonly room: Room;
   /** Batches without an answer. */
   batches: number;
 }
@@ -38,28 +39,35 @@ export class RequestsInFlight {
     );
   }
 
-  /** So many batches of the request are on their way. IDEMPOTENCY_KEY_REUSED where its key is known from another request, THROTTLED. */
-  begin(mark: RequestMark, batches: number, now: number): void {
+  /**
+   * A batch of the request for each of these partitions is on its way: with room for the key in all that have none of it yet, so that
+   * it is not stored in part. IDEMPOTENCY_KEY_REUSED where its key is known from another request, THROTTLED.
+   */
+  begin(mark: RequestMark, partitions: readonly number[], now: number): Room {
     const known = this.#find(mark.id, now);
     if (known !== undefined && known.fingerprint !== mark.fingerprint) throw keyReused();
     if ((known?.partitions ?? this.#partitions.length) !== mark.partitions) throw spreadAnew();
-    // A part of it would be stored, and the answer would say that nothing was.
-    const refusal = known === undefined && batches > 1 ? this.#memory.refusalOfAll(batches, now) : undefined;
-    if (refusal !== undefined) throw refusal;
-    const request = this.#requests.get(mark.id);
-    if (request === undefined) this.#requests.set(mark.id, { mark, batches });
-    else request.batches += batches;
+    const request = this.#requests.get(mark.id) ?? this.#newRequest(mark, partitions, now);
+    request.batches += partitions.length;
+    return request.room;
+  }
+
+  #newRequest(mark: RequestMark, partitions: readonly number[], now: number): RequestInFlight {
+    const isNew = (at: number) => this.#partitions[at]!.producers.findRequest(mark.id, now) === undefined;
+    const { producerMemory } = this.#partitions[0]!.context;
+    const room = producerMemory.takeRoom(partitions.filter(isNew).length, now);
+    const request: RequestInFlight = { mark, room, batches: 0 };
+    this.#requests.set(mark.id, request);
+    return request;
   }
 
   /** One of them has its answer. */
   end({ id }: RequestMark): void {
     const request = this.#requests.get(id)!;
     request.batches--;
-    if (request.batches === 0) this.#requests.delete(id);
-  }
-
-  get #memory(): ProducerMemory {
-    return this.#partitions[0]!.context.producerMemory;
+    if (request.batches > 0) return;
+    request.room.giveAll();
+    this.#requests.delete(id);
   }
 
   /** It is until partitions are added, and then again once all requests of before are forgotten. */

@@ -42,8 +42,9 @@ export class GroupAdmission {
     }
     if (expectedEndOffset !== undefined && expectedEndOffset !== offset)
       return this.#endVerdict(expectedEndOffset, offset);
+    // The room for a request was taken when it began.
     const { producers, context } = this.#partition;
-    const isNew = before === undefined && producers.isNew(conditions);
+    const isNew = producer !== undefined && before === undefined && !producers.knowsProducer(producer.id);
     return (isNew ? context.producerMemory.refusal() : undefined) ?? 'append';
   }
 
@@ -66,9 +67,6 @@ export class GroupAdmission {
       if (!this.#producers.has(id) && !producers.knowsProducer(id)) context.producerMemory.admit();
       this.#producers.set(id, { epoch, nextSequence: sequenceAfter(sequence, count) });
     }
-    if (request !== undefined) {
-      context.producerMemory.admit();
-      this.#requests.add(request.id);
-    }
+    if (request !== undefined) this.#requests.add(request.id);
   }
 }

@@ -11,6 +11,7 @@ import {
   CONTROL,
   writeProducer,
 } from '../format/record-batch.ts';
+import type { Room } from './producer-memory.ts';
 
 /** The batch of a request that was sent with an idempotency key. */
 export interface RequestMark {
@@ -27,6 +28,8 @@ export interface AppendConditions {
   readonly producer: ProducerSequence | undefined;
   readonly request: RequestMark | undefined;
   readonly expectedEndOffset: number | undefined;
+  /** Taken for the request, in all its partitions. */
+  readonly room?: Room | undefined;
 }
 
 /** What is remembered of a batch, to answer a retry as the first one was answered. */

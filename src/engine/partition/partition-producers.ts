@@ -75,19 +75,15 @@ export class PartitionProducers {
     return stored.fingerprint === request!.fingerprint ? stored : keyReused();
   }
 
-  /** Whether remembering the batch takes room that nothing has yet. */
-  isNew({ producer, request }: AppendConditions): boolean {
-    return request !== undefined || (producer !== undefined && !this.#states.has(producer.id));
-  }
-
   /** The batch, of so many bytes, stands in the log now. */
   note(
-    { producer, request }: AppendConditions,
+    { producer, request, room }: AppendConditions,
     batch: StoredAppend,
     appendedAt: number,
     bytes: number,
   ): void {
     const before = this.size;
+    room?.giveOne();
     if (producer !== undefined) this.#states.note(producer, batch, appendedAt);
     if (request !== undefined) this.#keys.add({ ...request, ...batch, appendedAt });
     this.#endOffset = batch.baseOffset + batch.count;

@@ -6,6 +6,30 @@ import { SeglogError } from '../common/errors.ts';
 import type { EngineSettings } from '../common/settings.ts';
 import type { PartitionProducers } from './partition-producers.ts';
 
+/** Room that is taken before it is needed: what of it is not spent is given back. */
+export class Room {
+  #left: number;
+  readonly #give: (count: number) => void;
+
+  constructor(count: number, give: (count: number) => void) {
+    this.#left = count;
+    this.#give = give;
+  }
+
+  /** One entry has its place, or will never need one. */
+  giveOne(): void {
+    if (this.#left === 0) return;
+    this.#left--;
+    this.#give(1);
+  }
+
+  giveAll(): void {
+    const left = this.#left;
+    this.#left = 0;
+    this.#give(left);
+  }
+}
+
 type Limits = Pick<
   EngineSettings,
   'producer.id.expiration.ms' | 'idempotency.key.expiration.ms' | 'producer.state.max.entries'
@@ -15,8 +39,10 @@ export class ProducerMemory {
   readonly #limits: Limits;
   readonly #holders = new Set<PartitionProducers>();
   #entries = 0;
-  /** Those of the group that is being formed. */
+  /** Producers of the group that is on its way. */
   #admitted = 0;
+  /** Taken beforehand for keys of requests that are on their way. */
+  #reserved = 0;
 
   constructor(limits: Limits) {
     this.#limits = limits;
@@ -42,30 +68,34 @@ export class ProducerMemory {
     return Math.min(this.producersExpiredAt(now), this.keysExpiredAt(now));
   }
 
-  /** What was admitted before has been noted, or never will be. */
-  beginGroup(): void {
+  /** What was admitted has been noted, or never will be. */
+  endGroup(): void {
     this.#admitted = 0;
   }
 
-  /** One more is to be noted, should its group become part of the log. */
+  /** One more producer is to be noted, should its group become part of the log. */
   admit(): void {
     this.#admitted++;
   }
 
-  /** Why there is no room for one more; undefined where there is. */
+  /** Why there is no room for one more producer; undefined where there is. */
   refusal(): SeglogError | undefined {
-    return this.#fits(this.#admitted + 1) ? undefined : this.#full();
+    return this.#fits(1) ? undefined : this.#full();
   }
 
-  /** Why there is no room for so many more, whoever else comes; undefined where there is. */
-  refusalOfAll(count: number, now: number): SeglogError | undefined {
-    if (this.#fits(count)) return undefined;
-    this.expire(now);
-    return this.#fits(count) ? undefined : this.#full();
+  /** Takes room for so many keys, whoever else comes meanwhile. Throws THROTTLED. */
+  takeRoom(count: number, now: number): Room {
+    if (!this.#fits(count)) this.expire(now);
+    if (!this.#fits(count)) throw this.#full();
+    this.#reserved += count;
+    return new Room(count, (given) => {
+      this.#reserved -= given;
+    });
   }
 
   #fits(count: number): boolean {
-    return this.#entries + count <= this.#limits['producer.state.max.entries'];
+    const taken = this.#entries + this.#admitted + this.#reserved;
+    return taken + count <= this.#limits['producer.state.max.entries'];
   }
 
   #full(): SeglogError {

@@ -295,7 +295,7 @@ t.test('all partitions together remember so much and no more', async (t) => {
     code: 'THROTTLED',
     details: { setting: 'producer.state.max.entries', limit: 3 },
   });
-  memory.beginGroup();
+  memory.endGroup();
   add(a, 3, 20);
   t.equal(memory.entries, 3);
   memory.expire(KEY_MS + 10);
