@@ -6,11 +6,11 @@ import type { AppendTarget } from './commit/append-share.ts';
 import type { Committer } from './commit/committer.ts';
 import { StickyRoundRobin } from './commit/partitioner.ts';
 import { tooLarge } from './commit/pending-append.ts';
-import { answerWhileFenced } from './commit/repeated-appends.ts';
 import { RequestsInFlight } from './commit/requests-in-flight.ts';
 import { SeglogError } from './common/errors.ts';
 import type { OpenTopic } from './directory/topic.ts';
 import type { EncodedBatch } from './format/record-batch.ts';
+import { answerFenced } from './partition/fenced-appends.ts';
 import {
   type EngineContext,
   type PartitionLog,
@@ -85,9 +85,10 @@ export class AppendIntake {
     }
   }
 
+  /** What was stored before is answered so, whatever keeps anything new from being stored. */
   #refuse(partition: PartitionLog, queued: QueuedBatch, refusal: SeglogError): void {
-    const isFenced = refusal.code === 'KAFKA_STORAGE_ERROR' && !partition.deleted;
-    if (!isFenced || !answerWhileFenced(partition, queued)) queued.refuse(refusal);
+    if (partition.deleted) queued.refuse(refusal);
+    else answerFenced(partition, queued, refusal);
   }
 
   #enqueue(partition: PartitionLog, queued: QueuedBatch): void {
@@ -108,7 +109,7 @@ export class AppendIntake {
 }
 
 export function closing(): SeglogError {
-  return new SeglogError('NOT_READY', 'the log is closing: nothing was stored; try again once it is back');
+  return new SeglogError('NOT_READY', 'the log is closing and takes nothing more: try again once it is back');
 }
 
 /** With acks=0 nobody waits: what becomes of the batch is told to the log only. */

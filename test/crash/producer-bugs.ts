@@ -123,9 +123,9 @@ export const PRODUCER_BUGS: Row[] = [
   [
     inSource(
       'a partition that is fenced answers for what it does not know to be durable',
-      REPEATED,
-      "if (acks !== 'all' || isDurable(partition, stored)) queued.repeat(stored);",
-      'if (acks !== undefined) queued.repeat(stored);',
+      'partition/fenced-appends.ts',
+      "if (isStored && (acks !== 'all' || isDurable(partition, stored))) queued.repeat(stored);",
+      'if (isStored && acks !== undefined) queued.repeat(stored);',
     ),
     directProducersScenario,
     sweepErrorsOf('sync'),

@@ -48,8 +48,9 @@ export class AppendOutcome {
     this.#countDown();
   }
 
+  /** Of several failures one counts by which it is not known what became of the append: the others say that nothing was stored. */
   failed(error: SeglogError): void {
-    this.#failure ??= error;
+    if (this.#failure === undefined || error.code === 'OUTCOME_UNKNOWN') this.#failure = error;
     this.#countDown();
   }
 

@@ -13,12 +13,13 @@ import type { EngineSettings } from '../common/settings.ts';
 import type { Acks } from '../common/types.ts';
 import type { JournalEntry } from '../format/journal-format.ts';
 import { recycleBatch } from '../format/record-batch-builder.ts';
+import { outcomeUnknown } from '../partition/fenced-appends.ts';
 import { type GroupListener, type GroupPart, takeGroup } from '../partition/group-part.ts';
 import type { EngineContext, PartitionLog, QueuedBatch } from '../partition/partition-log.ts';
 import { applyJournaled, drain, sync, writeDirect } from '../partition/partition-writer.ts';
 import type { BackgroundSync, SyncListener } from './background-sync.ts';
 import type { Journal } from './journal.ts';
-import { outcomeUnknown, RepeatedAppends } from './repeated-appends.ts';
+import { RepeatedAppends } from './repeated-appends.ts';
 import type { SpaceMonitor } from './space-monitor.ts';
 
 const MAX_GROUP_BYTES = 32 * 1024 * 1024;
@@ -150,9 +151,9 @@ export class Committer {
     } catch (error) {
       this.#context.logger.error({ err: error }, 'a group commit failed unexpectedly');
       const reason = `a group commit failed unexpectedly (${(error as Error).message}); restart seglog`;
+      this.#parts.failed(reason);
       for (const part of group)
         this.#refuse(part, new SeglogError('OUTCOME_UNKNOWN', reason, {}, { cause: error }));
-      this.#parts.failed(reason);
       return [];
     }
   }
@@ -296,12 +297,16 @@ export class Committer {
   #done(part: GroupPart): void {
     this.#context.observer.appended?.(part.partition.topic.name, part.records, part.bytes);
     this.#context.budget.give(part.partition, part.bytes);
+    part.partition.inDoubt = [];
   }
 
   /** Those of the part that were acknowledged before the failure have their answer: theirs stands. */
   #refuse(part: GroupPart, error: SeglogError): void {
-    for (const queued of part.batches) queued.refuse(error);
-    this.#context.budget.give(part.partition, part.bytes);
+    const { partition, batches, bytes } = part;
+    for (const queued of batches) queued.refuse(error);
+    this.#context.budget.give(partition, bytes);
+    // What is known not to be stored, and what is written and may still be synced, is no matter of doubt.
+    if (error.code !== 'OUTCOME_UNKNOWN' || partition.fenced === null) partition.inDoubt = [];
   }
 }
 

@@ -2,9 +2,10 @@
  * Answers to appends that repeat one which stands in the log: the answer of the first one, once that is as safe as the
  * repetition asks for.
  */
-import { isSeglogError, SeglogError } from '../common/errors.ts';
+import { isSeglogError } from '../common/errors.ts';
 import { recycleBatch } from '../format/record-batch-builder.ts';
 import type { StoredAppend } from '../partition/append-conditions.ts';
+import { isDurable, outcomeUnknown } from '../partition/fenced-appends.ts';
 import { type PartitionLog, type QueuedBatch, unknownPartition } from '../partition/partition-log.ts';
 import type { BackgroundSync } from './background-sync.ts';
 
@@ -48,31 +49,4 @@ export class RepeatedAppends {
       queued.refuse(isGone ? error : outcomeUnknown(partition, error));
     }
   }
-}
-
-/**
- * Answers a batch for a partition that takes no appends any more, where it is known: a failure need not have touched what was
- * stored before. False where it is not known: then nothing was stored that anybody knows of.
- */
-export function answerWhileFenced(partition: PartitionLog, queued: QueuedBatch): boolean {
-  const { conditions, batch, acks } = queued;
-  if (conditions === undefined) return false;
-  const stored = partition.producers.judge(conditions, batch.recordCount, partition.context.clock.now());
-  if (stored === 'append' || stored instanceof SeglogError) return false;
-  if (acks !== 'all' || isDurable(partition, stored)) queued.repeat(stored);
-  else queued.refuse(outcomeUnknown(partition, partition.fencedError()));
-  return true;
-}
-
-const isDurable = ({ durableOffset }: PartitionLog, { baseOffset, count }: StoredAppend): boolean =>
-  baseOffset + count <= durableOffset;
-
-/** The batches are in the file, but their sync did not happen, whoever's failure was the cause. */
-export function outcomeUnknown(partition: PartitionLog, error: unknown): SeglogError {
-  if (isSeglogError(error, 'OUTCOME_UNKNOWN')) return error;
-  const where = { topic: partition.topic.name, partition: partition.partition };
-  const reason = partition.fenced ?? (error as Error).message;
-  return new SeglogError('OUTCOME_UNKNOWN', `partition ${partition.name}: ${reason}`, where, {
-    cause: error,
-  });
 }

@@ -96,6 +96,7 @@ export function takeGroup(
   const batches = answers === undefined ? taken : taken.filter((queued) => !answers.has(queued));
   if (answers !== undefined) giveAnswers(partition, answers, listener);
   if (batches.length === 0) return undefined;
+  partition.inDoubt = admission === undefined ? [] : batches;
   return {
     partition,
     segment: partition.active,

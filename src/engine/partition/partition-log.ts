@@ -26,6 +26,7 @@ import { addBatch, type BatchFacts, type LogSegment, type SegmentStats } from '.
 import { newSegment } from '../segment/segment-files.ts';
 import type { AppendConditions, StoredAppend } from './append-conditions.ts';
 import { type Cleaned, NEVER_CLEANED } from './compaction.ts';
+import { answerFenced } from './fenced-appends.ts';
 import type { InFlightBudget, PartitionFlight } from './in-flight-budget.ts';
 import { PartitionProducers } from './partition-producers.ts';
 import type { ProducerMemory } from './producer-memory.ts';
@@ -130,6 +131,11 @@ export class PartitionLog implements PartitionFlight {
   /** Names were added to the directory since it was last synced. */
   directoryDirty = false;
   fenced: string | null;
+  /**
+   * The batches of the group that is on its way, where some have conditions; they stay where nobody knows what became of them.
+   * All: it is not known who has appended to the log.
+   */
+  inDoubt: readonly QueuedBatch[] | 'all' = [];
   deleted = false;
   /** How often segments were taken away or got other files: a read that missed a file looks whether it has changed. */
   layout = 0;
@@ -225,7 +231,7 @@ export class PartitionLog implements PartitionFlight {
       { topic: this.topic.name, partition: this.partition, reason },
       'partition is fenced',
     );
-    this.refuseQueued(() => this.fencedError());
+    this.#clearQueue((queued) => answerFenced(this, queued, this.fencedError()));
   }
 
   /** The topic is gone: who waits, waits no more. */
@@ -233,13 +239,13 @@ export class PartitionLog implements PartitionFlight {
     this.deleted = true;
     this.dropTail(this.tail.length);
     this.producers.clear();
-    this.refuseQueued(() => unknownPartition(this.topic.name));
+    this.#clearQueue((queued) => queued.refuse(unknownPartition(this.topic.name)));
     this.#wakeWaiters();
   }
 
-  refuseQueued(error: () => SeglogError): void {
+  #clearQueue(answer: (queued: QueuedBatch) => void): void {
     for (const queued of this.queue.splice(0)) {
-      queued.refuse(error());
+      answer(queued);
       this.context.budget.give(this, queued.batch.bytes.length);
     }
   }

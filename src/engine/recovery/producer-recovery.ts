@@ -77,6 +77,7 @@ export async function restoreProducers(
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined && !isSeglogError(error)) throw error;
+    log.inDoubt = 'all';
     log.fence(`who appended to it cannot be read (${errno}); restart seglog once the disk is well`);
   }
   log.producers.expire(log.context.clock.now());
