@@ -9,7 +9,6 @@ import { tooLarge } from './commit/pending-append.ts';
 import { RequestsInFlight } from './commit/requests-in-flight.ts';
 import { SeglogError } from './common/errors.ts';
 import type { OpenTopic } from './directory/topic.ts';
-import type { EncodedBatch } from './format/record-batch.ts';
 import { answerFenced } from './partition/fenced-appends.ts';
 import {
   type EngineContext,
@@ -60,7 +59,7 @@ export class AppendIntake {
   }
 
   readonly #submit = (partition: PartitionLog, queued: QueuedBatch, signal?: AbortSignal): void => {
-    const refusal = this.#refusal(partition, queued.batch);
+    const refusal = this.#refusal(partition, queued);
     if (refusal !== undefined) this.#refuse(partition, queued, refusal);
     else if (this.#context.budget.tryTake(partition, queued.batch.bytes.length))
       this.#enqueue(partition, queued);
@@ -76,7 +75,7 @@ export class AppendIntake {
       queued.refuse(error as SeglogError);
       return;
     }
-    const refusal = this.#refusal(partition, queued.batch);
+    const refusal = this.#refusal(partition, queued);
     if (refusal === undefined) {
       this.#enqueue(partition, queued);
     } else {
@@ -96,7 +95,7 @@ export class AppendIntake {
     if (queued.acks === 0) queued.acknowledge(-1);
   }
 
-  #refusal(partition: PartitionLog, batch: EncodedBatch): SeglogError | undefined {
+  #refusal(partition: PartitionLog, queued: QueuedBatch): SeglogError | undefined {
     if (this.#isClosing()) return closing();
     if (partition.fenced !== null) return partition.fencedError();
     // Partitions that were made since are not fenced.
@@ -104,7 +103,11 @@ export class AppendIntake {
     if (failed !== null) return new SeglogError('KAFKA_STORAGE_ERROR', `${failed}; nothing was stored`);
     if (partition.deleted) return unknownPartition(partition.topic.name);
     const limit = partition.topic.settings['max.message.bytes'];
-    return batch.bytes.length > limit ? tooLarge(limit) : undefined;
+    if (queued.batch.bytes.length <= limit) return undefined;
+    if (queued.conditions === undefined) return tooLarge(limit);
+    // It may repeat one that was stored when the limit was higher: that is known once those before it are done.
+    queued.unfit ??= tooLarge(limit);
+    return undefined;
   }
 }
 

@@ -91,9 +91,25 @@ export class EventIntake implements LineIntake {
       if (!isSeglogError(error, 'MESSAGE_TOO_LARGE')) throw error;
       return this.#storeHalves(bytes, at, end, part, error.message);
     }
+    const refusal = append?.unfit && (await this.#refusalIfNew(append, read.accepted));
+    if (refusal !== undefined) return this.#storeHalves(bytes, at, end, part, refusal.message);
     this.lines += read.lines;
     for (const [line, { code, detail }] of faults) this.rejected.add(line, code, detail);
-    if (append !== undefined && read.accepted > 0) this.#commit(append, read.accepted);
+    if (append !== undefined && append.unfit === undefined && read.accepted > 0)
+      this.#commit(append, read.accepted);
+  }
+
+  /** The topic may have taken larger appends when the same was sent before: then it is stored as it was sent. */
+  async #refusalIfNew(append: PendingAppend, events: number): Promise<Error | undefined> {
+    try {
+      this.replayed += replayedIn(await append.commit());
+      this.accepted += events;
+      return undefined;
+    } catch (error) {
+      if (isSeglogError(error, 'MESSAGE_TOO_LARGE')) return error;
+      this.#failure ??= { error };
+      throw error;
+    }
   }
 
   /** Undefined where the topic does not exist and no line of the range is an event that it would be made for. */

@@ -471,6 +471,53 @@ t.test(
   },
 );
 
+t.test('a retry gets the first answer although the topic would not take its records any more', async (t) => {
+  const records = [0, 1].map((partition) => ({ value: 'x'.repeat(3000), partition }));
+  const changes = { 'max.message.bytes': 2048, 'cleanup.policy': 'compact' };
+  for (const [setting, value] of Object.entries(changes)) {
+    for (const restart of [false, true]) {
+      const log = await open({ 'producer.state.max.entries': 4 }, {}, 2);
+      const send = (key: string) => log.engine.append('a', records, request(key));
+      const first = await send('k');
+      await log.append('a', 'x'.repeat(3000), producer(1, 0));
+      await log.engine.alterTopic('a', { config: { [setting]: value } });
+      if (restart) await log.reopenAfterKill();
+      const refused = setting === 'cleanup.policy' ? 'INVALID_RECORD' : 'MESSAGE_TOO_LARGE';
+      t.same(
+        await send('k'),
+        first.map((each) => ({ ...each, duplicate: true })),
+      );
+      t.equal(await outcome(log.append('a', 'x'.repeat(3000), producer(1, 0))), '1 again');
+      t.equal(await outcome(log.append('a', 'x'.repeat(3000), producer(1, 1))), refused);
+      t.equal(await outcome(log.append('a', 'x'.repeat(3000), producer(2, 0))), refused);
+      await t.rejects(send('l'), { code: refused });
+      await t.rejects(log.engine.append('a', records, request('k', 8)), { code: 'IDEMPOTENCY_KEY_REUSED' });
+      t.equal(log.engine.listTopics()[0]!.records, 3);
+      t.equal(log.engine.stats().inFlightBytes, 0);
+    }
+  }
+});
+
+t.test(
+  'a retry that overtakes a change of the topic is judged by what becomes of the first try',
+  async (t) => {
+    const log = await open({ 'journal.files': 0 });
+    log.syncs.hold(/\.log$/);
+    const before = log.append('a', 'x');
+    await log.settle();
+    const late = log.engine.startAppend('a', request('late'));
+    const first = outcome(log.append('a', 'x'.repeat(3000), request('k')));
+    await log.engine.alterTopic('a', { config: { 'max.message.bytes': 2048 } });
+    const retry = outcome(log.append('a', 'x'.repeat(3000), request('k')));
+    late.addBytes(null, 'x'.repeat(3000));
+    const tooLate = late.commit();
+    log.syncs.release();
+    await before;
+    t.same(await Promise.all([first, retry]), ['1', '1 again']);
+    await t.rejects(tooLate, { code: 'MESSAGE_TOO_LARGE' });
+  },
+);
+
 t.test('what may have been stored is not stored elsewhere by its retry', async (t) => {
   const log = await open({}, {}, 2);
   const heal = log.disk.failAt({

@@ -98,6 +98,23 @@ t.test('appends that had to be cut smaller are known again', async (t) => {
   t.equal(records(opened), 1000);
 });
 
+for (const url of [BATCH, `${BATCH}?strict=true`]) {
+  t.test(
+    `events are known again although their topic takes only smaller appends by now: ${url}`,
+    async (t) => {
+      const opened = await openApp(t);
+      await send(opened, lines(1000), { url });
+      await opened.engine.alterTopic('logs', { config: { 'max.message.bytes': '8KiB' } });
+      const again = await send(opened, lines(1000), { url });
+      t.equal(again.headers['idempotent-replayed'], 'true');
+      t.match(again.json(), { accepted: 1000, rejected: 0 });
+      t.equal(records(opened), 1000);
+      const other = await send(opened, lines(1000), { url, key: 'other' });
+      t.equal(other.statusCode, url === BATCH ? 200 : 413);
+    },
+  );
+}
+
 t.test('keys are known over a restart, and after partitions were added', async (t) => {
   const data = t.testdir();
   const first = await startTestServer(t, { data });

@@ -67,6 +67,7 @@ export class AppendShare implements QueuedBatch {
   readonly batch: EncodedBatch;
   readonly acks: Acks;
   readonly conditions: AppendConditions | undefined;
+  unfit: SeglogError | undefined;
   readonly #target: AppendTarget;
   readonly #partition: number;
   /** Where its answer stands among those of the append. */
@@ -87,6 +88,7 @@ export class AppendShare implements QueuedBatch {
     this.batch = batch;
     this.acks = acks;
     this.conditions = conditions;
+    this.unfit = undefined;
     this.#request = conditions?.request;
     this.#target = target;
     this.#partition = partition;

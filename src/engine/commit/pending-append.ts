@@ -35,6 +35,8 @@ export class PendingAppend {
   readonly #spread: number;
   readonly #requestId: number | undefined;
   #fingerprint: number | undefined;
+  /** Why nothing of it may be stored, should it turn out to be new. */
+  #unfit: SeglogError | undefined;
   /** The builder of the last record: records of one append mostly share a partition. */
   #partition = -1;
   #builder: RecordBatchBuilder | undefined;
@@ -75,7 +77,15 @@ export class PendingAppend {
     return this.#count;
   }
 
-  /** Adds a record; throws INVALID_RECORD, MESSAGE_TOO_LARGE or UNKNOWN_TOPIC_OR_PARTITION, and the append is void. */
+  /** What `commit` rejects with unless it repeats an append that was stored. */
+  get unfit(): SeglogError | undefined {
+    return this.#unfit;
+  }
+
+  /**
+   * Adds a record; throws INVALID_RECORD, MESSAGE_TOO_LARGE or UNKNOWN_TOPIC_OR_PARTITION, and the append is void. What only the
+   * topic's present settings speak against is no matter for a retry: of an append that may be one, `commit` says so.
+   */
   add(record: ProduceRecord): void {
     const { key = null, value, headers, timestamp = this.#now } = record;
     if (record.partition !== undefined) this.#check(record.partition);
@@ -153,7 +163,7 @@ export class PendingAppend {
       check(fingerprint !== undefined, 'an idempotency key comes with a fingerprint of its request');
       request = { id: this.#requestId, fingerprint, partitions: this.#spread };
       const partitions = this.#builders === undefined ? [this.#partition] : [...this.#builders.keys()];
-      room = this.#target.requests.begin(request, partitions, this.#now);
+      room = this.#target.requests.begin(request, partitions, this.#now, this.#unfit !== undefined);
     }
     return { producer, request, expectedEndOffset, room };
   }
@@ -174,6 +184,7 @@ export class PendingAppend {
     const { acks = 'all', signal } = this.#options;
     const { partitions, submit } = this.#target;
     const share = new AppendShare(batch, acks, conditions, this.#target, partition, outcome, place);
+    share.unfit = this.#unfit;
     submit(partitions[partition]!, share, signal);
   }
 
@@ -185,7 +196,7 @@ export class PendingAppend {
     headers: readonly ProduceHeader[] | undefined,
   ): void {
     this.#checkTimestamp(timestamp);
-    if (key === null && this.#needsKeys) throw withoutKey(this.#target.topicName);
+    if (key === null && this.#needsKeys) this.#noteUnfit(withoutKey(this.#target.topicName));
     const builder = partition === this.#partition ? this.#builder! : this.#builderFor(partition);
     builder.add(timestamp, key, value, headers);
     this.#noteAdded(builder);
@@ -201,7 +212,13 @@ export class PendingAppend {
 
   #noteAdded(builder: RecordBatchBuilder): void {
     this.#count++;
-    if (builder.bytes > this.#maxBatchBytes) throw tooLarge(this.#maxBatchBytes);
+    if (builder.bytes > this.#maxBatchBytes) this.#noteUnfit(tooLarge(this.#maxBatchBytes));
+  }
+
+  #noteUnfit(error: SeglogError): void {
+    const { producer, idempotency } = this.#options;
+    if (producer === undefined && idempotency === undefined) throw error;
+    this.#unfit ??= error;
   }
 
   #builderFor(partition: number): RecordBatchBuilder {

@@ -41,13 +41,14 @@ export class RequestsInFlight {
 
   /**
    * A batch of the request for each of these partitions is on its way: with room for the key in all that have none of it yet, so that
-   * it is not stored in part. IDEMPOTENCY_KEY_REUSED where its key is known from another request, THROTTLED.
+   * it is not stored in part. One that is `unfit` stores nothing anew. IDEMPOTENCY_KEY_REUSED where its key is known from another
+   * request, THROTTLED.
    */
-  begin(mark: RequestMark, partitions: readonly number[], now: number): Room {
+  begin(mark: RequestMark, partitions: readonly number[], now: number, unfit: boolean): Room {
     const known = this.#find(mark.id, now);
     if (known !== undefined && known.fingerprint !== mark.fingerprint) throw keyReused();
     if ((known?.partitions ?? this.#partitions.length) !== mark.partitions) throw spreadAnew();
-    const request = this.#requests.get(mark.id) ?? this.#newRequest(mark, partitions, now);
+    const request = this.#requests.get(mark.id) ?? this.#newRequest(mark, unfit ? [] : partitions, now);
     request.batches += partitions.length;
     return request.room;
   }

@@ -64,8 +64,9 @@ export function takeGroup(
     const { batch, acks, conditions } = queued;
     if (conditions !== undefined) {
       admission ??= new GroupAdmission(partition, now);
-      const verdict = admission.judge(conditions, batch.recordCount, offset);
-      if (verdict === 'wait') break;
+      const judged = admission.judge(conditions, batch.recordCount, offset);
+      if (judged === 'wait') break;
+      const verdict = judged === 'append' ? (queued.unfit ?? judged) : judged;
       if (verdict !== 'append') {
         answers ??= new Map();
         answers.set(queued, verdict);

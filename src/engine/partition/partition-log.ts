@@ -70,6 +70,8 @@ export interface QueuedBatch {
   readonly acks: Acks;
   /** Undefined where it is to be appended whatever stands in the log. */
   readonly conditions: AppendConditions | undefined;
+  /** Why it must not be appended, unless it repeats what stands in the log. */
+  unfit: SeglogError | undefined;
   /** Called with the base offset; with -1 where it was only accepted, and then once more or `refuse`. */
   acknowledge(baseOffset: number): void;
   /** It had been appended before: answers as that one was. */
