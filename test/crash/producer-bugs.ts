@@ -2,6 +2,7 @@
 import { inPlaces, inSource, type Row, sweepCrashesOf, sweepErrorsOf } from './bug-rows.ts';
 import { sweepCrashes } from './harness.ts';
 import {
+  aheadProducersScenario,
   compactedProducersScenario,
   directProducersScenario,
   fullProducersScenario,
@@ -42,6 +43,16 @@ export const PRODUCER_BUGS: Row[] = [
       'void restoreProducers; void snapshot; void producers;',
     ),
     journaledProducersScenario,
+    sweepCrashes,
+  ],
+  [
+    inSource(
+      'a snapshot of producers lacks what batches that are not durable have taken the place of',
+      STATES,
+      'this.#displacing.add(state);',
+      'state.displaced = undefined;',
+    ),
+    aheadProducersScenario,
     sweepCrashes,
   ],
   [

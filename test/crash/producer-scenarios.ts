@@ -25,12 +25,12 @@ async function loseSnapshots({ disk, random }: World): Promise<void> {
   }
 }
 
-function recoverAndRetry(shape: SendShape, isCompacted = false) {
+function recoverAndRetry(shape: SendShape, isCompacted = false, losesSnapshots = true) {
   return async (world: World, open: () => Promise<EngineDriver>): Promise<void> => {
     const { disk } = world;
     if (disk.isLimited) disk.capacityBytes = disk.usedBytes + 1_000_000;
     if (!world.faulty) await verify(world);
-    if (world.random.chance(0.5)) await loseSnapshots(world);
+    if (losesSnapshots && world.random.chance(0.5)) await loseSnapshots(world);
     let driver = await open();
     const check = () => (world.faulty ? driver.readAllBack() : driver.check());
     await check();
@@ -40,7 +40,7 @@ function recoverAndRetry(shape: SendShape, isCompacted = false) {
     await new ProducerDriver(world, driver, shape).goOn();
     if (world.random.chance(0.5)) {
       await driver.close();
-      if (world.random.chance(0.3)) await loseSnapshots(world);
+      if (losesSnapshots && world.random.chance(0.3)) await loseSnapshots(world);
       driver = await open();
     }
     await new ProducerDriver(world, driver, shape).resume();
@@ -150,6 +150,31 @@ export const directProducersScenario = scenario({
   },
 });
 
+/** More of a producer's batches than are remembered come while a sync is under way, behind which a snapshot is made. */
+export const aheadProducersScenario = scenario({
+  name: 'a producer that is ahead of the syncs',
+  settings: { ...SMALL, 'journal.files': 0, 'housekeeping.interval.ms': 3_600_000 },
+  timing: { delays: 2, syncTurns: 400 },
+  // Of what is deleted only the snapshot tells.
+  recover: recoverAndRetry(SMALL_BATCHES, false, false),
+  run: async (world, open) => {
+    const driver = await open();
+    await driver.createTopic('ahead', 1, { ...ROLLING, flush: 'os' });
+    const quick = Array.from({ length: 3 }, () => ({ acks: 1 as const }));
+    for (let round = 0; round < 5; round++) {
+      const producers = new ProducerDriver(world, driver, SMALL_BATCHES);
+      await producers.send('ahead', 'ahead', 0, quick);
+      const deleted = driver.deleteRecords('ahead', 0, 0.5);
+      for (let i = 0; i < 3; i++) await producers.send('ahead', 'ahead', 0, quick);
+      await deleted;
+      await producers.repeat('ahead');
+      if (round % 2 === 0) await producers.send('ahead', 'ahead', 0, [{ acks: 'all' }]);
+    }
+    await driver.readAllBack();
+    await driver.close();
+  },
+});
+
 const KEYED: SendShape = { records: 6, bytes: 60, keys: 12, tombstones: 0.1 };
 
 export const compactedProducersScenario = scenario({
@@ -225,6 +250,7 @@ export const fullProducersScenario = scenario({
 export const PRODUCER_SCENARIOS = [
   journaledProducersScenario,
   directProducersScenario,
+  aheadProducersScenario,
   compactedProducersScenario,
   fullProducersScenario,
 ];

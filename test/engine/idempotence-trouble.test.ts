@@ -405,6 +405,27 @@ t.test('before the start of the log moves, it is durable who appended what lies 
   t.equal(await outcome(log.append('a', 'x', producer(1, 0))), '1 again');
 });
 
+t.test('a snapshot of what is synced has what batches that a crash takes have displaced', async (t) => {
+  for (const newEpoch of [false, true]) {
+    const log = await open({ 'journal.files': 0 }, { flush: 'os' });
+    const send = (sequence: number, epoch = 0) =>
+      outcome(log.append('a', 'x', { ...producer(1, sequence, epoch), acks: 1 }));
+    for (let i = 0; i < 5; i++) await send(i);
+    log.syncs.hold(/\.log$/, 'after');
+    const deleted = log.engine.deleteRecords('a', 0, 1);
+    await log.settle();
+    if (newEpoch) await send(0, 1);
+    else for (let i = 5; i < 10; i++) await send(i);
+    log.syncs.release();
+    await deleted;
+    await log.reopenAfterCrash('only what was synced', 0);
+    t.equal(log.engine.offsets('a', 0).logEndOffset, 5);
+    t.equal(await send(0), '0 again');
+    t.equal(await send(4), '4 again');
+    t.equal(await send(5), '5');
+  }
+});
+
 t.test('a full disk does not keep records from being deleted', async (t) => {
   const log = await open({}, { 'segment.bytes': '4096' });
   for (let i = 0; i < 3; i++) await log.append('a', 'x'.repeat(3000), request(`${i}`));

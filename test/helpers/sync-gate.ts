@@ -3,13 +3,13 @@ import type { FileSystem } from '../../src/engine/files/file-system.ts';
 import { withHandles } from './overlay.ts';
 
 export class SyncGate {
-  #held: { readonly path: RegExp; readonly opened: PromiseWithResolvers<void> } | undefined;
+  #held: { path: RegExp; when: 'before' | 'after'; opened: PromiseWithResolvers<void> } | undefined;
   /** Syncs that wait now. */
   waiting = 0;
 
-  /** From now on syncs of files whose path fits wait. */
-  hold(path = /./): void {
-    this.#held = { path, opened: Promise.withResolvers<void>() };
+  /** From now on syncs of files whose path fits wait: before they do anything, or with what is done. */
+  hold(path = /./, when: 'before' | 'after' = 'before'): void {
+    this.#held = { path, when, opened: Promise.withResolvers<void>() };
   }
 
   release(): void {
@@ -20,13 +20,17 @@ export class SyncGate {
   wrap(files: FileSystem): FileSystem {
     return withHandles(files, (file) => ({
       sync: async () => {
-        if (this.#held?.path.test(file.path)) {
-          this.waiting++;
-          await this.#held.opened.promise;
-          this.waiting--;
-        }
+        const held = this.#held?.path.test(file.path) ? this.#held : undefined;
+        if (held?.when === 'before') await this.#wait(held.opened.promise);
         await file.sync();
+        if (held?.when === 'after') await this.#wait(held.opened.promise);
       },
     }));
+  }
+
+  async #wait(opened: Promise<void>): Promise<void> {
+    this.waiting++;
+    await opened;
+    this.waiting--;
   }
 }

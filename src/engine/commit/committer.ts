@@ -298,6 +298,8 @@ export class Committer {
     this.#context.observer.appended?.(part.partition.topic.name, part.records, part.bytes);
     this.#context.budget.give(part.partition, part.bytes);
     part.partition.inDoubt = [];
+    if (part.hasConditions && part.partition.producers.needsSync)
+      void this.#parts.backgroundSync.request(part.partition);
   }
 
   /** Those of the part that were acknowledged before the failure have their answer: theirs stands. */

@@ -39,6 +39,9 @@ export class PartitionProducers {
   #storedBytes = 0;
   /** Of the batches that were noted since it was made. */
   #bytesSince = 0;
+  #syncedOffset = 0;
+  /** A snapshot is being made, of the log below what was synced when it began. */
+  #storing = false;
 
   constructor(memory: ProducerMemory) {
     this.#memory = memory;
@@ -89,6 +92,17 @@ export class PartitionProducers {
     this.#endOffset = batch.baseOffset + batch.count;
     this.#bytesSince += bytes;
     this.#memory.count(this, before);
+  }
+
+  /** The log is synced below `offset`. */
+  synced(offset: number): void {
+    this.#syncedOffset = offset;
+    if (!this.#storing) this.#states.synced(offset);
+  }
+
+  /** Whether much is kept for the case of a crash that a sync would spare. */
+  get needsSync(): boolean {
+    return this.#states.needsSync;
   }
 
   expire(now: number): void {
@@ -151,7 +165,7 @@ export class PartitionProducers {
     pause: () => Promise<void>,
   ): Promise<PendingSnapshot> {
     const noted = this.#bytesSince;
-    const file = await producersFile(partitionDir, owner, offset, this.#states, this.#keys, pause);
+    const file = await this.#encode(partitionDir, owner, offset, pause);
     return {
       file,
       stored: () => {
@@ -160,6 +174,21 @@ export class PartitionProducers {
         this.#storedBytes = file.buffers[0]!.length;
       },
     };
+  }
+
+  async #encode(
+    partitionDir: string,
+    owner: PartitionIdentity,
+    offset: number,
+    pause: () => Promise<void>,
+  ): Promise<FileContent> {
+    this.#storing = true;
+    try {
+      return await producersFile(partitionDir, owner, offset, this.#states, this.#keys, pause);
+    } finally {
+      this.#storing = false;
+      this.#states.synced(this.#syncedOffset);
+    }
   }
 }
 

@@ -252,6 +252,7 @@ export function sync(partition: PartitionLog): Promise<SyncedState> {
     if (partition.fenced !== null) throw partition.fencedError();
     partition.syncedOffset = Math.max(partition.syncedOffset, target.offset);
     partition.durableOffset = Math.max(partition.durableOffset, target.offset);
+    partition.producers.synced(partition.syncedOffset);
     partition.advanceHighWatermark();
     return target;
   });

@@ -4,6 +4,9 @@
  *
  * A retry of one of those batches is told by its first sequence and its count. A producer that has not appended for
  * `producer.id.expiration.ms` is forgotten.
+ *
+ * A crash may take the last batches with it, and then those count that they had taken the place of. So these are kept, aside, until
+ * the ones in their place are synced.
  */
 
 import { SeglogError } from '../common/errors.ts';
@@ -26,14 +29,28 @@ export interface ProducerState {
   appendedAt: number;
   /** Of each batch, oldest first: base sequence, count, base offset, max timestamp. One to five batches. */
   readonly batches: number[];
+  /** Of the batches before, as far as a crash may bring them back: the same and the epoch. */
+  displaced?: number[] | undefined;
 }
 
-/** Numbers of a batch. */
+/** What is remembered of a producer at an earlier end of the log. */
+export interface EarlierState {
+  readonly epoch: number;
+  readonly batches: readonly ProducedBatch[];
+}
+
+/** Numbers of a batch, and of one that is kept aside. */
 const ROW = 4;
+const DISPLACED_ROW = ROW + 1;
+/** With so many kept aside, it is time for a sync. */
+const MANY_DISPLACED = 4096;
 
 export class ProducerStates {
   /** By producer id; who appended last comes last. */
   readonly #states = new Map<number, ProducerState>();
+  /** Those with batches that are kept aside, and how many these are. */
+  readonly #displacing = new Set<ProducerState>();
+  #displaced = 0;
 
   get size(): number {
     return this.#states.size;
@@ -74,8 +91,8 @@ export class ProducerStates {
       return;
     }
     const { batches } = state;
-    if (epoch !== state.epoch || sequence !== nextSequence(state)) batches.length = 0;
-    if (batches.length === REMEMBERED_BATCHES * ROW) batches.splice(0, ROW);
+    if (epoch !== state.epoch || sequence !== nextSequence(state)) this.#displace(state, batches.length);
+    else if (batches.length === REMEMBERED_BATCHES * ROW) this.#displace(state, ROW);
     batches.push(...numbers);
     state.epoch = epoch;
     state.appendedAt = now;
@@ -87,8 +104,9 @@ export class ProducerStates {
   /** Forgets who has not appended since `expiredAt`; how many those were. */
   expire(expiredAt: number): number {
     let expired = 0;
-    for (const [id, { appendedAt }] of this.#states) {
-      if (appendedAt > expiredAt) break;
+    for (const [id, state] of this.#states) {
+      if (state.appendedAt > expiredAt) break;
+      this.#dropDisplaced(state, state.displaced?.length ?? 0);
       this.#states.delete(id);
       expired++;
     }
@@ -97,12 +115,53 @@ export class ProducerStates {
 
   clear(): void {
     this.#states.clear();
+    this.#displacing.clear();
+    this.#displaced = 0;
+  }
+
+  /** No crash takes what lies below `offset`: forgets what was kept for that. */
+  synced(offset: number): void {
+    for (const state of this.#displacing) {
+      const [first] = stateBelow(state, offset)?.batches ?? [];
+      const displaced = state.displaced!;
+      let end = 0;
+      while (first !== undefined && end < displaced.length && displaced[end + 2]! < first.baseOffset)
+        end += DISPLACED_ROW;
+      this.#dropDisplaced(state, end);
+    }
+  }
+
+  /** Whether much is kept that a sync would spare. */
+  get needsSync(): boolean {
+    return this.#displaced >= MANY_DISPLACED;
+  }
+
+  /** The first of its batches, as many numbers as these have, are no longer among those that are remembered. */
+  #displace(state: ProducerState, numbers: number): void {
+    const rows = state.batches.splice(0, numbers);
+    state.displaced ??= [];
+    for (let at = 0; at < rows.length; at += ROW)
+      state.displaced.push(rows[at]!, rows[at + 1]!, rows[at + 2]!, rows[at + 3]!, state.epoch);
+    this.#displaced += numbers / ROW;
+    this.#displacing.add(state);
+  }
+
+  #dropDisplaced(state: ProducerState, numbers: number): void {
+    if (state.displaced === undefined) return;
+    this.#displaced -= numbers / DISPLACED_ROW;
+    if (numbers < state.displaced.length) {
+      state.displaced.splice(0, numbers);
+      return;
+    }
+    state.displaced = undefined;
+    this.#displacing.delete(state);
   }
 
   /** The first offset of all batches that are remembered; infinity where there are none. */
   firstOffset(): number {
     let first = Number.POSITIVE_INFINITY;
-    for (const { batches } of this.#states.values()) first = Math.min(first, batches[2]!);
+    for (const { batches, displaced } of this.#states.values())
+      first = Math.min(first, (displaced ?? batches)[2]!);
     return first;
   }
 
@@ -121,6 +180,26 @@ export function batchesOf({ batches }: ProducerState): ProducedBatch[] {
   const list: ProducedBatch[] = [];
   for (let at = 0; at < batches.length; at += ROW) list.push(batchAt(batches, at));
   return list;
+}
+
+/** What is remembered of the producer where the log ends at `offset`, synced or later; undefined where it is not known there. */
+export function stateBelow(state: ProducerState, offset: number): EarlierState | undefined {
+  const { displaced = [] } = state;
+  const all: (ProducedBatch & { epoch: number })[] = [];
+  for (let at = 0; at < displaced.length; at += DISPLACED_ROW)
+    all.push({ ...batchAt(displaced, at), epoch: displaced[at + ROW]! });
+  for (const batch of batchesOf(state)) all.push({ ...batch, epoch: state.epoch });
+  const below = all.filter(({ baseOffset }) => baseOffset < offset);
+  const last = below.at(-1);
+  if (last === undefined) return undefined;
+  let first = below.length - 1;
+  while (first > 0 && below.length - first < REMEMBERED_BATCHES) {
+    const [before, next] = [below[first - 1]!, below[first]!];
+    const follows = sequenceAfter(before.baseSequence, before.count) === next.baseSequence;
+    if (before.epoch !== next.epoch || !follows) break;
+    first--;
+  }
+  return { epoch: last.epoch, batches: below.slice(first) };
 }
 
 function batchAt(batches: readonly number[], at: number): ProducedBatch {

@@ -24,7 +24,13 @@ import { decodeSidecar, encodeSidecar } from '../format/sidecar.ts';
 import type { PartitionIdentity } from '../segment/segment-identity.ts';
 import type { StoredAppend } from './append-conditions.ts';
 import { type IdempotencyKeys, MAX_REQUEST_PARTITIONS, type StoredRequest } from './idempotency-keys.ts';
-import { batchesOf, type ProducerState, type ProducerStates, REMEMBERED_BATCHES } from './producer-states.ts';
+import {
+  batchesOf,
+  type ProducerState,
+  type ProducerStates,
+  REMEMBERED_BATCHES,
+  stateBelow,
+} from './producer-states.ts';
 
 const PRODUCER_BYTES = 20;
 const BATCH_BYTES = 24;
@@ -199,22 +205,20 @@ async function encodeProducers(
 
 /** Where the next one goes. */
 function encodeProducer(rows: Buffer, start: number, state: ProducerState, offset: number): number {
+  const below = stateBelow(state, offset);
+  if (below === undefined) return start;
   let at = start + PRODUCER_BYTES;
-  let count = 0;
-  for (const { baseOffset, maxTimestamp, baseSequence, count: offsets } of batchesOf(state)) {
-    if (baseOffset >= offset) break;
+  for (const { baseOffset, maxTimestamp, baseSequence, count: offsets } of below.batches) {
     writeU64(rows, at, baseOffset);
     writeI64(rows, at + 8, maxTimestamp);
     rows.writeUInt32LE(baseSequence, at + 16);
     rows.writeUInt32LE(offsets, at + 20);
     at += BATCH_BYTES;
-    count++;
   }
-  if (count === 0) return start;
   writeU64(rows, start, state.id);
   writeI64(rows, start + 8, state.appendedAt);
-  rows.writeUInt16LE(state.epoch, start + 16);
-  rows.writeUInt16LE(count, start + 18);
+  rows.writeUInt16LE(below.epoch, start + 16);
+  rows.writeUInt16LE(below.batches.length, start + 18);
   return at;
 }
 

@@ -144,6 +144,7 @@ class ProducerWalk {
     try {
       const { chunks, nextOffset } = await readPartition(this.#log, { offset, into: this.#memory });
       for (const chunk of chunks) this.#take(chunk, to, appendedAt);
+      this.#log.producers.synced(this.#log.syncedOffset);
       return nextOffset;
     } catch (error) {
       if (!isSeglogError(error, 'CORRUPT_MESSAGE')) throw error;

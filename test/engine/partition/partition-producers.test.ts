@@ -185,6 +185,90 @@ t.test('it judges as the list of all batches does, also once it was stored and r
   );
 });
 
+t.test('a crash takes it back to any end of the log that was synced, or later', async (t) => {
+  const steps = fc.array(fc.tuple(step, fc.nat(9)), { maxLength: 60, size: 'max' });
+  await fc.assert(
+    fc.asyncProperty(steps, fc.nat(), async (steps, place) => {
+      const log = new PlainLog();
+      const producers = new PartitionProducers(newMemory());
+      let synced = 0;
+      const upTo = (offset: number) => {
+        const earlier = new PartitionProducers(newMemory());
+        for (const batch of log.batches) if (batch.baseOffset < offset) note(earlier, batch);
+        return earlier;
+      };
+      for (const [each, syncs] of steps) {
+        const [conditions, count] = toSend(each, log);
+        if (producers.judge(conditions, count, 1000) === 'append') {
+          const baseOffset = log.endOffset;
+          log.batches.push({ ...conditions, baseOffset, count, maxTimestamp: 993, appendedAt: 1000 });
+          note(producers, log.batches.at(-1)!);
+        }
+        // It lags behind, for ten batches or so.
+        if (syncs > 0) continue;
+        synced =
+          log.batches.find(({ baseOffset }) => baseOffset >= synced && baseOffset % 3 === 0)?.baseOffset ??
+          synced;
+        producers.synced(synced);
+      }
+      const ends = [...log.batches.map(({ baseOffset }) => baseOffset), log.endOffset].filter(
+        (end) => end >= synced,
+      );
+      const offset = ends[place % ends.length]!;
+      const { file } = await producers.snapshot('/partition', OWNER, offset, noPause);
+      const restored = new PartitionProducers(newMemory());
+      restored.restore(decodeProducers(Buffer.concat(file.buffers), OWNER)!);
+      const expected = probe(upTo(offset), 1000);
+      t.same(probe(restored, 1000), expected);
+      const rebuilt = new PartitionProducers(newMemory());
+      const { from } = producers.rangeBelow(offset) ?? { from: Number.POSITIVE_INFINITY };
+      for (const batch of log.batches)
+        if (batch.baseOffset >= from && batch.baseOffset < offset) note(rebuilt, batch);
+      t.same(probe(rebuilt, 1000), expected, 'the range has all that matters');
+    }),
+  );
+});
+
+t.test(
+  'what is kept for a crash is kept as long as a snapshot is made, and no longer than until a sync',
+  async (t) => {
+    const producers = new PartitionProducers(newMemory());
+    const append = (sequence: number) =>
+      producers.note(
+        { producer: { id: 1, epoch: 0, sequence }, request: undefined, expectedEndOffset: undefined },
+        { baseOffset: sequence, count: 1, maxTimestamp: 0 },
+        1000,
+        100,
+      );
+    for (let i = 0; i < 10; i++) append(i);
+    producers.synced(10);
+    t.same(producers.rangeBelow(10), { from: 5, to: 10 });
+    append(10);
+    t.same(producers.rangeBelow(11), { from: 5, to: 11 });
+    for (let id = 2; id < 5000; id++)
+      producers.note(
+        { producer: { id, epoch: 0, sequence: 0 }, request: undefined, expectedEndOffset: undefined },
+        { baseOffset: 9 + id, count: 1, maxTimestamp: 0 },
+        1000,
+        100,
+      );
+    let pauses = 0;
+    const { file } = await producers.snapshot('/partition', OWNER, 10, async () => {
+      pauses++;
+      producers.synced(6000);
+    });
+    t.equal(pauses, 1);
+    const [state] = [...decodeProducers(Buffer.concat(file.buffers), OWNER)!.producers()];
+    t.equal(state!.batches.length / 4, 5);
+    t.same(producers.rangeBelow(6000), { from: 6, to: 5009 }, 'the sync of before counts then');
+    t.notOk(producers.needsSync);
+    for (let i = 11; i < 5000; i++) append(i);
+    t.ok(producers.needsSync);
+    producers.synced(6000);
+    t.notOk(producers.needsSync);
+  },
+);
+
 t.test('a large snapshot is made in pieces, and what comes and goes meanwhile does no harm', async (t) => {
   const producers = new PartitionProducers(newMemory());
   const log: Logged[] = [];
