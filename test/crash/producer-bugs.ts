@@ -59,8 +59,8 @@ export const PRODUCER_BUGS: Row[] = [
     inSource(
       'what came after the snapshot of producers is not looked at',
       RECOVERY,
-      'await new ProducerWalk(log).run(from, range.to);',
-      'if (snapshot === undefined) await new ProducerWalk(log).run(from, range.to);',
+      'await new ProducerWalk(log, note).run(from, range.to);',
+      'if (snapshot === undefined) await new ProducerWalk(log, note).run(from, range.to);',
     ),
     journaledProducersScenario,
     sweepCrashes,

@@ -12,7 +12,7 @@ import type { AppendConditions, StoredAppend } from './append-conditions.ts';
 import { IdempotencyKeys, type StoredRequest } from './idempotency-keys.ts';
 import type { ProducerMemory } from './producer-memory.ts';
 import type { ProducerRange } from './producer-range.ts';
-import { ProducerStates } from './producer-states.ts';
+import { batchesOf, type ProducerState, ProducerStates } from './producer-states.ts';
 import { type ProducersSnapshot, producersFile } from './producers-file.ts';
 
 /** The writes of snapshots are at most one part in so many of those of the batches that they speak of. */
@@ -120,14 +120,25 @@ export class PartitionProducers {
     this.#memory.count(this, before);
   }
 
-  /** Takes over what a snapshot says, as the first thing. */
-  restore(snapshot: ProducersSnapshot): void {
-    for (const producer of snapshot.producers()) this.#states.restore(producer);
-    for (const key of snapshot.keys()) this.#keys.add(key);
+  /** Takes over what a snapshot says, as the first thing; but of batches that are lost nothing. */
+  restore(snapshot: ProducersSnapshot, isLost: (baseOffset: number) => boolean = () => false): void {
+    for (const producer of snapshot.producers()) this.#restoreProducer(producer, isLost);
+    for (const key of snapshot.keys()) if (!isLost(key.baseOffset)) this.#keys.add(key);
     this.#endOffset = snapshot.offset;
     this.#storedOffset = snapshot.offset;
     this.#storedBytes = snapshot.bytes;
     this.#memory.count(this, 0);
+  }
+
+  #restoreProducer(state: ProducerState, isLost: (baseOffset: number) => boolean): void {
+    const batches = batchesOf(state);
+    if (!batches.some(({ baseOffset }) => isLost(baseOffset))) {
+      this.#states.restore(state);
+      return;
+    }
+    for (const batch of batches)
+      if (!isLost(batch.baseOffset))
+        this.#states.note({ ...state, sequence: batch.baseSequence }, batch, state.appendedAt);
   }
 
   /** Where the batches lie that are remembered, as far as they lie below `end`; undefined where none does. */

@@ -15,8 +15,9 @@ import {
   batchSize,
 } from '../format/record-batch.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
-import { conditionsOf } from '../partition/append-conditions.ts';
+import { type AppendConditions, conditionsOf, type StoredAppend } from '../partition/append-conditions.ts';
 import type { Checkpoint } from '../partition/checkpoint.ts';
+import { endOfGaps } from '../partition/gaps.ts';
 import type { PartitionLog } from '../partition/partition-log.ts';
 import { readPartition } from '../partition/partition-reader.ts';
 import type { ProducerRange } from '../partition/producer-range.ts';
@@ -62,16 +63,17 @@ export async function restoreProducers(
   ranges: readonly ProducerRange[],
 ): Promise<void> {
   let from = log.logStartOffset;
-  // One of a log that went further than this one speaks of another one.
-  if (snapshot !== undefined && snapshot.offset <= log.logEndOffset) {
-    log.producers.restore(snapshot);
-    from = Math.max(from, snapshot.offset);
-  }
   try {
+    // One of a log that went further than this one speaks of another one.
+    if (snapshot !== undefined && snapshot.offset <= log.logEndOffset) {
+      log.producers.restore(snapshot, await lossesOf(log));
+      from = Math.max(from, snapshot.offset);
+    }
+    const note: Take = (...found) => log.producers.note(...found);
     for (const range of ranges) {
       from = Math.max(from, range.from);
       if (from >= range.to) continue;
-      await new ProducerWalk(log).run(from, range.to);
+      await new ProducerWalk(log, note).run(from, range.to);
       from = range.to;
     }
   } catch (error) {
@@ -80,16 +82,37 @@ export async function restoreProducers(
     log.inDoubt = 'all';
     log.fence(`who appended to it cannot be read (${errno}); restart seglog once the disk is well`);
   }
+  log.producers.synced(log.syncedOffset);
   log.producers.expire(log.context.clock.now());
 }
 
+/**
+ * Tells of a base offset whether its batch went with a repair: who sends that again is to have it stored again. A segment that was
+ * put back since counts as if it had never been lost.
+ */
+async function lossesOf(log: PartitionLog): Promise<(baseOffset: number) => boolean> {
+  if (log.gaps.length === 0) return () => false;
+  const there = new Set<number>();
+  for (const { firstOffset, endOffset } of log.gaps) {
+    const walk = new ProducerWalk(log, (_conditions, { baseOffset }) => void there.add(baseOffset));
+    const from = Math.max(firstOffset, log.logStartOffset);
+    if (from < endOffset) await walk.look(from, endOffset, 0);
+  }
+  return (baseOffset) => endOfGaps(log.gaps, baseOffset) > baseOffset && !there.has(baseOffset);
+}
+
+type Take = (conditions: AppendConditions, batch: StoredAppend, appendedAt: number, bytes: number) => void;
+
+/** Finds the batches of producers and requests in a part of the log. */
 class ProducerWalk {
   readonly #log: PartitionLog;
+  readonly #found: Take;
   readonly #now: number;
   readonly #memory = Buffer.allocUnsafe(READ_BYTES);
 
-  constructor(log: PartitionLog) {
+  constructor(log: PartitionLog, found: Take) {
     this.#log = log;
+    this.#found = found;
     this.#now = log.context.clock.now();
   }
 
@@ -101,7 +124,7 @@ class ProducerWalk {
     for (let i = first; i < segments.length && from < to; i++) {
       const end = Math.min(to, segments[i + 1]?.baseOffset ?? to);
       const time = appendedAt[i - first]!;
-      if (time > expiredAt) await this.#look(from, end, time);
+      if (time > expiredAt) await this.look(from, end, time);
       from = Math.max(from, end);
     }
   }
@@ -130,7 +153,8 @@ class ProducerWalk {
     }
   }
 
-  async #look(from: number, to: number, appendedAt: number): Promise<void> {
+  /** All of it had been appended by then. */
+  async look(from: number, to: number, appendedAt: number): Promise<void> {
     for (let offset = from; offset < to; ) {
       const next = await this.#lookOnce(offset, to, appendedAt);
       // Behind the high watermark there is nothing yet.
@@ -168,7 +192,7 @@ class ProducerWalk {
         count: batchLastOffsetDelta(chunk, at) + 1,
         maxTimestamp: batchMaxTimestamp(chunk, at),
       };
-      this.#log.producers.note(conditions, batch, appendedAt, batchSize(chunk, at));
+      this.#found(conditions, batch, appendedAt, batchSize(chunk, at));
     }
   }
 }

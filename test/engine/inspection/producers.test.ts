@@ -186,3 +186,70 @@ t.test(
     t.match(await log.append('a', 'x', producer(1, 1)), { baseOffset: 3, duplicate: true });
   },
 );
+
+t.test(
+  'what a repair has given up is stored again by a retry, also where the snapshot remembers it',
+  async (t) => {
+    for (const snapshot of ['kept', 'lost']) {
+      const log = await SimEngine.open();
+      await log.engine.createTopic('a', { config: { 'segment.bytes': 4096 } });
+      const large = 'x'.repeat(3000);
+      await log.append('a', large, request('before'));
+      await log.append('a', 'x', producer(1, 0));
+      // Each large one begins a segment; the second segment is to be lost.
+      for (const sequence of [1, 2])
+        await log.append('a', sequence === 1 ? large : 'x', producer(1, sequence));
+      await log.append('a', 'x', producer(2, 0));
+      await log.append('a', 'x', request('lost'));
+      await log.append('a', large, request('behind'));
+      const bases = (await log.engine.listSegments('a', 0)).map(({ baseOffset }) => baseOffset);
+      t.same(bases, [0, 2, 6], snapshot);
+      await log.engine.close();
+      const path = '/data/topics/a/0/00000000000000000002.log';
+      const whole = Buffer.from(log.disk.contents(path));
+      log.disk.plant(path, whole.fill(7, 64));
+      for (const segment of ['index', 'timeindex', 'summary', 'search'])
+        await log.disk.remove(path.replace('log', segment)).catch(() => {});
+      const report = await repairDirectory({
+        directory: '/data',
+        fileSystem: log.disk,
+        clock: log.clock,
+        acceptLoss: true,
+      });
+      t.match(report, { ok: true, losses: [{ firstOffset: 2, endOffset: 6 }] });
+      if (snapshot === 'lost') await log.disk.remove(SNAPSHOT);
+      await log.reopen();
+      t.match(await log.append('a', large, request('before')), { baseOffset: 0, duplicate: true });
+      t.match(await log.append('a', 'x', producer(1, 0)), { baseOffset: 1, duplicate: true });
+      t.match(await log.append('a', large, request('behind')), { baseOffset: 6, duplicate: true });
+      t.match(await log.append('a', 'x', request('lost')), { baseOffset: 7, duplicate: false });
+      t.match(
+        await log.append('a', large, producer(1, 1)),
+        { baseOffset: 8, duplicate: false },
+        'it goes on',
+      );
+      t.match(await log.append('a', 'x', producer(2, 0)), { baseOffset: 9, duplicate: false });
+      t.same(await findings(log).catch(() => []), []);
+    }
+  },
+);
+
+t.test('what was put back after a repair counts as if it had never been lost', async (t) => {
+  const log = await closed();
+  const path = '/data/topics/a/0/00000000000000000000.log';
+  const whole = Buffer.from(log.disk.contents(path));
+  const snapshot = Buffer.from(log.disk.contents(SNAPSHOT));
+  const torn = Buffer.from(whole);
+  torn.fill(7, whole.length - 100);
+  log.disk.plant(path, torn);
+  t.match(
+    await repairDirectory({ directory: '/data', fileSystem: log.disk, clock: log.clock, acceptLoss: true }),
+    {
+      ok: true,
+    },
+  );
+  log.disk.plant(path, whole);
+  log.disk.plant(SNAPSHOT, snapshot);
+  await log.reopen();
+  t.match(await log.append('a', 'l', request('l')), { duplicate: true });
+});
