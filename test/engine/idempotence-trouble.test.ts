@@ -1,6 +1,7 @@
 /** Appends that may be sent again, where the first one fails or is not safe yet; limits on what is remembered; partitions that are added. */
 import t from 'tap';
 import type { AppendOptions, PartitionAppend } from '../../src/engine/common/types.ts';
+import { decodeSegmentHeader } from '../../src/engine/format/segment-header.ts';
 import { SimEngine } from '../helpers/sim-engine.ts';
 
 const HOUR = 3_600_000;
@@ -25,6 +26,11 @@ const producer = (id: number, sequence: number, epoch = 0): AppendOptions => ({
   producer: { id, epoch, sequence },
 });
 const request = (key: string, fingerprint = 7): AppendOptions => ({ idempotency: { key, fingerprint } });
+
+const madeAt = (log: SimEngine, path: string): number => {
+  const header = decodeSegmentHeader(Buffer.from(log.disk.contents(path)));
+  return typeof header === 'string' ? 0 : header.createdAt;
+};
 
 /** "offset", "offset again" or the code of an error. */
 const outcome = (append: Promise<PartitionAppend>): Promise<string> =>
@@ -346,6 +352,55 @@ t.test('keys and producers are remembered for so long, over restarts too', async
       'a producer since its last append',
     );
     t.equal(await outcome(log.append('a', 'x', producer(1, 0))), '4');
+  }
+});
+
+t.test('a clock that is behind for a while has nothing forgotten before its time', async (t) => {
+  const behind = async (log: SimEngine, work: () => Promise<unknown>) => {
+    log.clock.jump(-10 * DAY);
+    await work();
+    log.clock.jump(10 * DAY);
+  };
+  const large = 'x'.repeat(3000);
+  const ways: Record<string, (log: SimEngine) => Promise<void>> = {
+    'when the next segment is made': async (log) => {
+      await behind(log, () => log.append('a', large));
+      await log.append('a', large);
+    },
+    'when the log is opened': (log) => behind(log, () => log.reopenAfterKill()),
+    'when its end is written anew': async (log) => {
+      await log.append('a', large);
+      await log.reopen();
+      await log.append('a', 'x', { acks: 1 });
+      await behind(log, () => log.reopenAfterKill());
+    },
+    'when it is compacted': async (log) => {
+      for (let i = 0; i < 3; i++) await log.append('a', [{ key: 'k', value: large }]);
+      await log.reopen();
+      await behind(log, async () => {
+        const { id } = log.engine.background.compact('a');
+        await log.engine.background.waitFor(id, HOUR);
+      });
+    },
+  };
+  for (const [when, way] of Object.entries(ways)) {
+    const config = {
+      'segment.bytes': '4096',
+      flush: 'os',
+      'cleanup.policy': when === 'when it is compacted' ? 'compact' : 'delete',
+    };
+    const log = await open({ 'journal.files': 0 }, config);
+    await log.append('a', [{ key: 'a', value: large }], request('k'));
+    const before = log.clock.now();
+    await way(log);
+    const files = log.disk.paths().filter((path) => /a\/0\/\d+\.log$/.test(path));
+    for (const path of files) t.ok(madeAt(log, path) >= before, `${when}: ${path}`);
+    const again = () => outcome(log.append('a', [{ key: 'a', value: large }], request('k')));
+    t.equal(await again(), '0 again', when);
+    await log.engine.close();
+    await log.disk.remove('/data/topics/a/0/producers');
+    await log.start();
+    t.equal(await again(), '0 again', `${when}, without the snapshot`);
   }
 });
 

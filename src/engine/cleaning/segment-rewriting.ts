@@ -161,7 +161,7 @@ async function rewrite(
     segments: segmentInputs(partition, group),
     gaps: gapRanges(partition.gaps),
     outputPath: rewrittenPath(partition.directory, group[0]!.baseOffset),
-    createdAt: context.clock.now(),
+    createdAt: partition.segmentTime,
     indexIntervalBytes: partition.topic.settings['index.interval.bytes'],
     logStartOffset: partition.logStartOffset,
   };

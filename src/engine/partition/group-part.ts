@@ -98,6 +98,7 @@ export function takeGroup(
   if (answers !== undefined) giveAnswers(partition, answers, listener);
   if (batches.length === 0) return undefined;
   partition.inDoubt = admission === undefined ? [] : batches;
+  if (now > partition.lastAppendAt) partition.lastAppendAt = now;
   return {
     partition,
     segment: partition.active,

@@ -98,6 +98,12 @@ export class IdempotencyKeys {
     this.#resize(0);
   }
 
+  get lastAppendAt(): number {
+    let last = 0;
+    for (let i = 0; i < this.#length; i++) last = Math.max(last, this.#rows[this.#slot(i) * ROW + 3]!);
+    return last;
+  }
+
   /** The first offset of all batches that are remembered; infinity where there are none. */
   firstOffset(): number {
     for (let i = 0; i < this.#length; i++) {

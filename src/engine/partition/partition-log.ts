@@ -126,6 +126,8 @@ export class PartitionLog implements PartitionFlight {
   syncedOffset: number;
   durableOffset: number;
   inFlightBytes = 0;
+  /** The latest time by the clock at which something was appended, as far as that is known; the clock may have gone back since. */
+  lastAppendAt = 0;
   /** Written to segments since the last sync began. */
   unsyncedBytes = 0;
   /** The next segment's file: there is none, it is being made, ready to be taken, or taken and about to get its name. */
@@ -203,6 +205,14 @@ export class PartitionLog implements PartitionFlight {
     this.logStartOffset = offset;
     this.layout++;
     this.damaged = this.damaged.filter(({ endOffset }) => endOffset > offset);
+  }
+
+  /**
+   * By the clock, when a segment's file is made: not before anything was appended to those before it, for by that time it is judged
+   * how long that may be sent again.
+   */
+  get segmentTime(): number {
+    return Math.max(this.context.clock.now(), this.lastAppendAt);
   }
 
   pushTail(batch: TailBatch): void {

@@ -141,6 +141,11 @@ export class PartitionProducers {
         this.#states.note({ ...state, sequence: batch.baseSequence }, batch, state.appendedAt);
   }
 
+  /** When what is remembered was appended last; 0 where nothing is. */
+  get lastAppendAt(): number {
+    return Math.max(this.#states.lastAppendAt, this.#keys.lastAppendAt);
+  }
+
   /** Where the batches lie that are remembered, as far as they lie below `end`; undefined where none does. */
   rangeBelow(end: number): ProducerRange | undefined {
     const from = Math.min(this.#states.firstOffset(), this.#keys.firstOffset());

@@ -146,13 +146,13 @@ async function loadIndexWriter(partition: PartitionLog, segment: LogSegment): Pr
 
 /** Gives the segment its file, header first, then name; durable with the next sync, which syncs the directory too. */
 async function materialise(partition: PartitionLog, segment: LogSegment): Promise<void> {
-  const { fileSystem, files, clock } = partition.context;
+  const { fileSystem, files } = partition.context;
   const { id: topicId } = partition.topic;
   const header = encodeSegmentHeader({
     topicId,
     partition: partition.partition,
     baseOffset: segment.baseOffset,
-    createdAt: clock.now(),
+    createdAt: partition.segmentTime,
   });
   const prepared = partition.nextFile === 'ready';
   const path = prepared ? preparedSegmentPath(partition.directory) : `${segment.path}~`;

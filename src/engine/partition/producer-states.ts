@@ -157,6 +157,12 @@ export class ProducerStates {
     this.#displacing.delete(state);
   }
 
+  get lastAppendAt(): number {
+    let last = 0;
+    for (const { appendedAt } of this.#states.values()) last = Math.max(last, appendedAt);
+    return last;
+  }
+
   /** The first offset of all batches that are remembered; infinity where there are none. */
   firstOffset(): number {
     let first = Number.POSITIVE_INFINITY;

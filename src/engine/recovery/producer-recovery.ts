@@ -3,18 +3,17 @@
  * batches that came after it, or of all that matter where it is missing or damaged.
  *
  * A header does not say when its batch was appended. It was before the next segment's file was made, or else before now: so
- * what is found this way is forgotten later than it might be, and never earlier.
+ * what is found this way is forgotten later than it might be, and never earlier. Now is not before anything that is known to have
+ * been: a clock that is behind (that of a machine that has just been started, it may be) would have all forgotten once it is set.
  */
 import { errnoOf, isSeglogError } from '../common/errors.ts';
 import type { CleanPartition } from '../directory/clean-marker.ts';
-import { readFully } from '../files/file-operations.ts';
 import {
   batchBaseOffset,
   batchLastOffsetDelta,
   batchMaxTimestamp,
   batchSize,
 } from '../format/record-batch.ts';
-import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
 import { type AppendConditions, conditionsOf, type StoredAppend } from '../partition/append-conditions.ts';
 import type { Checkpoint } from '../partition/checkpoint.ts';
 import { endOfGaps } from '../partition/gaps.ts';
@@ -22,7 +21,8 @@ import type { PartitionLog } from '../partition/partition-log.ts';
 import { readPartition } from '../partition/partition-reader.ts';
 import type { ProducerRange } from '../partition/producer-range.ts';
 import type { ProducersSnapshot } from '../partition/producers-file.ts';
-import { findSegment, type LogSegment } from '../segment/log-segment.ts';
+import { findSegment } from '../segment/log-segment.ts';
+import { segmentMadeAt } from '../segment/segment-identity.ts';
 import type { KnownEnds } from './recovery-point.ts';
 import type { ScanResult } from './recovery-scan.ts';
 
@@ -82,6 +82,7 @@ export async function restoreProducers(
     log.inDoubt = 'all';
     log.fence(`who appended to it cannot be read (${errno}); restart seglog once the disk is well`);
   }
+  log.lastAppendAt = log.producers.lastAppendAt;
   log.producers.synced(log.syncedOffset);
   log.producers.expire(log.context.clock.now());
 }
@@ -107,18 +108,19 @@ type Take = (conditions: AppendConditions, batch: StoredAppend, appendedAt: numb
 class ProducerWalk {
   readonly #log: PartitionLog;
   readonly #found: Take;
-  readonly #now: number;
+  /** The latest time that is known. */
+  #now: number;
   readonly #memory = Buffer.allocUnsafe(READ_BYTES);
 
   constructor(log: PartitionLog, found: Take) {
     this.#log = log;
     this.#found = found;
-    this.#now = log.context.clock.now();
+    this.#now = Math.max(log.context.clock.now(), log.producers.lastAppendAt);
   }
 
   async run(from: number, to: number): Promise<void> {
     const { segments, context } = this.#log;
-    const expiredAt = context.producerMemory.allExpiredAt(this.#now);
+    const expiredAt = context.producerMemory.allExpiredAt(context.clock.now());
     const first = Math.max(0, findSegment(segments, from));
     const appendedAt = await this.#appendedBefore(first);
     for (let i = first; i < segments.length && from < to; i++) {
@@ -131,26 +133,19 @@ class ProducerWalk {
 
   /** Of each segment from number `first` on: by when all of it had been appended. */
   async #appendedBefore(first: number): Promise<number[]> {
-    const { segments } = this.#log;
+    const madeAt: number[] = [];
+    const { segments, context } = this.#log;
+    for (const { exists, path } of segments.slice(first))
+      madeAt.push((exists ? await segmentMadeAt(context.files, path) : undefined) ?? this.#now);
+    this.#now = madeAt.reduce((latest, time) => Math.max(latest, time), this.#now);
     const times: number[] = [];
     let before = this.#now;
     // A segment that was rewritten has a younger file than those behind it.
-    for (let i = segments.length - 1; i >= first; i--) {
+    for (const time of madeAt.reverse()) {
       times.push(before);
-      before = Math.min(before, await this.#madeAt(segments[i]!));
+      before = Math.min(before, time);
     }
     return times.reverse();
-  }
-
-  async #madeAt({ path, exists }: LogSegment): Promise<number> {
-    if (!exists) return this.#now;
-    const lease = await this.#log.context.files.lease(path);
-    try {
-      const header = decodeSegmentHeader(await readFully(lease.file, SEGMENT_HEADER_BYTES, 0));
-      return typeof header === 'string' ? this.#now : header.createdAt;
-    } finally {
-      lease.release();
-    }
   }
 
   /** All of it had been appended by then. */

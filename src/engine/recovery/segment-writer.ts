@@ -13,6 +13,7 @@ import { batchSize } from '../format/record-batch.ts';
 import { encodeSegmentHeader } from '../format/segment-header.ts';
 import { emptyStats, IndexWriter, LogSegment } from '../segment/log-segment.ts';
 import { emptyIndexes, removeDerivedFiles } from '../segment/segment-files.ts';
+import { segmentMadeAt } from '../segment/segment-identity.ts';
 import { batchFacts } from '../segment/segment-scanner.ts';
 import type { RecoveredRun } from './recovery-scan.ts';
 
@@ -22,6 +23,14 @@ export interface SegmentWriterTarget {
   topic: { id: string; settings: { 'index.interval.bytes': number } };
   partition: number;
   directory: string;
+}
+
+/** When the last of the files was made that these were found in: the clock may have gone back since. */
+async function latestOf({ context }: SegmentWriterTarget, runs: readonly RecoveredRun[]): Promise<number> {
+  let latest = 0;
+  for (const { exists, path } of new Set(runs.map(({ segment }) => segment)))
+    if (exists) latest = Math.max(latest, (await segmentMadeAt(context.files, path)) ?? 0);
+  return latest;
 }
 
 /** Durable when it resolves. The derived files of what was there are gone; those of the new one are for the caller to write. */
@@ -39,7 +48,7 @@ export async function writeSegment(
   segment.indexWriter = new IndexWriter(emptyIndexes(baseOffset), Number.NEGATIVE_INFINITY);
   const file = await fileSystem.open(temporary, 'create');
   try {
-    const createdAt = clock.now();
+    const createdAt = Math.max(clock.now(), await latestOf(target, runs));
     const header = encodeSegmentHeader({ topicId: topic.id, partition, baseOffset, createdAt });
     await writeFully(file, [header], 0);
     for (const run of runs) await copyRun(target, run, file, segment);

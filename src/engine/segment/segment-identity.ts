@@ -6,6 +6,7 @@
  */
 
 import type { DamagedRange } from '../common/types.ts';
+import type { DescriptorCache } from '../files/descriptor-cache.ts';
 import { readFully } from '../files/file-operations.ts';
 import type { ReadableFile } from '../files/file-system.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from '../format/segment-header.ts';
@@ -42,6 +43,17 @@ export async function checkIdentity(
   if (same) return null;
   const owner = `partition ${partition} of the topic with id ${topicId}, base offset ${baseOffset}`;
   return { kind: 'misplaced', reason: `the segment's file is misplaced: it is of ${owner}` };
+}
+
+/** When a segment's file was made, by its header; undefined where that fails its checks. */
+export async function segmentMadeAt(files: DescriptorCache, path: string): Promise<number | undefined> {
+  const lease = await files.lease(path);
+  try {
+    const header = decodeSegmentHeader(await readFully(lease.file, SEGMENT_HEADER_BYTES, 0));
+    return typeof header === 'string' ? undefined : header.createdAt;
+  } finally {
+    lease.release();
+  }
 }
 
 /** A damaged header as health tells it: a range without offsets, since the batches are served. */
