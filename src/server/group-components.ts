@@ -14,7 +14,8 @@ const assignor = {
 const state = {
   type: 'string',
   enum: ['Empty', 'Stable', 'Reconciling'],
-  description: 'Reconciling: some member has not confirmed the present generation yet.',
+  description:
+    'Reconciling: some member is to give partitions up or to get some, or has not confirmed yet that it knows of its new ones.',
 } as const;
 
 const member = {

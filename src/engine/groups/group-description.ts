@@ -53,9 +53,17 @@ export function lagsOf(group: Group, engine: Engine): GroupLag[] {
 
 function stateOf({ content, sessions }: Group): GroupState {
   if (content.members.size === 0) return 'Empty';
-  for (const { id, revoking } of content.members.values())
-    if (revoking.size > 0 || (sessions.get(id)?.confirmed ?? 0) < content.generation) return 'Reconciling';
+  for (const member of content.members.values())
+    if (!isSettled(member, sessions.get(member.id)?.confirmed ?? 0)) return 'Reconciling';
   return 'Stable';
+}
+
+/** Nothing is on its way to the member or from it, and it knows all that it has. A generation that changes nothing of that is none to wait for. */
+function isSettled({ target, revoking }: GroupMember, confirmed: number): boolean {
+  if (revoking.size > 0) return false;
+  for (const partitions of target.values())
+    for (const since of partitions.values()) if (isPending(since) || since > confirmed) return false;
+  return true;
 }
 
 function describeMember(group: Group, member: GroupMember, now: number): MemberDescription {

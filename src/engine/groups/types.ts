@@ -175,7 +175,7 @@ export interface ResetRequest {
   dryRun?: boolean;
 }
 
-/** Reconciling: some member has not confirmed the present generation yet. */
+/** Reconciling: some member is to give partitions up or to get some, or has not confirmed yet that it knows of those that are new to it. */
 export type GroupState = 'Empty' | 'Stable' | 'Reconciling';
 
 export interface GroupListing {

@@ -53,6 +53,19 @@ t.test('a member that comes takes over what another one gives up, once that has 
   t.match(coordinator.list(), [{ groupId: 'g', state: 'Stable', generation: 2, members: 2 }]);
 });
 
+t.test('a group is stable once nothing is left to be given up, passed on or told', async (t) => {
+  const groups = await openGroups({ a: 2, b: 1 });
+  const { coordinator } = groups;
+  const state = async () => (await coordinator.describe('g')).state;
+  const first = await join(groups);
+  t.equal(await state(), 'Reconciling', 'it may not have got the answer');
+  await coordinator.heartbeat('g', first.memberId);
+  t.equal(await state(), 'Stable');
+  const other = await join(groups, { topics: ['b'] });
+  await coordinator.heartbeat('g', other.memberId);
+  t.equal(await state(), 'Stable', 'the first one has what it had, and need not be heard of');
+});
+
 t.test('a member that says by which generation it goes confirms that one, and nothing newer', async (t) => {
   const groups = await openGroups({ a: 2 });
   const { coordinator } = groups;
