@@ -102,13 +102,10 @@ export class MemberPoll {
 
   /** Where the member is to read on; `missing` are partitions where that must be chosen and committed first. */
   #placesOf(member: GroupMember): { places: PartitionOffset[]; missing: PartitionOffset[] } {
-    const { engine } = this.#context;
-    const { topics } = this.#group.content;
     const places: PartitionOffset[] = [];
     const missing: PartitionOffset[] = [];
     for (const { topic, partitions } of partitionsOf(member.target, isOwned)) {
-      // One that was deleted, or made again, is about to be taken from the member.
-      if (engine.findTopic(topic)?.id !== topics.get(topic)?.id) continue;
+      if (!this.#isThere(topic)) continue;
       for (const partition of partitions) {
         const offset = this.#position(member, topic, partition);
         if (offset === undefined) missing.push({ topic, partition, offset: 0 });
@@ -116,6 +113,12 @@ export class MemberPoll {
       }
     }
     return { places, missing };
+  }
+
+  /** A topic that was deleted, or made again, is about to be taken from the member. */
+  #isThere(topic: string): boolean {
+    const known = this.#group.content.topics.get(topic);
+    return known !== undefined && this.#context.engine.findTopic(topic)?.id === known.id;
   }
 
   /** Undefined where it is to be chosen and committed; throws where nobody may choose. */
@@ -157,13 +160,15 @@ export class MemberPoll {
   }
 
   #answer(member: GroupMember, { partitions, errors, positions }: FairReading): PollAnswer {
-    const view = this.#session.tell(this.#group.content, member);
     const { engine } = this.#context;
     const uncommitted = positions.filter(({ topic, partition, offset }) => {
+      if (!this.#isThere(topic)) return false;
       const committed = committedFor(engine, this.#group.offsets, topic, partition)?.offset;
       return offset > (committed ?? engine.offsets(topic, partition).logStartOffset);
     });
     const given = new Set(partitions.map(({ topic, partition }) => placeKey(topic, partition)));
+    // Last of all: what fails before has told the member nothing.
+    const view = this.#session.tell(this.#group.content, member);
     const { memberId, generation } = view;
     return {
       ...view,

@@ -93,6 +93,28 @@ t.test('each topic is read on at what the group has committed, or from the begin
   t.same(given(await coordinator.poll('g', memberId)), ['a-0@2=2', 'a-0@3=3'], 'what is gone is passed over');
 });
 
+t.test('a topic that is deleted while it is read keeps nothing of the others back', async (t) => {
+  const groups = await openGroups({ a: 1, b: 1 });
+  const { coordinator, engine, log } = groups;
+  const { memberId } = await join(groups, { topics: ['a', 'b'] });
+  for (const topic of ['a', 'b']) await log.append(topic, 'x');
+  const read = engine.read.bind(engine);
+  engine.read = async (topic, ...rest) => {
+    const result = await read(topic, ...rest);
+    if (topic === 'b') await engine.deleteTopic('a');
+    return result;
+  };
+  // The group hears of it once that is durable.
+  log.syncs.hold();
+  const answer = await coordinator.poll('g', memberId);
+  log.syncs.release();
+  t.ok(given(answer).includes('b-0@0=x'));
+  t.same(answer.positions, [{ topic: 'b', partition: 0, offset: 1 }]);
+  engine.read = read;
+  await log.settle();
+  t.equal(told(await coordinator.heartbeat('g', memberId)), '2 b:0 -a:0');
+});
+
 t.test('a cursor reads on without a commit', async (t) => {
   const groups = await openGroups({ a: 2 });
   const { coordinator, log } = groups;
