@@ -78,8 +78,8 @@ export const GROUP_BUGS: Row[] = [
     inSource(
       'committed offsets are not found again when the log is opened',
       'groups/group-registry.ts',
-      'this.#groupFor(fact.groupId).applyOffsets([fact]);',
-      'this.#groupFor(fact.groupId);',
+      'group.applyOffsets([fact]);',
+      'void fact;',
     ),
     rebalancesScenario,
     sweepCrashes,
@@ -88,9 +88,10 @@ export const GROUP_BUGS: Row[] = [
     inSource(
       'of several records of an offset the first one counts',
       'groups/group-registry.ts',
-      'this.#groupFor(fact.groupId).applyOffsets([fact]);',
-      `const group = this.#groupFor(fact.groupId);
-      if (!group.offsets.get(fact.topic, fact.partition)) group.applyOffsets([fact]);`,
+      "if (fact.kind === 'offset') group.applyOffsets([fact]);",
+      `if (fact.kind === 'offset') {
+        if (!group.offsets.get(fact.topic, fact.partition)) group.applyOffsets([fact]);
+      }`,
     ),
     oldGroupsScenario,
     sweepCrashes,

@@ -86,10 +86,12 @@ export class GroupRegistry {
     } else if (fact.kind === 'generation') {
       const { totals } = this.context;
       totals.lastGeneration = Math.max(totals.lastGeneration, fact.generation);
-    } else if (fact.kind === 'offset') {
-      this.#groupFor(fact.groupId).applyOffsets([fact]);
     } else {
-      this.#groupFor(fact.groupId).applyContent(fact.content, fact.confirmed);
+      const group = this.#groupFor(fact.groupId);
+      if (fact.kind === 'offset') group.applyOffsets([fact]);
+      else group.applyContent(fact.content, fact.confirmed);
+      // Where the log is read again, nobody waits for the rest of it.
+      if (this.#isOpen) this.forgetIfBlank(group);
     }
   }
 }

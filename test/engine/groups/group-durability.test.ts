@@ -259,6 +259,31 @@ t.test('a change of which nobody knew is there once the log could be read again'
   t.same(await stored(groups), before);
 });
 
+t.test('a group of which nothing is left once the log was read again is not there', async (t) => {
+  const groups = await openGroups({ a: 2 });
+  const { coordinator, log } = groups;
+  const { memberId } = await join(groups, {}, 'gone');
+  await coordinator.leave('gone', memberId);
+  await join(groups);
+  await groups.rollGroupsTopic();
+  const heal = log.disk.failAt({
+    kind: 'syncDirectory',
+    path: /__consumer_offsets\/0$/,
+    forever: true,
+    fault: { error: 'EMFILE' },
+  });
+  const deleting = outcome(coordinator.delete('gone'));
+  await log.settle();
+  t.equal(await deleting, 'OUTCOME_UNKNOWN');
+  t.equal(coordinator.list().length, 2, 'for now it is as it was');
+  heal();
+  await groups.advance(2_000);
+  t.match(coordinator.list(), [{ groupId: 'g' }]);
+  t.equal(coordinator.list().length, 1);
+  await groups.reopenAfterKill();
+  t.equal(groups.coordinator.list().length, 1);
+});
+
 t.test('where what is stored of groups is damaged, they are not served, and all else is', async (t) => {
   const groups = await openGroups({ a: 1 });
   const { log } = groups;
