@@ -11,6 +11,7 @@ const program = buildProgram({
   stderr: new PassThrough(),
   env: {},
   interruption: () => new AbortController().signal,
+  leaveTakingMs: 0,
   onOutputLost() {},
   abandon() {},
 });
