@@ -1,6 +1,7 @@
 /** What `seglog groups` prints: who is in a group, what each member reads, and how far behind it is. */
 import type { TopicPartitions } from '../engine/index.ts';
 import type { GroupInfo, OffsetChanges } from './groups-client.ts';
+import { harmless } from './paint.ts';
 import { count, humanDuration, table } from './text.ts';
 
 export function groupText(info: GroupInfo, now: number): string {
@@ -18,7 +19,7 @@ function heading(
   if (assignor !== null) facts.push(assignor);
   facts.push(`${count(lag, 'record')} behind`);
   if (expiresAt !== null) facts.push(expiry(Date.parse(expiresAt) - now));
-  return `group ${groupId}: ${facts.join(', ')}\n`;
+  return `group ${harmless(groupId)}: ${facts.join(', ')}\n`;
 }
 
 function expiry(ms: number): string {

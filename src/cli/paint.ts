@@ -20,7 +20,7 @@ export const LEVEL_STYLES: Readonly<Record<string, Style>> = {
   FATAL: ['bold', 'red'],
 };
 
-/** What a terminal would take for a command is shown as a question mark; line breaks and tabs are not. */
+/** What a terminal would take for a command, or for the direction of what follows, is shown as a question mark; line breaks and tabs are not. */
 export function harmless(text: string): string {
-  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '?');
+  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '?');
 }

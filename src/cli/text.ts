@@ -1,5 +1,6 @@
 /** How figures and tables are put into words, for every command alike. */
 import type { Output } from './io.ts';
+import { harmless } from './paint.ts';
 
 /** "1 record", "2 records". */
 export function count(number: number, noun: string, plural = `${noun}s`): string {
@@ -42,9 +43,9 @@ export function humanDuration(ms: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** Columns padded to their widest cell; those whose cells are all numbers stand to the right. */
+/** Columns padded to their widest cell; those whose cells are all numbers stand to the right. Names in them may be anybody's. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows];
+  const all = [head, ...rows.map((row) => row.map(harmless))];
   const columns = head.map((_, i) => ({
     width: Math.max(...all.map((row) => row[i]!.length)),
     right: rows.length > 0 && rows.every((row) => /^(-|-?[\d.]+( [KMGTP]?i?B)?)$/.test(row[i]!)),

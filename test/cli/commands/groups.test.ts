@@ -68,6 +68,17 @@ t.test('describe shows offsets with their lag, and members with what they read',
   );
 });
 
+t.test('names that would turn what a terminal shows around are shown without that', async (t) => {
+  await commit('turned', 'g\u202eevil\u2066', 1);
+  const body = { topics: ['turned'], clientId: 'c\u200fd' };
+  await client.json('POST', `/api/groups/${encodeURIComponent('g\u202eevil\u2066')}/members`, { body });
+  t.match((await groups('list')).stdout.toString(), /^g\?evil\? /m);
+  const text = (await groups('describe', 'g\u202eevil\u2066')).stdout.toString();
+  t.match(text, /^group g\?evil\?: /);
+  t.match(text, / c\?d /);
+  t.notMatch(text, /[\u200f\u202e\u2066]/);
+});
+
 t.test('reset moves a group to each kind of place, or tells what would be', async (t) => {
   await commit('moved', 'm', 2, 3);
   for (const [args, to] of [
