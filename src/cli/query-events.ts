@@ -67,7 +67,10 @@ async function filterOf(
   const time = async (text: string | undefined) =>
     text === undefined ? undefined : new Date(await parseTime(text, now)).toISOString();
   const q = expression === '' ? undefined : expression;
-  return { q, startTime: await time(since), endTime: await time(until), source, level, topic };
+  const [startTime, endTime] = [await time(since), await time(until)];
+  if (startTime !== undefined && endTime !== undefined && startTime > endTime)
+    throw new UsageError(`--since (${startTime}) lies behind --until (${endTime}): nothing is between them`);
+  return { q, startTime, endTime, source, level, topic };
 }
 
 async function search(

@@ -4,7 +4,7 @@ import { Ajv } from 'ajv';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Logger } from '../engine/index.ts';
 import type { AppContext } from './app-context.ts';
-import { bodyErrorText } from './body-errors.ts';
+import { bodyProblem } from './body-errors.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { HttpProblem, sendProblem } from './error-mapping.ts';
 import { answerClientError, answerExpectations, ConnectionLimit, lingerAndClose } from './http-limits.ts';
@@ -192,7 +192,7 @@ function installSchemaCompilers(app: FastifyInstance): void {
     const check = ajv.compile(schema as object);
     return (body: unknown) => {
       if (check(body)) return { value: body };
-      return { error: new HttpProblem('invalid_request', bodyErrorText(check.errors ?? [])) };
+      return { error: bodyProblem(check.errors ?? []) };
     };
   };
   app.setValidatorCompiler((route) =>

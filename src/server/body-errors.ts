@@ -1,7 +1,14 @@
 /** What is wrong with a JSON body, in words: which member is unknown, which choices there are. */
 import type { ErrorObject } from 'ajv';
+import { HttpProblem } from './error-mapping.ts';
 
-export function bodyErrorText(errors: readonly ErrorObject[]): string {
+/** An offset that cannot be one has a code of its own, as it has among parameters. */
+export function bodyProblem(errors: readonly ErrorObject[]): HttpProblem {
+  const isOffset = errors.some(({ instancePath }) => /\/offset$/.test(instancePath));
+  return new HttpProblem(isOffset ? 'invalid_offset' : 'invalid_request', bodyErrorText(errors));
+}
+
+function bodyErrorText(errors: readonly ErrorObject[]): string {
   // A value that may have several forms fails in each of them: what counts is the form that it comes near to, if any.
   const forms = errors.find(({ keyword }) => keyword === 'anyOf');
   if (forms === undefined) return errors.map(textOf).join(', ');

@@ -1,5 +1,5 @@
 /** What a request asks of log events: from its query parameters, or from a JSON body that says the same. */
-import type { LogFilter, LogQuery, Order } from '../query/index.ts';
+import { formatTimestamp, type LogFilter, type LogQuery, type Order } from '../query/index.ts';
 import { HttpProblem } from './error-mapping.ts';
 import { compileParameters, type ParametersSchema } from './query-parameters.ts';
 import { DEFAULT_EVENTS, DEFAULT_TOPIC, MAX_EVENTS } from './query-schemas.ts';
@@ -44,6 +44,7 @@ export function bodyParameters(schema: ParametersSchema): (body: unknown) => obj
   };
 }
 
+/** @throws HttpProblem invalid_parameter, invalid_timestamp. */
 export function filterOf({
   topic = DEFAULT_TOPIC,
   startTime,
@@ -53,7 +54,36 @@ export function filterOf({
   q,
   query,
 }: FilterParameters): LogFilter {
+  checkTimes('startTime', startTime, 'endTime', endTime);
+  checkNames('source', source);
+  checkNames('level', level);
   return { topic, startTime, endTime, source, level, q: q ?? query };
+}
+
+/** Nothing lies between a time and an earlier one: that is a slip, and no empty answer. @throws HttpProblem invalid_timestamp. */
+export function checkTimes(
+  from: string,
+  fromTime: number | undefined,
+  until: string,
+  untilTime: number | undefined,
+): void {
+  if (fromTime === undefined || untilTime === undefined || fromTime <= untilTime) return;
+  const [later, earlier] = [formatTimestamp(fromTime), formatTimestamp(untilTime)];
+  throw new HttpProblem(
+    'invalid_timestamp',
+    `"${from}" (${later}) lies behind "${until}" (${earlier}): nothing is between them`,
+    { parameter: from },
+  );
+}
+
+/** To leave the name out is to ask for all. */
+function checkNames(parameter: string, names: string | undefined): void {
+  if (names === undefined || names.split(',').some((name) => name.trim() !== '')) return;
+  throw new HttpProblem(
+    'invalid_parameter',
+    `"${parameter}" names none: leave it out, or give one or several, separated by commas`,
+    { parameter },
+  );
 }
 
 /** `most`: events of an answer. @throws HttpProblem. */

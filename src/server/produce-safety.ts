@@ -2,6 +2,7 @@
  * What makes it safe to send a produce request again, or to send it at all: the number that a producer gives its records,
  * an idempotency key, the log end offset that the client goes by.
  */
+import type { IncomingMessage } from 'node:http';
 import { crc32 } from 'node:zlib';
 import type { AppendOptions, IdempotencyKey } from '../engine/index.ts';
 import { HttpProblem } from './error-mapping.ts';
@@ -19,6 +20,17 @@ export interface ProducerParameters {
 export interface SafetyHeaders {
   'idempotency-key'?: string;
   'if-match'?: string;
+}
+
+/** Two keys reach us as one that has them both in it. @throws HttpProblem invalid_request. */
+export function refuseSecondKey({ headers, rawHeaders }: IncomingMessage): void {
+  // Both have a comma between them then; a key with one of its own is rare.
+  if (!String(headers['idempotency-key'] ?? '').includes(',')) return;
+  const keys = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'idempotency-key');
+  if (keys.length > 1)
+    throw new HttpProblem('invalid_request', 'the request has more than one Idempotency-Key header', {
+      parameter: 'idempotency-key',
+    });
 }
 
 /** @throws HttpProblem invalid_parameter where a producer says not all of its number; invalid_offset. */

@@ -6,7 +6,53 @@ const LINES_TYPE = { 'content-type': 'application/x-ndjson' };
 const post = (path: string, headers: Record<string, string>, body: string | Buffer) =>
   on('POST', `/api/logs/${path}`, headers, body);
 
+/** A request has one key: Node makes one text of two headers. */
+const TWO_KEYS = { 'idempotency-key': 'a\r\nIdempotency-Key: b' };
+const twoKeys: [path: string, body: string][] = [
+  ['/api/logs/ingest', '{"source":"a"}'],
+  ['/api/logs/batch', '[{"source":"a"}]'],
+  ['/api/topics/t/records', '{"records":[{"value":"x"}]}'],
+];
+const backwards: [path: string, parameter: string][] = [
+  ['/api/query/logs?startTime=2000&endTime=1000', 'startTime'],
+  ['/api/query/search?query=x&startTime=2000&endTime=1000', 'startTime'],
+  ['/api/query/stats?startTime=2000&endTime=1000', 'startTime'],
+  ['/api/query/tail?startTime=2000&endTime=1000', 'startTime'],
+  ['/api/topics/t/records?from=2000&until=1000', 'from'],
+];
+
 export const EVENT_CASES: Case[] = [
+  ...twoKeys.map(([path, body]) => ({
+    name: `two idempotency keys for ${path}`,
+    act: on('POST', path, { ...JSON_TYPE, ...TWO_KEYS }, body),
+    expect: {
+      status: 400,
+      code: 'invalid_request',
+      problem: { detail: /more than one Idempotency-Key/, parameter: 'idempotency-key' },
+    },
+  })),
+  ...backwards.map(([path, parameter]) => ({
+    name: `an end before the beginning: ${path}`,
+    act: on('GET', path),
+    expect: { status: 400, code: 'invalid_timestamp', problem: { parameter, detail: /lies behind/ } },
+  })),
+  {
+    name: 'an end before the beginning, asked in JSON',
+    act: on('POST', '/api/query/explain', JSON_TYPE, '{"startTime":2000,"endTime":1000}'),
+    expect: { status: 400, code: 'invalid_timestamp' },
+  },
+  ...['level=', 'source=', 'source=,%20,', 'level=&q=x'].map((query) => ({
+    name: `a filter that names nothing: ${query}`,
+    act: on('GET', `/api/query/logs?${query}`),
+    expect: { status: 400, code: 'invalid_parameter', problem: { detail: /names none: leave it out/ } },
+  })),
+  ...['{"offsets":[{"topic":"t","partition":0,"offset":-1}]}', '{"reset":{"to":{"offset":-1}}}'].map(
+    (body) => ({
+      name: `an offset of a group that is none: ${body}`,
+      act: on('PUT', '/api/groups/g/offsets', JSON_TYPE, body),
+      expect: { status: 400, code: 'invalid_offset', problem: { detail: /offset must be >= 0/ } },
+    }),
+  ),
   {
     name: 'events that become too much of too little once decompressed',
     flags: { 'http.max.decompressed.bytes': 64 * KIB },

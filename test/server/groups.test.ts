@@ -259,7 +259,7 @@ t.test('refusals', async (t) => {
       '/api/groups/n/offsets',
       { offsets: [{ topic: 't', partition: 0, offset: -1 }] },
       400,
-      'invalid_request',
+      'invalid_offset',
     ],
     ['PUT', '/api/groups/n/offsets', { offsets: [{ ...place(0, 0), topic: 'nope' }] }, 404, 'unknown_topic'],
     ['PUT', '/api/groups/n/offsets', { offsets: [place(7, 0)] }, 404, 'unknown_partition'],

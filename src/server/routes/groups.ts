@@ -118,6 +118,7 @@ function registerOffsets(app: FastifyInstance, { lifecycle }: AppContext): void 
           { 200: json('The offsets before and after', ref('OffsetChanges')) },
           ...BODY_PROBLEMS,
           'invalid_group',
+          'invalid_offset',
           'unknown_group',
           'unknown_topic',
           'unknown_partition',

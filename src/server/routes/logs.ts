@@ -8,7 +8,7 @@ import { HttpProblem, PartlyDone, type ProblemCode } from '../error-mapping.ts';
 import { EventIntake, type LineIntake } from '../event-intake.ts';
 import { EventTopic, NOWHERE } from '../event-topic.ts';
 import { formOf } from '../media-types.ts';
-import { REPLAYED, RequestKey } from '../produce-safety.ts';
+import { REPLAYED, RequestKey, refuseSecondKey } from '../produce-safety.ts';
 import { ref } from '../schema-components.ts';
 import {
   BATCH_PARAMETERS,
@@ -133,6 +133,7 @@ function keyOf(
 
 async function ingestOne(context: AppContext, request: FastifyRequest<IngestRoute>, reply: FastifyReply) {
   const startedAt = performance.now();
+  refuseSecondKey(request.raw);
   formOf({ [JSON_TYPE]: true }, request.headers['content-type'], [JSON_TYPE]);
   const topic = topicOf(context, request.query.topic);
   const defaultSource = sourceOf(request.query.source);
@@ -185,6 +186,7 @@ function onOneLine(body: Buffer): Buffer {
 
 async function ingestMany(context: AppContext, request: FastifyRequest<BatchRoute>, reply: FastifyReply) {
   const startedAt = performance.now();
+  refuseSecondKey(request.raw);
   const { topic, source, strict } = request.query;
   const isLines = formOf(BATCH_FORMS, request.headers['content-type'], Object.keys(BATCH_FORMS));
   const key = keyOf(request.headers, isLines ? LINES_TYPE : JSON_TYPE, source);

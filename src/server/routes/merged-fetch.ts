@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { negotiate } from '../accept.ts';
 import { reserveAnswer } from '../answer-memory.ts';
 import type { AppContext } from '../app-context.ts';
+import { checkTimes } from '../log-request.ts';
 import { decodeCursor, encodeCursor } from '../merge-cursor.ts';
 import { MERGE_MEMORY_BYTES, MergedScan } from '../merged-scan.ts';
 import { OutputBuffer } from '../output-buffer.ts';
@@ -98,6 +99,7 @@ async function openScan(
   const { engine } = lifecycle;
   const { topic } = request.params;
   const { from, until, cursor } = request.query;
+  checkTimes('from', from, 'until', until);
   const { id, partitions } = await engine.describeTopic(topic);
   const after = cursor === undefined ? undefined : decodeCursor(cursor, id);
   const range = { topic, partitions: partitions.length, from, until, after };

@@ -9,6 +9,7 @@ import { bodyReader, type PRODUCE_MEDIA_TYPES } from '../produce-body.ts';
 import {
   type ProducerParameters,
   REPLAYED,
+  refuseSecondKey,
   requestFingerprint,
   type SafetyHeaders,
   safetyOptions,
@@ -35,8 +36,6 @@ interface ProduceRoute {
   };
   Headers: SafetyHeaders;
 }
-
-/** The records had been stored before. */
 
 const line = { type: 'string', contentMediaType: 'text/plain' };
 const BODY_SCHEMAS: Readonly<Record<(typeof PRODUCE_MEDIA_TYPES)[number], object>> = {
@@ -103,6 +102,7 @@ async function produce(context: AppContext, request: FastifyRequest<ProduceRoute
   const { acks: wanted = 'all', partition, encoding, compression, key } = request.query;
   const contentType = request.headers['content-type'];
   const read = bodyReader(contentType);
+  refuseSecondKey(request.raw);
   const safety = safetyOptions(request.query, request.headers);
   const { engine } = context.lifecycle;
   const acks: Acks = wanted === 'all' ? 'all' : wanted === '1' ? 1 : 0;

@@ -140,6 +140,14 @@ t.test('what comes in is followed until Ctrl-C', async (t) => {
   t.match(JSON.parse(text.split('\n')[0]!), { message: /^loud/, level: 'error' });
 });
 
+t.test('an end before the beginning is no empty answer', async (t) => {
+  const { code, stderr } = await runCli(['query', '--since', '1h', '--until', '2h'], {
+    env: { SEGLOG_SERVER: daemon.url },
+  });
+  t.equal(code, 2);
+  t.match(stderr, /--since \(\S+Z\) lies behind --until \(\S+Z\): nothing is between them/);
+});
+
 t.test('what makes no sense is told, with the place', async (t) => {
   const bad = await cli(['query', 'a (b']);
   t.equal(bad.code, 2);
