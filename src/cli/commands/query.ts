@@ -13,6 +13,7 @@ Times T: 2026-11-21T08:00:00Z, seconds or milliseconds since 1970, now, or back 
 Examples:
   seglog query --since 1h --level ERROR
   seglog query '"connection refused" -source:test*' --since 3d --source payment-service
+  seglog query --level WARN -- -timeout                  what begins with "-" stands behind "--"
   seglog query metadata.userId:42 --order asc --json | jq .message
   seglog query --tail 'level:>=WARN'                     as they come, until Ctrl-C
   seglog query timeout --stats --since 1d --interval 1h  counts, and a histogram
@@ -20,8 +21,36 @@ Examples:
 
 Exit codes: 0 done (also when nothing was found), 1 failed or the answer is not complete, 2 misused.`;
 
+/** An expression may begin with "-" (not …), which looks like options: it must not be taken for some of them by half. */
+class QueryCommand extends Command {
+  override parseOptions(args: string[]): ReturnType<Command['parseOptions']> {
+    const end = args.indexOf('--');
+    const given = end < 0 ? args : args.slice(0, end);
+    const wrong = given.find((text, i) => !this.#isOption(text) && !this.#takesValue(given[i - 1]));
+    if (wrong !== undefined)
+      this.error(
+        `error: "${wrong}" is no option: an expression that begins with "-" stands behind "--": seglog query -- ${wrong}`,
+        { code: 'commander.unknownOption' },
+      );
+    return super.parseOptions(args);
+  }
+
+  /** Or nothing that looks like short ones. Only -n is usual with its value at once. */
+  #isOption(text: string): boolean {
+    return !/^-[^-]/.test(text) || /^-n\d+$/.test(text) || text === '-h' || this.#option(text) !== undefined;
+  }
+
+  #takesValue(before = ''): boolean {
+    return this.#option(before)?.required === true;
+  }
+
+  #option(text: string): Option | undefined {
+    return this.options.find(({ short, long }) => text === short || text === long);
+  }
+}
+
 export function queryCommand(io: Io): Command {
-  return new Command('query')
+  return new QueryCommand('query')
     .description('look for log events by time, source, level and words')
     .argument('[expression...]', 'what to look for; nothing is everything')
     .option('--since <time>', 'events of this time or later', parseText)

@@ -140,6 +140,31 @@ t.test('what comes in is followed until Ctrl-C', async (t) => {
   t.match(JSON.parse(text.split('\n')[0]!), { message: /^loud/, level: 'error' });
 });
 
+t.test('an expression that begins with a minus is not taken for options', async (t) => {
+  for (const args of [
+    ['-foo'],
+    ['-source:test*'],
+    ['-level:ERROR', '--since', '1h'],
+    ['ready', '-timeout'],
+    ['-x'],
+  ]) {
+    const { code, stderr, stdout } = await cli(['query', ...args]);
+    const text = args.find((each) => each.startsWith('-'));
+    t.match({ code, stdout: stdout.length }, { code: 2, stdout: 0 }, args.join(' '));
+    t.match(
+      stderr,
+      `seglog: "${text}" is no option: an expression that begins with "-" stands behind "--": seglog query -- ${text}\n`,
+    );
+  }
+  const found = async (...args: string[]) =>
+    (await cli(['query', '--json', ...args])).stdout.toString().split('\n').length - 1;
+  t.ok((await found('--', '-ready')) >= 2);
+  t.equal(await found('-s', 'payment', '--', '-refused'), 1);
+  t.equal(await found('-n1'), 1);
+  t.equal(await found('-n', '2', 'payment', '--', '-x'), 2);
+  t.equal(await found('--source', '-web'), 0, 'a value is a value');
+});
+
 t.test('an end before the beginning is no empty answer', async (t) => {
   const { code, stderr } = await runCli(['query', '--since', '1h', '--until', '2h'], {
     env: { SEGLOG_SERVER: daemon.url },
