@@ -24,6 +24,7 @@ import type { Io } from './io.ts';
 import { LineJoiner } from './line-joiner.ts';
 import { ProduceLane } from './produce-lane.ts';
 import { jsonText } from './text.ts';
+import { assertTopicName } from './topics-client.ts';
 
 const DELIVERY_TIMEOUT_MS = 120_000;
 const START: InputPlace = { position: 0, line: 1 };
@@ -53,7 +54,11 @@ export async function ingest(files: readonly string[], options: IngestOptions, i
   tell(run, isComplete, io);
 }
 
-function checkOptions(files: readonly string[], { format, level, zone, follow, state }: IngestOptions): void {
+function checkOptions(
+  files: readonly string[],
+  { topic, format, level, zone, follow, state }: IngestOptions,
+): void {
+  assertTopicName(topic);
   const says = (what: string) => `counts for lines of text and of syslog: ${format} says ${what} itself`;
   const isPlain = format === 'text' || format === 'syslog';
   if (level !== undefined && !isPlain) throw new UsageError(`--level ${says('its levels')}`);

@@ -68,6 +68,8 @@ export class ProduceLane<Batch extends ProduceBatch = ProduceBatch> {
     try {
       await this.#send(batch);
     } catch (error) {
+      // What is wrong with the name of the topic is wrong for all lines: it is what was typed.
+      if (error instanceof ServerError && error.code === 'invalid_topic') throw error;
       const halves = isTooLarge(error) ? (batch.split() as [Batch, Batch] | undefined) : undefined;
       if (halves === undefined)
         throw new Error(describeFailure(this.#inputName, batch, error), { cause: error });

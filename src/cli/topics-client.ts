@@ -52,9 +52,13 @@ export interface SegmentInfo {
 /** A hint is not worth a longer wait. */
 const HINT_TIMEOUT_MS = 2_000;
 
-export function topicPath(topic: string): string {
-  // A URL with these as a segment would name something else; the daemon judges all other names.
+/** A URL with these as a segment would name something else; the daemon judges all other names. */
+export function assertTopicName(topic: string): void {
   if (['', '.', '..'].includes(topic)) throw new UsageError(`"${topic}" is no topic name`);
+}
+
+export function topicPath(topic: string): string {
+  assertTopicName(topic);
   return `/api/topics/${encodeURIComponent(topic)}`;
 }
 

@@ -188,6 +188,29 @@ t.test('what makes no sense is refused', async (t) => {
   t.equal(daemon.requests.length, 0);
 });
 
+t.test('a bad name of a topic is misuse, and no fault of a line', async (t) => {
+  const names: [topic: string, input: string][] = [
+    ['..', ''],
+    ['..', lines(0, 1)],
+    ['a/b', lines(0, 1)],
+  ];
+  daemon.intercept = (_request, response) => {
+    response.writeHead(400, { 'content-type': 'application/problem+json' });
+    response.end(
+      JSON.stringify({ code: 'invalid_topic', status: 400, detail: '"topic" takes letters, not "a/b"' }),
+    );
+    return true;
+  };
+  for (const [topic, input] of names) {
+    const { code, stderr } = await ingest(['-t', topic], input);
+    t.equal(code, 2, topic);
+    t.match(
+      stderr,
+      topic === '..' ? 'seglog: ".." is no topic name\n' : /^seglog: "topic" takes letters, not "a\/b"\n$/,
+    );
+  }
+});
+
 t.test('a daemon that is away is waited for, and then given up', async (t) => {
   let refusals = 3;
   daemon.intercept = (_request, response) =>
