@@ -92,8 +92,11 @@ export class FormatPacker implements IngestPacker {
   push(wholeLines: Buffer): void {
     forEachLine(wholeLines, (bytes) => {
       const line = this.#line++;
+      const text = textOf(bytes);
+      // What marks the encoding of a file is no part of its first line.
+      const isMarked = this.#position === 0 && text.startsWith('\uFEFF');
       this.#position += bytes.length + 1;
-      this.#take(textOf(bytes), line, bytes.length);
+      this.#take(isMarked ? text.slice(1) : text, line, bytes.length);
     });
   }
 

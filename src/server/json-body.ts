@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { JsonFault, JsonScanner } from '../query/index.ts';
 import { type BodyLimits, parseBody } from './body-reader.ts';
+import { withoutMark } from './byte-order-mark.ts';
 import { HttpProblem } from './error-mapping.ts';
 
 const MAX_BYTES = 1024 * 1024;
@@ -12,7 +13,8 @@ export function readJsonBody(request: IncomingMessage, { budget }: BodyLimits): 
   return parseBody(request, { maxBytes: MAX_BYTES, maxDecompressedBytes: MAX_BYTES, budget }, parse);
 }
 
-function parse(bytes: Buffer): unknown {
+function parse(body: Buffer): unknown {
+  const bytes = withoutMark(body);
   if (bytes.length === 0) return null;
   if (!isUtf8(bytes)) throw new HttpProblem('invalid_json', 'the body is not valid UTF-8');
   try {

@@ -5,6 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { JsonFault, JsonScanner } from '../query/index.ts';
+import { withoutMark } from './byte-order-mark.ts';
 import { HttpProblem } from './error-mapping.ts';
 import { formOf } from './media-types.ts';
 import { readJsonRecords } from './produce-json.ts';
@@ -20,13 +21,14 @@ export interface ProduceBodyOptions {
 type BodyReader = (body: Buffer, sink: RecordSink, options: ProduceBodyOptions) => void;
 
 const READERS: Readonly<Record<string, BodyReader>> = {
-  'application/json': (body, sink, { encoding }) => readJsonRecords(body, sink, encoding ?? 'text'),
+  'application/json': (body, sink, { encoding }) =>
+    readJsonRecords(withoutMark(body), sink, encoding ?? 'text'),
   'application/msgpack': (body, sink) => readMsgpackRecords(body, sink),
   'application/x-msgpack': (body, sink) => readMsgpackRecords(body, sink),
   'application/vnd.msgpack': (body, sink) => readMsgpackRecords(body, sink),
-  'application/x-ndjson': (body, sink) => readJsonLines(body, sink),
-  'application/ndjson': (body, sink) => readJsonLines(body, sink),
-  'application/jsonl': (body, sink) => readJsonLines(body, sink),
+  'application/x-ndjson': (body, sink) => readJsonLines(withoutMark(body), sink),
+  'application/ndjson': (body, sink) => readJsonLines(withoutMark(body), sink),
+  'application/jsonl': (body, sink) => readJsonLines(withoutMark(body), sink),
   'text/plain': (body, sink) => readTextLines(body, sink),
   'application/octet-stream': (body, sink, { key }) => sink.addBytes(key ?? null, body),
 };

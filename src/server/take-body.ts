@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { ArrayLines } from './array-lines.ts';
 import type { BodyLimits } from './body-reader.ts';
 import { streamBody, streamBoundedBody } from './body-stream.ts';
+import { piecesWithoutMark } from './byte-order-mark.ts';
 import type { LineIntake } from './event-intake.ts';
 import { type LineChunk, LineChunks } from './line-chunks.ts';
 
@@ -27,7 +28,8 @@ export async function takeBody(
     else await intake.push(chunk);
   };
   try {
-    for await (const piece of isBounded ? streamBoundedBody(request, limits) : streamBody(request, limits)) {
+    const pieces = isBounded ? streamBoundedBody(request, limits) : streamBody(request, limits);
+    for await (const piece of piecesWithoutMark(pieces)) {
       const lines = array?.push(piece) ?? piece;
       for (let at = 0; at < lines.length; ) {
         at = chunks.fill(lines, at);

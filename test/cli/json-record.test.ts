@@ -54,6 +54,10 @@ t.test('text is given as text, other bytes as base64', async (t) => {
   });
 });
 
+t.test('what marks the encoding of a file is passed over', async (t) => {
+  t.equal(plain(recordFromJson(Buffer.from('\ufeff{"value":"x"}')).value), '78');
+});
+
 t.test('a value that is JSON is stored as its text, and headers may be a map', async (t) => {
   const record = recordFromJson(Buffer.from('{"value":{"a":[1]},"headers":{"h":"1"},"timestamp":5}'));
   t.equal(Buffer.from(record.value!).toString(), '{"a":[1]}');

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type EventSink, formatTimestamp, readEventLines } from '../../query/index.ts';
 import type { AppContext } from '../app-context.ts';
 import { parseBody } from '../body-reader.ts';
+import { withoutMark } from '../byte-order-mark.ts';
 import { HttpProblem, PartlyDone, type ProblemCode } from '../error-mapping.ts';
 import { EventIntake, type LineIntake } from '../event-intake.ts';
 import { EventTopic, NOWHERE } from '../event-topic.ts';
@@ -177,7 +178,7 @@ const NO_REJECTIONS: ReadonlyMap<ProblemCode, number> = new Map();
 
 /** A copy in which line breaks are blanks: in JSON they stand between values only. */
 function onOneLine(body: Buffer): Buffer {
-  const copy = Buffer.from(body);
+  const copy = Buffer.from(withoutMark(body));
   for (const lineBreak of [0x0a, 0x0d]) {
     for (let at = copy.indexOf(lineBreak); at >= 0; at = copy.indexOf(lineBreak, at)) copy[at] = 0x20;
   }

@@ -188,6 +188,15 @@ t.test('what makes no sense is refused', async (t) => {
   t.equal(daemon.requests.length, 0);
 });
 
+t.test('what marks the encoding of a file is no part of its first line', async (t) => {
+  const dir = t.testdir({ 'a.log': '\ufefffirst\nsecond\n' });
+  await ingest(['--format', 'text', `${dir}/a.log`]);
+  t.same(
+    events().map(({ message }) => message),
+    ['first', 'second'],
+  );
+});
+
 t.test('a bad name of a topic is misuse, and no fault of a line', async (t) => {
   const names: [topic: string, input: string][] = [
     ['..', ''],
