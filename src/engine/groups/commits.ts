@@ -3,7 +3,7 @@ import type { Engine } from '../engine.ts';
 import { unknownPartition } from '../partition/partition-log.ts';
 import type { Group } from './group.ts';
 import type { GroupContext } from './group-context.ts';
-import { beyondEnd, fenced, notEmpty, unknownGroup } from './group-errors.ts';
+import { beyondEnd, commitFenced, notEmpty, unknownGroup } from './group-errors.ts';
 import type { OffsetEntry } from './group-plan.ts';
 import { ownedSince } from './group-state.ts';
 import type { MemberSession } from './member-session.ts';
@@ -38,9 +38,9 @@ export async function commitOffsets(
 
 function checkGeneration(group: Group, session: MemberSession, generation: number): void {
   const present = group.content.generation;
-  if (!group.content.members.has(session.id)) throw fenced(group.id, 'it has no such member any more');
+  if (!group.content.members.has(session.id)) throw commitFenced(group.id, 'it has no such member any more');
   if (generation >= session.confirmed && generation <= present) return;
-  throw fenced(
+  throw commitFenced(
     group.id,
     `the commit is of generation ${generation}, the group has come to ${present} and the member to ${session.confirmed}`,
     { generation: present },
@@ -59,7 +59,7 @@ function checkOwned(
   const since = ownedSince(group.content.members.get(session.id)!, topic, partition);
   const isSame = engine.findTopic(topic)?.id === group.content.topics.get(topic)?.id;
   if (since === undefined || since > generation || !isSame)
-    throw fenced(group.id, `partition ${partition} of topic "${topic}" is not the member's own`, {
+    throw commitFenced(group.id, `partition ${partition} of topic "${topic}" is not the member's own`, {
       topic,
       partition,
     });

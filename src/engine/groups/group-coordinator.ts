@@ -18,7 +18,7 @@ import { commitOffsets, resetOffsets } from './commits.ts';
 import type { Group } from './group.ts';
 import type { GroupContext } from './group-context.ts';
 import { describeGroup, lagsOf, listGroup } from './group-description.ts';
-import { fenced, unknownGroup, unknownMember } from './group-errors.ts';
+import { commitFenced, fenced, unknownGroup, unknownMember } from './group-errors.ts';
 import { GroupRegistry } from './group-registry.ts';
 import { givesUp } from './group-state.ts';
 import { MemberPoll } from './member-poll.ts';
@@ -134,7 +134,7 @@ export class GroupCoordinator {
     const group = this.#groups.get(groupId);
     const session = group?.sessions.get(request.memberId);
     if (group === undefined || session === undefined)
-      throw fenced(groupId, 'it has no such member (any more)');
+      throw commitFenced(groupId, 'it has no such member (any more)');
     const { clock, observer } = this.#context;
     const start = clock.monotonic();
     session.heardAt = start;

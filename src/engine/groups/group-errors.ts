@@ -45,10 +45,18 @@ export function overLimit(what: string, setting: string, limit: number): SeglogE
 }
 
 export function fenced(group: string, why: string, details: ErrorDetails = {}): SeglogError {
-  return new SeglogError('FENCED_MEMBER_EPOCH', `group "${group}": ${why}; nothing was stored`, {
-    group,
-    ...details,
-  });
+  return new SeglogError('FENCED_MEMBER_EPOCH', `group "${group}": ${why}`, { group, ...details });
+}
+
+export function commitFenced(group: string, why: string, details: ErrorDetails = {}): SeglogError {
+  return fenced(group, `${why}; nothing was stored`, details);
+}
+
+/** A poll has first to commit where the group begins, and could not: in the words of an append that would be about the records. */
+export function beginningNotStored(group: string, error: SeglogError): SeglogError {
+  const why = error.message.replace(/[;:,] nothing was stored/, '');
+  const message = `group "${group}": where it begins could not be committed, so nothing was read: ${why}`;
+  return new SeglogError(error.code, message, error.details, { cause: error });
 }
 
 export function noCommittedOffset(group: string, topic: string, partition: number): SeglogError {

@@ -4,9 +4,10 @@
  *
  * Nothing is remembered of what was given: the group goes on at what is committed, or the member at the cursor that it brings.
  */
+import { isSeglogError } from '../common/errors.ts';
 import type { Group } from './group.ts';
 import type { GroupContext } from './group-context.ts';
-import { beyondEnd, noCommittedOffset, unknownMember } from './group-errors.ts';
+import { beginningNotStored, beyondEnd, noCommittedOffset, unknownMember } from './group-errors.ts';
 import { type GroupMember, ownedSince } from './group-state.ts';
 import type { MemberSession } from './member-session.ts';
 import { committedFor, offsetEntry, resetOffset } from './offset-reset.ts';
@@ -155,7 +156,10 @@ export class MemberPoll {
       const missed = chosen.filter(
         (place) => this.#position(member, place.topic, place.partition) === undefined,
       );
-      await this.#group.store(missed.flatMap((place) => offsetEntry(this.#context, place) ?? []));
+      const entries = missed.flatMap((place) => offsetEntry(this.#context, place) ?? []);
+      await this.#group.store(entries).catch((error: unknown) => {
+        throw isSeglogError(error) ? beginningNotStored(this.#group.id, error) : error;
+      });
     });
   }
 

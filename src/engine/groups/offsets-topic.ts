@@ -230,6 +230,6 @@ function notWhole(highWatermark: number, logEndOffset: number): SeglogError {
 function notKnownYet(): SeglogError {
   return new SeglogError(
     'NOT_READY',
-    'what became of an earlier change of a group is not known yet: nothing was stored; try again',
+    'what became of an earlier change of a group is not known yet: nothing was changed; try again',
   );
 }

@@ -115,6 +115,33 @@ t.test('a topic that is deleted while it is read keeps nothing of the others bac
   t.equal(told(await coordinator.heartbeat('g', memberId)), '2 b:0 -a:0');
 });
 
+t.test('what a poll fails with is in words of a poll', async (t) => {
+  const groups = await openGroups({ a: 1 }, { 'log.dir.reserve.bytes': 0 });
+  const { coordinator, log } = groups;
+  const { memberId } = await join(groups);
+  await t.rejects(coordinator.poll('g', memberId, { generation: 99 }), {
+    code: 'FENCED_MEMBER_EPOCH',
+    message: /^group "g": there is no generation 99 yet$/,
+  });
+  await log.append('a', values('0', '1', '2'));
+  await coordinator.reset('h', { offsets: [{ topic: 'a', partition: 0, offset: 1 }] });
+  const late = await join(groups, { autoOffsetReset: 'latest' }, 'h');
+  // What is committed is gone: where to go on is chosen, and committed.
+  await log.engine.deleteRecords('a', 0, 2);
+  const heal = log.disk.failAt({
+    kind: 'write',
+    path: /__consumer_offsets|journal/,
+    forever: true,
+    fault: { error: 'ENOSPC' },
+  });
+  await t.rejects(coordinator.poll('h', late.memberId), {
+    code: 'STORAGE_FULL',
+    message:
+      /^group "h": where it begins could not be committed, so nothing was read: the disk is full.*some$/,
+  });
+  heal();
+});
+
 t.test('a cursor reads on without a commit', async (t) => {
   const groups = await openGroups({ a: 2 });
   const { coordinator, log } = groups;
