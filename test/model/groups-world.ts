@@ -1,18 +1,18 @@
 /**
  * A group and its clients in a random life: they join, read, process, commit, fall silent, lose answers, leave and come back, while
- * topics grow and are made again, the process is stopped and killed, and the power cut. Clients are well behaved: they commit what
- * they have processed, and stop touching what they are told to give up. All that is told to them is held against what must hold.
+ * topics grow and are made again (groups-ledger.ts), the process is stopped and killed, and the power cut. What clients know of
+ * themselves, and hold what they are told against, is in group-client.ts.
  */
 import assert from 'node:assert/strict';
-import { decodeRecords } from '../../src/engine/format/record-batch-reader.ts';
 import type { CommitRequest, MemberView, OffsetChange, PollAnswer } from '../../src/engine/groups/types.ts';
 import { CRASH_VARIANTS } from '../crash/sim/crash-image.ts';
 import { Random } from '../crash/sim/random.ts';
 import { SimGroups } from '../helpers/sim-groups.ts';
 import { DIRECTORY, SimLog } from '../helpers/sim-log.ts';
 import { verifyNow } from '../helpers/verify-after.ts';
+import { GroupClient } from './group-client.ts';
+import { GroupsLedger, placeName, TOPICS } from './groups-ledger.ts';
 
-const TOPICS = ['a', 'b'];
 const SESSION_MS = 10_000;
 /** What a call may be refused with here: whatever else fails is a fault. */
 const EXPECTED = new Set([
@@ -22,34 +22,6 @@ const EXPECTED = new Set([
   'GROUP_ID_NOT_FOUND',
   'UNKNOWN_TOPIC_OR_PARTITION',
 ]);
-
-/** One partition of one topic of that name, and what became of it. */
-interface Ledger {
-  topic: string;
-  partition: number;
-  produced: number;
-  /** Of these, those that were acknowledged. */
-  acknowledged: number;
-  /** All before was processed by somebody, or a reset passed over it. */
-  processed: number;
-  committed: number | null;
-  /** Who was told to read it in which generation. */
-  owners: Map<number, string>;
-}
-
-interface Client {
-  memberId: string;
-  /** It says by which generation it goes: then an answer to it may be lost. */
-  isExact: boolean;
-  view: MemberView;
-  cursor: string | undefined;
-  /** Given and not processed yet, in order. */
-  given: { ledger: Ledger; offset: number }[];
-  /** Processed and not committed. */
-  positions: Map<Ledger, number>;
-  polling: boolean;
-  committing: boolean;
-}
 
 export interface WorldCounts {
   joins: number;
@@ -75,8 +47,8 @@ export class GroupsWorld {
   };
   readonly #random: Random;
   readonly #groups: SimGroups;
-  #clients: Client[] = [];
-  readonly #ledgers = new Map<string, Ledger[]>();
+  readonly #ledger: GroupsLedger;
+  #clients: GroupClient[] = [];
   /** Commits of partitions that have been another member's since. */
   #stale: CommitRequest[] = [];
   #generation = 0;
@@ -85,6 +57,7 @@ export class GroupsWorld {
   private constructor(random: Random, groups: SimGroups) {
     this.#random = random;
     this.#groups = groups;
+    this.#ledger = new GroupsLedger(random, groups);
     groups.observer.rebalanced = () => void this.counts.rebalances++;
     groups.observer.memberExpired = () => void this.counts.expired++;
   }
@@ -94,7 +67,7 @@ export class GroupsWorld {
     const log = new SimLog({ 'group.min.session.timeout.ms': 1_000, 'housekeeping.interval.ms': 3_600_000 });
     const groups = await SimGroups.over(log);
     const world = new GroupsWorld(random, groups);
-    for (const topic of TOPICS) await world.#makeTopic(topic);
+    await world.#ledger.makeAll();
     return world;
   }
 
@@ -121,21 +94,17 @@ export class GroupsWorld {
     for (let i = 0; i < 3; i++) await this.#join(TOPICS);
     for (
       let round = 0;
-      round < 200 && this.#ledgersNow().some((each) => each.processed < each.produced);
+      round < 200 && this.#ledger.all().some((each) => each.processed < each.produced);
       round++
     ) {
       for (const client of [...this.#clients]) {
         await this.#poll(client, 0);
-        this.#process(client, client.given.length);
+        client.process(client.given);
         await this.#commit(client);
       }
     }
-    for (const ledger of this.#ledgersNow())
-      assert.equal(
-        ledger.processed,
-        ledger.produced,
-        `${ledger.topic}-${ledger.partition} was read to its end`,
-      );
+    for (const ledger of this.#ledger.all())
+      assert.equal(ledger.processed, ledger.produced, `${placeName(ledger)} was read to its end`);
     await this.#restart();
     await this.#groups.stop();
     await verifyNow(DIRECTORY, this.#groups.log.disk);
@@ -144,10 +113,10 @@ export class GroupsWorld {
   #act(): Promise<unknown> {
     const client = this.#clients[this.#random.below(this.#clients.length + 1)];
     const choices: [number, () => Promise<unknown>][] = [
-      [4, () => this.#produce()],
+      [4, () => this.#ledger.produce()],
       [this.#clients.length < 5 ? 2 : 0, () => this.#join()],
       [client ? 8 : 0, () => this.#poll(client!, this.#random.below(2) * 5_000)],
-      [client ? 4 : 0, async () => this.#process(client!, 1 + this.#random.below(20))],
+      [client ? 4 : 0, async () => client!.process(1 + this.#random.below(20))],
       [client ? 5 : 0, () => this.#commit(client!)],
       [client ? 3 : 0, () => this.#heartbeat(client!)],
       [client ? 1 : 0, () => this.#leave(client!)],
@@ -184,8 +153,8 @@ export class GroupsWorld {
     if (dice < 12) await this.#pass(this.#random.below(SESSION_MS / 2));
     else if (dice < 13) await this.#pass(SESSION_MS + 1);
     else if (dice < 15) await this.#restart();
-    else if (dice < 16) await this.#grow();
-    else if (dice < 17) await this.#makeAnew();
+    else if (dice < 16) await this.#ledger.grow();
+    else if (dice < 17) await this.#ledger.makeAnew();
     else if (dice < 20) await this.#compareWithLog();
   }
 
@@ -213,17 +182,11 @@ export class GroupsWorld {
     for (const client of this.#clients) client.polling = client.committing = false;
     const variant = CRASH_VARIANTS[this.#random.below(CRASH_VARIANTS.length)]!;
     await this.#groups.reopenAfterCrash(variant, this.#random.below(1_000_000));
-    const { coordinator, engine } = this.#groups;
-    for (const ledger of this.#ledgersNow()) {
-      const { topic, partition, acknowledged } = ledger;
-      const { highWatermark } = engine.offsets(topic, partition);
-      assert.ok(highWatermark >= acknowledged);
-      ledger.produced = highWatermark;
-      ledger.acknowledged = highWatermark;
-    }
+    const { coordinator } = this.#groups;
+    this.#ledger.takeUpAfterCrash();
     const group = await this.#ask(() => coordinator.describe('g'));
     assert.ok((group?.generation ?? 0) >= this.#generation, 'the generation is not an older one');
-    for (const { topic, partition, committed } of this.#ledgersNow()) {
+    for (const { topic, partition, committed } of this.#ledger.all()) {
       const found = group?.offsets.find((each) => each.topic === topic && each.partition === partition);
       assert.ok(
         (found?.committed ?? -1) >= (committed ?? -1),
@@ -250,48 +213,6 @@ export class GroupsWorld {
     }));
   }
 
-  async #makeTopic(topic: string): Promise<void> {
-    const partitions = 1 + this.#random.below(4);
-    await this.#groups.engine.createTopic(topic, { partitions });
-    this.#ledgers.set(
-      topic,
-      Array.from({ length: partitions }, (_, partition) => newLedger(topic, partition)),
-    );
-  }
-
-  async #makeAnew(): Promise<void> {
-    const topic = TOPICS[this.#random.below(TOPICS.length)]!;
-    await this.#groups.engine.deleteTopic(topic);
-    if (this.#random.below(2) === 0) await this.#groups.log.settle();
-    await this.#makeTopic(topic);
-    await this.#groups.log.settle();
-  }
-
-  async #grow(): Promise<void> {
-    const topic = TOPICS[this.#random.below(TOPICS.length)]!;
-    const ledgers = this.#ledgers.get(topic)!;
-    if (ledgers.length >= 6) return;
-    await this.#groups.engine.alterTopic(topic, { partitions: ledgers.length + 1 });
-    ledgers.push(newLedger(topic, ledgers.length));
-    await this.#groups.log.settle();
-  }
-
-  #ledgersNow(): Ledger[] {
-    return [...this.#ledgers.values()].flat();
-  }
-
-  async #produce(): Promise<void> {
-    const ledgers = this.#ledgersNow();
-    const ledger = ledgers[this.#random.below(ledgers.length)]!;
-    const count = 1 + this.#random.below(5);
-    const records = Array.from({ length: count }, (_, i) => ({ value: `${ledger.produced + i}` }));
-    ledger.produced += count;
-    const [{ lastOffset } = { lastOffset: -1 }] = await this.#groups.engine.append(ledger.topic, records, {
-      partition: ledger.partition,
-    });
-    ledger.acknowledged = Math.max(ledger.acknowledged, lastOffset + 1);
-  }
-
   /** What came of a call; undefined when it was refused for a reason that is to be expected. */
   async #ask<T>(call: () => Promise<T>): Promise<T | undefined> {
     const epoch = this.#epoch;
@@ -314,42 +235,40 @@ export class GroupsWorld {
     );
     if (view === undefined) return;
     this.counts.joins++;
-    const client: Client = {
-      memberId: view.memberId,
-      isExact: this.#random.below(2) === 0,
-      view,
-      cursor: undefined,
-      given: [],
-      positions: new Map(),
-      polling: false,
-      committing: false,
-    };
+    const isExact = this.#random.below(2) === 0;
+    const client = new GroupClient(view, isExact, this.#ledger, (commit) => void this.#stale.push(commit));
     this.#clients.push(client);
-    this.#told(client, view);
+    this.#noteGeneration(view);
   }
 
-  async #heartbeat(client: Client): Promise<void> {
+  #told(client: GroupClient, view: MemberView): void {
+    client.told(view);
+    this.#noteGeneration(view);
+  }
+
+  #noteGeneration({ generation }: MemberView): void {
+    this.#generation = Math.max(this.#generation, generation);
+  }
+
+  async #heartbeat(client: GroupClient): Promise<void> {
     const { isExact } = client;
     const options = isExact ? { generation: client.view.generation } : {};
-    this.#dropRevoked(client);
+    client.dropRevoked();
     const view = await this.#ask(() => this.#groups.coordinator.heartbeat('g', client.memberId, options));
     if (view === undefined) return this.#forget(client);
     if (isExact && this.#random.below(4) === 0) return;
     this.#told(client, view);
   }
 
-  async #poll(client: Client, waitMs: number): Promise<void> {
+  async #poll(client: GroupClient, waitMs: number): Promise<void> {
     // Who reads again from what is committed waits until that is known.
     if (client.polling || client.committing) return;
     client.polling = true;
     const epoch = this.#epoch;
-    this.#dropRevoked(client);
+    client.dropRevoked();
     const generation = client.isExact ? client.view.generation : undefined;
     const useCursor = client.cursor !== undefined && this.#random.below(2) === 0;
-    if (!useCursor) {
-      client.given = [];
-      client.positions.clear();
-    }
+    if (!useCursor) client.readAgain();
     const options = {
       generation,
       waitMs,
@@ -361,89 +280,20 @@ export class GroupsWorld {
         if (epoch !== this.#epoch) return;
         client.polling = false;
         if (answer === undefined) this.#forget(client);
-        else this.#take(client, answer);
+        else if (this.#clients.includes(client)) this.#take(client, answer);
       },
     );
     // One that waits is answered later.
     if (waitMs === 0) await polling;
   }
 
-  #take(client: Client, answer: PollAnswer): void {
-    if (!this.#clients.includes(client)) return;
-    this.#told(client, answer);
-    client.cursor = answer.cursor ?? undefined;
-    for (const { topic, partition, offset, endOffset, chunks } of answer.partitions) {
-      const ledger = this.#ledgers.get(topic)?.[partition];
-      assert.ok(ledger !== undefined, `${topic}-${partition} exists`);
-      assert.ok(isAssigned(answer, topic, partition), 'records are of partitions that are assigned');
-      const records = decodeRecords(chunks, offset).filter((record) => record.offset < endOffset);
-      assert.deepEqual(
-        records.map((record) => [record.offset, `${record.value}`]),
-        records.map((_, i) => [offset + i, `${offset + i}`]),
-      );
-      for (const record of records) client.given.push({ ledger, offset: record.offset });
-      this.counts.given += records.length;
-    }
+  #take(client: GroupClient, answer: PollAnswer): void {
+    this.counts.given += client.take(answer);
+    this.#noteGeneration(answer);
   }
 
-  /** A member was told something: no partition is two members' in one generation, and generations do not go back. */
-  #told(client: Client, view: MemberView): void {
-    assert.equal(view.memberId, client.memberId);
-    assert.ok(view.generation >= client.view.generation, 'a member is not told an older generation');
-    this.#generation = Math.max(this.#generation, view.generation);
-    for (const { topic, partitions } of view.assignment) {
-      for (const partition of partitions) {
-        const ledger = this.#ledgers.get(topic)?.[partition];
-        if (ledger === undefined) continue;
-        const owner = ledger.owners.get(view.generation);
-        assert.ok(
-          owner === undefined || owner === client.memberId,
-          `${topic}-${partition} is two members' in generation ${view.generation}`,
-        );
-        ledger.owners.set(view.generation, client.memberId);
-      }
-    }
-    client.view = view;
-    const isOwn = (ledger: Ledger) =>
-      isAssigned(view, ledger.topic, ledger.partition) ||
-      view.revoking.some((each) => each.topic === ledger.topic && each.partitions.includes(ledger.partition));
-    this.#dropUnless(client, isOwn);
-  }
-
-  /** The client stops with what it is to give up, and commits no more of it. */
-  #dropRevoked(client: Client): void {
-    this.#dropUnless(client, (ledger) => isAssigned(client.view, ledger.topic, ledger.partition));
-  }
-
-  #dropUnless(client: Client, keep: (ledger: Ledger) => boolean): void {
-    client.given = client.given.filter(({ ledger }) => keep(ledger));
-    for (const [ledger, offset] of client.positions) {
-      if (keep(ledger)) continue;
-      client.positions.delete(ledger);
-      const { topic, partition } = ledger;
-      const { memberId, view } = client;
-      this.#stale.push({
-        memberId,
-        generation: view.generation - 1,
-        offsets: [{ topic, partition, offset }],
-      });
-    }
-  }
-
-  /** In order: nothing is processed for the first time before all that comes before it. */
-  #process(client: Client, count: number): void {
-    for (const { ledger, offset } of client.given.splice(0, count)) {
-      assert.ok(
-        offset <= ledger.processed,
-        `${ledger.topic}-${ledger.partition}: ${offset} came before ${ledger.processed}`,
-      );
-      ledger.processed = Math.max(ledger.processed, offset + 1);
-      client.positions.set(ledger, offset + 1);
-    }
-  }
-
-  async #commit(client: Client): Promise<void> {
-    const entries = [...client.positions];
+  async #commit(client: GroupClient): Promise<void> {
+    const entries = client.positions();
     if (entries.length === 0 || client.committing) return;
     client.committing = true;
     const offsets = entries.map(([{ topic, partition }, offset]) => ({ topic, partition, offset }));
@@ -459,15 +309,13 @@ export class GroupsWorld {
     this.counts.commits++;
     for (const [at, [ledger, offset]] of entries.entries()) {
       const { before, after }: OffsetChange = changes[at]!;
-      if (!this.#ledgersNow().includes(ledger)) continue;
+      if (!this.#ledger.all().includes(ledger)) continue;
       assert.equal(after, offset);
-      assert.ok(
-        (before ?? 0) <= after,
-        `${ledger.topic}-${ledger.partition}: a commit went back from ${before} to ${after}`,
-      );
+      const isForward = (before ?? 0) <= after;
+      assert.ok(isForward, `${placeName(ledger)}: a commit went back from ${before} to ${after}`);
       assert.ok((before ?? 0) >= (ledger.committed ?? 0), 'what was committed is there');
       ledger.committed = after;
-      if (client.positions.get(ledger) === offset) client.positions.delete(ledger);
+      client.committed(ledger, offset);
     }
   }
 
@@ -475,7 +323,7 @@ export class GroupsWorld {
   async #commitStale(): Promise<void> {
     const [request] = this.#stale.splice(this.#random.below(this.#stale.length), 1);
     const { topic, partition } = request!.offsets[0]!;
-    const ledger = this.#ledgers.get(topic)?.[partition];
+    const ledger = this.#ledger.of(topic, partition);
     const since = [...(ledger?.owners ?? [])].some(
       ([generation, id]) => generation > request!.generation && id !== request!.memberId,
     );
@@ -487,21 +335,20 @@ export class GroupsWorld {
     assert.ok(outcome === 'FENCED_MEMBER_EPOCH' || outcome === 'NOT_READY', `a stale commit is ${outcome}`);
   }
 
-  async #leave(client: Client): Promise<void> {
+  async #leave(client: GroupClient): Promise<void> {
     this.#forget(client);
     await this.#ask(() => this.#groups.coordinator.leave('g', client.memberId));
   }
 
   /** The client is gone, or knows its member no more: it says nothing further. */
-  #forget(client: Client): void {
-    this.#dropUnless(client, () => false);
+  #forget(client: GroupClient): void {
+    client.dropAll();
     this.#clients = this.#clients.filter((each) => each !== client);
   }
 
   /** Back to what nobody has processed, or before. */
   async #reset(): Promise<void> {
-    const ledgers = this.#ledgersNow();
-    const ledger = ledgers[this.#random.below(ledgers.length)]!;
+    const ledger = this.#ledger.any();
     const { topic, partition } = ledger;
     const offset = this.#random.below(Math.min(ledger.processed, ledger.acknowledged) + 1);
     ledger.committed = null;
@@ -510,20 +357,4 @@ export class GroupsWorld {
     );
     if (changes !== undefined) ledger.committed = offset;
   }
-}
-
-function newLedger(topic: string, partition: number): Ledger {
-  return {
-    topic,
-    partition,
-    produced: 0,
-    acknowledged: 0,
-    processed: 0,
-    committed: null,
-    owners: new Map(),
-  };
-}
-
-function isAssigned(view: MemberView, topic: string, partition: number): boolean {
-  return view.assignment.some((each) => each.topic === topic && each.partitions.includes(partition));
 }
