@@ -41,6 +41,22 @@ function assertRoom(buffer: Buffer, at: number): void {
   }
 }
 
+/** The checksum of bytes that do not lie in one piece. */
+export class ChecksumOfPieces {
+  readonly #hash = new XXHash3(Buffer.alloc(8));
+
+  add(bytes: Buffer): void {
+    if (!(bytes instanceof Uint8Array)) throw new TypeError('a checksum is taken of a Uint8Array');
+    this.#hash.update(bytes);
+  }
+
+  /** Writes it to `target[at … at + 8)`, at the end. */
+  into(target: Buffer, at: number): void {
+    assertRoom(target, at);
+    target.set(this.#hash.digest().reverse(), at);
+  }
+}
+
 /** Writes the checksum of `bytes` to `target[at … at + 8)`. `bytes` must not contain that place. */
 export function checksumInto(bytes: Uint8Array, target: Buffer, at: number): void {
   assertRoom(target, at);

@@ -10,12 +10,14 @@
  */
 
 import { SeglogError } from '../common/errors.ts';
-import { checksumInto, checksumMatches } from './checksum.ts';
+import { ChecksumOfPieces, checksumInto, checksumMatches } from './checksum.ts';
 
 export const FILE_HEADER_BYTES = 16;
 const VERSION_AT = 4;
 const RESERVED_AT = 6;
 const CHECKSUM_AT = 8;
+/** A checksum of so much takes a fraction of a millisecond. */
+const BYTES_AT_ONCE = 4 * 1024 * 1024;
 
 export interface FileFormat {
   /** Four letters. */
@@ -30,11 +32,33 @@ export type FileHeaderFault = 'truncated' | 'magic' | 'checksum' | 'fields';
 
 /** Writes the header over the first 16 of `bytes`, which the checksum protects as they are now. */
 export function writeFileHeader(bytes: Buffer, format: FileFormat): void {
+  writeHeaderFields(bytes, format);
+  checksumInto(bytes, bytes, CHECKSUM_AT);
+}
+
+/** As `writeFileHeader`, for a file in pieces of which the first one has room for the header. `pause` is awaited now and then. */
+export async function writeHeaderOfPieces(
+  pieces: readonly Buffer[],
+  format: FileFormat,
+  pause: () => Promise<void>,
+): Promise<void> {
+  const [first] = pieces;
+  writeHeaderFields(first!, format);
+  const checksum = new ChecksumOfPieces();
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length; at += BYTES_AT_ONCE) {
+      checksum.add(piece.subarray(at, at + BYTES_AT_ONCE));
+      if (at + BYTES_AT_ONCE < piece.length) await pause();
+    }
+  }
+  checksum.into(first!, CHECKSUM_AT);
+}
+
+function writeHeaderFields(bytes: Buffer, format: FileFormat): void {
   bytes.write(format.magic, 0, VERSION_AT, 'latin1');
   bytes.writeUInt16LE(format.version, VERSION_AT);
   bytes.writeUInt16LE(0, RESERVED_AT);
   bytes.fill(0, CHECKSUM_AT, FILE_HEADER_BYTES);
-  checksumInto(bytes, bytes, CHECKSUM_AT);
 }
 
 /** What is wrong with the header of `bytes` or with what it protects, null when nothing is. Throws

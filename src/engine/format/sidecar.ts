@@ -8,7 +8,13 @@
  * Integers in a body are safe integers. A sidecar is replaced as a whole, never changed in place.
  */
 import { Decoder, Encoder } from '@msgpack/msgpack';
-import { checkFileHeader, FILE_HEADER_BYTES, type FileFormat, writeFileHeader } from './file-header.ts';
+import {
+  checkFileHeader,
+  FILE_HEADER_BYTES,
+  type FileFormat,
+  writeFileHeader,
+  writeHeaderOfPieces,
+} from './file-header.ts';
 
 export type SidecarKind = 'summary' | 'checkpoint' | 'log start' | 'cleaned' | 'producers' | 'clean';
 
@@ -22,20 +28,47 @@ const FORMATS: Readonly<Record<SidecarKind, FileFormat>> = {
 };
 
 const encoder = new Encoder();
-/** An encoder keeps the memory of the largest body that it had: what is larger than this gets one of its own. */
-const MAX_KEPT_BYTES = 64 * 1024;
-/** What a body takes beside large pieces of it. */
-const FRAME_BYTES = 1024;
+/** In msgpack, of a map with up to 15 entries. */
+const FEW_ENTRIES = 0x80;
 
-/** `largeBytes`: about how much of the body is in pieces that may be large. */
-export function encodeSidecar(kind: SidecarKind, body: unknown, largeBytes = 0): Buffer {
-  const isLarge = largeBytes > MAX_KEPT_BYTES;
-  const used = isLarge ? new Encoder({ initialBufferSize: largeBytes + FRAME_BYTES }) : encoder;
-  const encoded = used.encodeSharedRef(body);
+export function encodeSidecar(kind: SidecarKind, body: unknown): Buffer {
+  const encoded = encoder.encodeSharedRef(body);
   const bytes = Buffer.allocUnsafe(FILE_HEADER_BYTES + encoded.length);
   bytes.set(encoded, FILE_HEADER_BYTES);
   writeFileHeader(bytes, FORMATS[kind]);
   return bytes;
+}
+
+/**
+ * As `encodeSidecar`, of a body that has `large` as further entries, each an array of bytes: the file in pieces, in which these lie as
+ * they are. They may be tens of megabytes, which to copy would take long: `pause` is awaited now and then.
+ */
+export async function encodeLargeSidecar(
+  kind: SidecarKind,
+  small: Readonly<Record<string, unknown>>,
+  large: Readonly<Record<string, Buffer>>,
+  pause: () => Promise<void>,
+): Promise<Buffer[]> {
+  const fields = Buffer.from(encoder.encodeSharedRef(small));
+  const entries = Object.entries(large);
+  fields[0] = FEW_ENTRIES + Object.keys(small).length + entries.length;
+  const pieces: Buffer[] = [];
+  let before = Buffer.concat([Buffer.alloc(FILE_HEADER_BYTES), fields]);
+  for (const [name, bytes] of entries) {
+    pieces.push(Buffer.concat([before, encoder.encodeSharedRef(name), binHeader(bytes.length)]), bytes);
+    before = Buffer.alloc(0);
+  }
+  await writeHeaderOfPieces(pieces, FORMATS[kind], pause);
+  return pieces;
+}
+
+/** What msgpack puts before an array of so many bytes. */
+function binHeader(length: number): Buffer {
+  if (length < 2 ** 8) return Buffer.from([0xc4, length]);
+  const header = Buffer.alloc(length < 2 ** 16 ? 3 : 5);
+  header[0] = header.length === 3 ? 0xc5 : 0xc6;
+  header.writeUIntBE(length, 1, header.length - 1);
+  return header;
 }
 
 /** The body, undefined when the file is damaged or of another kind; UNSUPPORTED_VERSION when it is newer. */

@@ -187,7 +187,7 @@ export class PartitionProducers {
       stored: () => {
         this.#bytesSince -= noted;
         this.#storedOffset = offset;
-        this.#storedBytes = file.buffers[0]!.length;
+        this.#storedBytes = file.buffers.reduce((sum, { length }) => sum + length, 0);
       },
     };
   }

@@ -30,7 +30,9 @@ export interface ProducerState {
   /** Of each batch, oldest first: base sequence, count, base offset, max timestamp. One to five batches. */
   readonly batches: number[];
   /** Of the batches before, as far as a crash may bring them back: the same and the epoch. */
-  displaced?: number[] | undefined;
+  displaced: number[] | undefined;
+  /** The last time that it was met by `eachOnce`. */
+  round: number;
 }
 
 /** What is remembered of a producer at an earlier end of the log. */
@@ -51,6 +53,7 @@ export class ProducerStates {
   /** Those with batches that are kept aside, and how many these are. */
   readonly #displacing = new Set<ProducerState>();
   #displaced = 0;
+  #rounds = 0;
 
   get size(): number {
     return this.#states.size;
@@ -87,7 +90,7 @@ export class ProducerStates {
     // An array that is made with its numbers has room for no others: most producers send little.
     const numbers = [sequence, batch.count, batch.baseOffset, batch.maxTimestamp];
     if (state === undefined) {
-      this.#states.set(id, { id, epoch, appendedAt: now, batches: numbers });
+      this.#states.set(id, { id, epoch, appendedAt: now, batches: numbers, displaced: undefined, round: 0 });
       return;
     }
     const { batches } = state;
@@ -171,9 +174,17 @@ export class ProducerStates {
     return first;
   }
 
-  /** All of them; who appended last comes last. */
-  list(): ProducerState[] {
-    return [...this.#states.values()];
+  /**
+   * All of them, each once, who appended last coming last. Producers may come, go and append meanwhile; one that appends is met where
+   * it goes then, unless it was met before.
+   */
+  *eachOnce(): Generator<ProducerState> {
+    const round = ++this.#rounds;
+    for (const state of this.#states.values()) {
+      if (state.round === round) continue;
+      state.round = round;
+      yield state;
+    }
   }
 
   /** Adds a producer behind all others. */
@@ -186,6 +197,11 @@ export function batchesOf({ batches }: ProducerState): ProducedBatch[] {
   const list: ProducedBatch[] = [];
   for (let at = 0; at < batches.length; at += ROW) list.push(batchAt(batches, at));
   return list;
+}
+
+/** Whether all that is remembered of the producer lies below `offset`, and nothing else is kept. */
+export function isBelow({ batches, displaced }: ProducerState, offset: number): boolean {
+  return displaced === undefined && batches[batches.length - ROW + 2]! < offset;
 }
 
 /** What is remembered of the producer where the log ends at `offset`, synced or later; undefined where it is not known there. */

@@ -20,12 +20,13 @@ import { type FileContent, readWholeFile } from '../files/file-operations.ts';
 import type { FileSystem } from '../files/file-system.ts';
 import { producersPath } from '../files/log-file-names.ts';
 import { readI64, readU64, writeI64, writeU64 } from '../format/integers.ts';
-import { decodeSidecar, encodeSidecar } from '../format/sidecar.ts';
+import { decodeSidecar, encodeLargeSidecar } from '../format/sidecar.ts';
 import type { PartitionIdentity } from '../segment/segment-identity.ts';
 import type { StoredAppend } from './append-conditions.ts';
 import { type IdempotencyKeys, MAX_REQUEST_PARTITIONS, type StoredRequest } from './idempotency-keys.ts';
 import {
   batchesOf,
+  isBelow,
   type ProducerState,
   type ProducerStates,
   REMEMBERED_BATCHES,
@@ -72,6 +73,8 @@ export class ProducersSnapshot {
         epoch: rows.readUInt16LE(at + 16),
         appendedAt: readI64(rows, at + 8),
         batches: [],
+        displaced: undefined,
+        round: 0,
       };
       at += PRODUCER_BYTES;
       for (let i = 0; i < count; i++, at += BATCH_BYTES)
@@ -177,15 +180,12 @@ export async function producersFile(
   keys: IdempotencyKeys,
   pause: () => Promise<void>,
 ): Promise<FileContent> {
-  const body: ProducersBody = {
-    topicId,
-    partition,
-    offset,
+  const large = {
     producers: await encodeProducers(states, offset, pause),
     keys: await encodeKeys(keys, offset, pause),
   };
-  const bytes = body.producers.length + body.keys.length;
-  return { path: producersPath(partitionDir), buffers: [encodeSidecar('producers', body, bytes)] };
+  const buffers = await encodeLargeSidecar('producers', { topicId, partition, offset }, large, pause);
+  return { path: producersPath(partitionDir), buffers };
 }
 
 async function encodeProducers(
@@ -193,18 +193,20 @@ async function encodeProducers(
   offset: number,
   pause: () => Promise<void>,
 ): Promise<Buffer> {
-  const list = states.list();
-  const rows = Buffer.allocUnsafe(list.length * (PRODUCER_BYTES + REMEMBERED_BATCHES * BATCH_BYTES));
+  // Those that come meanwhile are not of the log below the offset.
+  const rows = Buffer.allocUnsafe(states.size * (PRODUCER_BYTES + REMEMBERED_BATCHES * BATCH_BYTES));
   let end = 0;
-  for (const [i, state] of list.entries()) {
+  let count = 0;
+  for (const state of states.eachOnce()) {
     end = encodeProducer(rows, end, state, offset);
-    if (i % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await pause();
+    if (++count % ROWS_AT_ONCE === 0) await pause();
   }
   return rows.subarray(0, end);
 }
 
 /** Where the next one goes. */
 function encodeProducer(rows: Buffer, start: number, state: ProducerState, offset: number): number {
+  if (isBelow(state, offset)) return encodeNumbers(rows, start, state);
   const below = stateBelow(state, offset);
   if (below === undefined) return start;
   let at = start + PRODUCER_BYTES;
@@ -219,6 +221,26 @@ function encodeProducer(rows: Buffer, start: number, state: ProducerState, offse
   writeI64(rows, start + 8, state.appendedAt);
   rows.writeUInt16LE(below.epoch, start + 16);
   rows.writeUInt16LE(below.batches.length, start + 18);
+  return at;
+}
+
+/** As most are: all of their batches, which need not become objects for that. */
+function encodeNumbers(
+  rows: Buffer,
+  start: number,
+  { id, epoch, appendedAt, batches }: ProducerState,
+): number {
+  let at = start + PRODUCER_BYTES;
+  for (let i = 0; i < batches.length; i += 4, at += BATCH_BYTES) {
+    writeU64(rows, at, batches[i + 2]!);
+    writeI64(rows, at + 8, batches[i + 3]!);
+    rows.writeUInt32LE(batches[i]!, at + 16);
+    rows.writeUInt32LE(batches[i + 1]!, at + 20);
+  }
+  writeU64(rows, start, id);
+  writeI64(rows, start + 8, appendedAt);
+  rows.writeUInt16LE(epoch, start + 16);
+  rows.writeUInt16LE(batches.length / 4, start + 18);
   return at;
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { writeFileHeader } from '../../../src/engine/format/file-header.ts';
-import { decodeSidecar, encodeSidecar } from '../../../src/engine/format/sidecar.ts';
+import { decodeSidecar, encodeLargeSidecar, encodeSidecar } from '../../../src/engine/format/sidecar.ts';
 
 /** A sidecar with this body, whatever it is, and a good checksum. */
 function withBody(body: Uint8Array, version = 1): Buffer {
@@ -94,4 +94,17 @@ t.test('any body gives a value or undefined', async () => {
     }),
     { numRuns: 500, seed: 3 },
   );
+});
+
+t.test('a large one is made in pieces, of the same bytes, and never for long at a time', async (t) => {
+  const MIB = 1024 * 1024;
+  const small = { topicId: 'ab'.repeat(16), partition: 3, offset: 2 ** 40 };
+  for (const length of [0, 255, 256, 65_535, 65_536, 9 * MIB]) {
+    const large = { producers: Buffer.alloc(length, 7), keys: Buffer.alloc(length, 'x') };
+    let pauses = 0;
+    const pieces = await encodeLargeSidecar('producers', small, large, async () => void pauses++);
+    t.ok(Buffer.concat(pieces).equals(encodeSidecar('producers', { ...small, ...large })), `${length}`);
+    t.equal(pauses, length > MIB ? 4 : 0);
+    t.equal(pieces.includes(large.keys), true, 'nothing large is copied');
+  }
 });
