@@ -123,7 +123,12 @@ t.test('where it cannot be read who appended to a log, nobody is told that nothi
     fault: { error: 'EIO' },
   });
   await log.start();
-  t.equal(await outcome(log.append('a', 'x', request('k'))), 'OUTCOME_UNKNOWN');
+  t.equal(await outcome(log.append('a', 'x', request('k', 8))), 'OUTCOME_UNKNOWN');
+  t.equal(
+    await outcome(log.append('a', 'x', request('k'))),
+    'OUTCOME_UNKNOWN',
+    'nor is it known which one was',
+  );
   t.equal(await outcome(log.append('a', 'x')), 'KAFKA_STORAGE_ERROR', 'one that asks for nothing is new');
   heal();
   await log.reopenAfterKill();

@@ -111,7 +111,10 @@ export class AppendShare implements QueuedBatch {
     if (outcome !== undefined) outcome.failed(error);
     else if (this.acks === 0) this.#target.lost(partition, this.batch.recordCount, error);
     // Where nobody knows what became of it, it stays on its way for its retries, until the next start; but it is not noted any more.
-    if (error.code === 'OUTCOME_UNKNOWN' && partition.fenced !== null) this.conditions?.room?.giveOne();
+    const { fenced, inDoubt } = partition;
+    const wasUnderWay = inDoubt !== 'all' && inDoubt.includes(this);
+    const isInDoubt = error.code === 'OUTCOME_UNKNOWN' && fenced !== null && wasUnderWay;
+    if (isInDoubt) this.conditions?.room?.giveOne();
     else this.#endRequest();
   }
 
