@@ -198,26 +198,9 @@ t.test('what marks the encoding of a file is no part of its first line', async (
 });
 
 t.test('a bad name of a topic is misuse, and no fault of a line', async (t) => {
-  const names: [topic: string, input: string][] = [
-    ['..', ''],
-    ['..', lines(0, 1)],
-    ['a/b', lines(0, 1)],
-  ];
-  daemon.intercept = (_request, response) => {
-    response.writeHead(400, { 'content-type': 'application/problem+json' });
-    response.end(
-      JSON.stringify({ code: 'invalid_topic', status: 400, detail: '"topic" takes letters, not "a/b"' }),
-    );
-    return true;
-  };
-  for (const [topic, input] of names) {
-    const { code, stderr } = await ingest(['-t', topic], input);
-    t.equal(code, 2, topic);
-    t.match(
-      stderr,
-      topic === '..' ? 'seglog: ".." is no topic name\n' : /^seglog: "topic" takes letters, not "a\/b"\n$/,
-    );
-  }
+  for (const input of ['', lines(0, 1)])
+    t.match(await ingest(['-t', '..'], input), { code: 2, stderr: 'seglog: ".." is no topic name\n' });
+  t.equal(daemon.requests.length, 0);
 });
 
 t.test('a daemon that is away is waited for, and then given up', async (t) => {
