@@ -122,7 +122,11 @@ async function sendInput(input: IngestInput, all: readonly IngestInput[], run: I
     packer.flush();
   } catch (error) {
     // A stream that was stopped complains of that; what stopped it is told by the lane.
-    if (!stop.signal.aborted) throw error;
+    if (!stop.signal.aborted) {
+      // What was read before is stored by the time that the fault is told.
+      await lane.drained();
+      throw error;
+    }
   } finally {
     interruption.removeEventListener('abort', abort);
   }

@@ -166,6 +166,8 @@ t.test('a damaged file is told, and what was before the damage is stored', async
   const { code, stderr } = await ingest([`${dir}/x.gz`]);
   t.equal(code, 1);
   t.match(stderr, /x\.gz is damaged or cut off: it is no complete gzip file/);
+  const stored = daemon.events.length;
+  t.ok(stored > 5000, 'by the time that it is told');
 });
 
 t.test('what makes no sense is refused', async (t) => {
