@@ -227,7 +227,11 @@ class Producer {
       packer.push(joiner.end());
     } catch (error) {
       // A stream that was destroyed to stop it complains of that.
-      if (!this.#stop.signal.aborted) throw error;
+      if (!this.#stop.signal.aborted) {
+        // What was read before is stored by the time that the fault is told.
+        await lane.drained();
+        throw error;
+      }
     } finally {
       this.#stop.signal.removeEventListener('abort', stop);
       stream.destroy();
