@@ -6,7 +6,6 @@
  * by the request that comes next, so there is none before their records are committed.
  */
 import { hostname } from 'node:os';
-import { setTimeout } from 'node:timers/promises';
 import { UsageError } from './errors.ts';
 import { GroupMember, type PollLimits } from './group-member.ts';
 import { describeGroup, type GroupPage } from './groups-client.ts';
@@ -33,8 +32,6 @@ export interface GroupConsumeOptions extends OutputFormatOptions {
 }
 
 const LONG_POLL_MS = 20_000;
-/** What a pipe holds that nobody has read yet. */
-const PIPE_BYTES = 64 * 1024;
 /** With --exit-at-end: how long to wait for partitions that other members are about to hand over. */
 const SETTLING_MS = 500;
 /** How long a command that is meant to end bears with a daemon that is away. */
@@ -193,37 +190,17 @@ class GroupConsumer {
 
   /** Meanwhile the member says that it is alive, and still has what is revoked. */
   async #write(page: GroupPage, stop: AbortSignal): Promise<boolean> {
-    const { member } = this.#parts;
+    const { member, format, io } = this.#parts;
+    const output: Uint8Array[] = [];
+    for (const record of page.records) format(consumedRecord(record.topic, record.partition, record), output);
     const generation = page.revoking.length === 0 ? page.generation : this.#generation;
     const beat = () => void member.heartbeat(page, generation);
     const heartbeats = setInterval(beat, page.sessionTimeoutMs / 3);
     try {
-      return await this.#writeRecords(page.records, stop);
+      return await writeAll(io.stdout, Buffer.concat(output), stop);
     } finally {
       clearInterval(heartbeats);
     }
-  }
-
-  /**
-   * Only a write tells that the reader of a pipe has left, and what the pipe holds it may never have read. So of a page that fits in
-   * there whole the last record is written when the reader has had time to leave.
-   */
-  async #writeRecords(records: GroupPage['records'], stop: AbortSignal): Promise<boolean> {
-    const { io } = this.#parts;
-    const rest = this.#format(records.slice(0, -1));
-    const last = this.#format(records.slice(-1));
-    const mayBeUnread = rest.length > 0 && rest.length + last.length <= PIPE_BYTES;
-    if (io.leaveTakingMs === 0 || !mayBeUnread) return writeAll(io.stdout, Buffer.concat([rest, last]), stop);
-    if (!(await writeAll(io.stdout, rest, stop))) return false;
-    await setTimeout(io.leaveTakingMs);
-    return writeAll(io.stdout, last, stop);
-  }
-
-  #format(records: GroupPage['records']): Buffer {
-    const output: Uint8Array[] = [];
-    for (const record of records)
-      this.#parts.format(consumedRecord(record.topic, record.partition, record), output);
-    return Buffer.concat(output);
   }
 
   /** With --exit-at-end: whether all partitions that this member has are read, and no others are about to come. */

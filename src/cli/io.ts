@@ -3,10 +3,7 @@
  * test puts its own streams in the place of the real ones.
  */
 import { once } from 'node:events';
-import fs from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
-
-const LEAVE_TAKING_MS = 20;
 
 export type Input = Readable & { isTTY?: boolean };
 export type Output = Writable & { isTTY?: boolean; columns?: number };
@@ -17,8 +14,6 @@ export interface Io {
   readonly stdout: Output;
   /** Progress, notes and errors. */
   readonly stderr: Output;
-  /** How long a reader of standard output may take to leave once it has seen enough (`| head`), ms; 0 where it is no pipe. */
-  readonly leaveTakingMs: number;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted by the first Ctrl-C or SIGTERM. A command that never asks for it is simply ended by them;
    *  one that did is ended by the second. */
@@ -67,10 +62,6 @@ export function processIo(): Io & { outputLost(): Promise<void> } {
     },
     get stderr() {
       return process.stderr;
-    },
-    get leaveTakingMs() {
-      const status = fs.fstatSync(process.stdout.fd);
-      return status.isFIFO() || status.isSocket() ? LEAVE_TAKING_MS : 0;
     },
     env: process.env,
     interruption() {

@@ -11,7 +11,6 @@ const program = buildProgram({
   stderr: new PassThrough(),
   env: {},
   interruption: () => new AbortController().signal,
-  leaveTakingMs: 0,
   onOutputLost() {},
   abandon() {},
 });

@@ -36,7 +36,6 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
     stderr: err.stream,
     env: options.env ?? {},
     interruption: () => options.signal ?? new AbortController().signal,
-    leaveTakingMs: 0,
     onOutputLost() {},
     abandon() {},
   };

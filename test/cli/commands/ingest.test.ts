@@ -279,7 +279,6 @@ t.test('a pipe that is followed until Ctrl-C is done', async (t) => {
     env,
     interruption: () => ctrlC.signal,
     abandon() {},
-    leaveTakingMs: 0,
     onOutputLost() {},
   };
   const done = run(['ingest', '-q'], io);

@@ -286,7 +286,6 @@ t.test('a slow input is sent as it comes, and Ctrl-C stores what was read and sa
     stderr,
     env,
     interruption: () => interruption.signal,
-    leaveTakingMs: 0,
     onOutputLost() {},
     abandon() {},
   });

@@ -105,7 +105,6 @@ t.test('colours on a terminal, and none where they are not wanted', async (t) =>
       stderr: new PassThrough(),
       env: { ...env, ...more },
       abandon() {},
-      leaveTakingMs: 0,
       onOutputLost() {},
     };
     await query('', {}, { ...io, interruption: () => new AbortController().signal });
