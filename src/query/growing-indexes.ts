@@ -66,13 +66,15 @@ export class GrowingIndexes {
   readonly #options: GrowingIndexesOptions;
   /** By id. */
   readonly #segments = new Map<number, GrowingSegment>();
-  /** By topic and partition: the high watermark up to which there is nothing to be done. */
+  /** By topic id and partition: the high watermark up to which there is nothing to be done. */
   readonly #done = new Map<string, number>();
-  /** By topic and partition: the high watermark, and since which tick. */
+  /** By topic id and partition: the high watermark, and since which tick. */
   readonly #watermarks = new Map<string, { readonly offset: number; readonly since: number }>();
   readonly #abort = new AbortController();
   #bytes = 0;
   #ticks = 0;
+  /** The segment of which a piece is being made. */
+  #making: number | undefined;
   #round: Promise<void> | undefined;
   /** After a failure, by the monotonic clock. */
   #pausedUntil = Number.NEGATIVE_INFINITY;
@@ -117,6 +119,7 @@ export class GrowingIndexes {
 
   /** The segment of this id has an index in a file, or is gone. */
   forget(id: number): void {
+    if (this.#making === id) this.#making = undefined;
     const segment = this.#segments.get(id);
     if (segment === undefined) return;
     this.#bytes -= segment.bytes;
@@ -131,29 +134,33 @@ export class GrowingIndexes {
   /** One piece of each partition in turn, until there is no more. */
   async #lookAtAll(): Promise<void> {
     const { engine, clock } = this.#options;
+    const seen = new Set<string>();
     for (let made = true; made; ) {
       made = false;
-      for (const { name, partitions } of engine.listTopics()) {
+      for (const { id, name, partitions } of engine.listTopics()) {
         for (let partition = 0; partition < partitions; partition++) {
           if (this.#abort.signal.aborted || clock.monotonic() < this.#pausedUntil) return;
+          const key = `${id}/${partition}`;
+          seen.add(key);
           try {
-            made = (await this.#look(name, partition)) || made;
+            made = (await this.#look(key, name, partition)) || made;
           } catch (error) {
             this.#noteFailure(name, partition, error);
           }
         }
       }
     }
+    for (const known of [this.#done, this.#watermarks])
+      for (const key of known.keys()) if (!seen.has(key)) known.delete(key);
   }
 
   /** Whether a piece was made. */
-  async #look(topic: string, partition: number): Promise<boolean> {
+  async #look(key: string, topic: string, partition: number): Promise<boolean> {
     const { engine } = this.#options;
-    const key = `${topic}/${partition}`;
     const { highWatermark } = engine.offsets(topic, partition);
     if (this.#done.get(key) === highWatermark) return false;
-    const seen = this.#watermarks.get(key);
-    const since = seen?.offset === highWatermark ? seen.since : this.#ticks;
+    const before = this.#watermarks.get(key);
+    const since = before?.offset === highWatermark ? before.since : this.#ticks;
     this.#watermarks.set(key, { offset: highWatermark, since });
     const isIdle = this.#ticks - since >= IDLE_TICKS;
     const of = engine.search.partition(topic, partition, highWatermark);
@@ -181,7 +188,10 @@ export class GrowingIndexes {
       ...{ path: segment.path, baseOffset: segment.baseOffset },
       ...{ position, firstOffset: nextOffset, endOffset, endPosition: segment.bytes },
     };
+    this.#making = segment.id;
     const piece = await runner.run('piece', request, { signal: this.#abort.signal });
+    // Meanwhile it may have got an index in a file, and been forgotten.
+    if (this.#making !== segment.id) return false;
     if (piece === null || piece.position <= (growing.small?.position ?? position)) return false;
     this.#add(segment.id, growing, piece);
     return true;

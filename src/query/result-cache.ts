@@ -1,6 +1,6 @@
 /**
- * ScanCache: what scans of sealed segments gave, by what they were asked, the least recently used going first. What it holds is
- * right for ever: the segments do not change, and one that is rewritten has another id.
+ * ScanCache: what scans of settled blocks gave, and what indexes have counted, by what they were asked, the least recently used going
+ * first. What it holds is right for ever: such blocks do not change, and a segment that is rewritten has another id.
  */
 import { LRUCache } from 'lru-cache';
 import type { ScanResult } from './scan-request.ts';

@@ -20,7 +20,7 @@ export async function scanGroup(
   scans: readonly GroupedScan[],
 ): Promise<ScanAnswer[]> {
   const answers: ScanAnswer[] = [];
-  /** As many as are wanted were found up to this time. */
+  /** As many as are wanted, or as there is room for, were found up to this time. */
   let bound: number | undefined;
   for (const { request, mayBeCut } of scans) {
     const asked = mayBeCut && bound !== undefined ? upTo(request, bound) : request;
@@ -28,8 +28,8 @@ export async function scanGroup(
     answers.push(answer);
     const { events } = request;
     if (events === undefined || !('result' in answer)) continue;
-    const { timestamps } = answer.result.events!;
-    if (timestamps.length === events.limit) bound = timestamps.at(-1)!;
+    const { timestamps, more } = answer.result.events!;
+    if (more || timestamps.length === events.limit) bound = timestamps.at(-1)!;
   }
   return answers;
 }

@@ -254,7 +254,16 @@ export class TopicSearch {
   async #scanUnits(units: readonly ScanUnit[]): Promise<void> {
     const asked = units.map((unit) => this.#askedOf(unit));
     const results = await this.#run.scanGroup(asked);
-    for (const [i, unit] of units.entries()) await this.#takeUnit(unit, asked[i]!, results[i]);
+    let isCertain = true;
+    for (const [i, unit] of units.entries()) {
+      const { request, mayBeCut } = asked[i]!;
+      // What was found in one that counts for nothing may have cut those behind it.
+      const result: ScanResult | undefined = mayBeCut && !isCertain ? undefined : results[i];
+      const isTaken: boolean = result !== undefined && this.#isCurrent(unit);
+      isCertain &&= isTaken;
+      if (isTaken) this.#takeUnit(unit, request, result!);
+      else await this.#readUnit(unit);
+    }
   }
 
   #askedOf(unit: ScanUnit): AskedScan {
@@ -270,22 +279,23 @@ export class TopicSearch {
     return { request: bound === undefined ? request : upTo(request, bound), mayBeCut };
   }
 
-  async #takeUnit(unit: ScanUnit, { request }: AskedScan, result: ScanResult | undefined): Promise<void> {
-    const { partition, firstOffset, endOffset } = unit;
-    const bounds = this.#survey.partitions[partition]!;
-    if (result !== undefined && this.#isCurrent(unit)) {
-      this.#tally.scanned(unit);
-      if (result.events !== undefined) this.#wanted.memory?.note(unit, result.events, request.events!);
-      this.#take(partition, result);
-    } else if (this.#run.ended) {
-      this.#noteUndone(this.#best(unit.minTime, unit.maxTime));
-    } else {
-      await this.#read({
-        partition,
-        firstOffset: Math.max(firstOffset, bounds.logStartOffset),
-        endOffset: Math.min(endOffset, bounds.highWatermark),
-      });
+  #takeUnit(unit: ScanUnit, { events }: AskedScan['request'], result: ScanResult): void {
+    this.#tally.scanned(unit);
+    if (result.events !== undefined) this.#wanted.memory?.note(unit, result.events, events!);
+    this.#take(unit.partition, result);
+  }
+
+  async #readUnit({ partition, firstOffset, endOffset, minTime, maxTime }: ScanUnit): Promise<void> {
+    const { logStartOffset, highWatermark } = this.#survey.partitions[partition]!;
+    if (this.#run.ended) {
+      this.#noteUndone(this.#best(minTime, maxTime));
+      return;
     }
+    await this.#read({
+      partition,
+      firstOffset: Math.max(firstOffset, logStartOffset),
+      endOffset: Math.min(endOffset, highWatermark),
+    });
   }
 
   /** The file was the segment's all the while: nothing else can have had its name before the log's layout changed. */
@@ -377,8 +387,9 @@ export class TopicSearch {
 
   #cacheKey({ segment, ranges }: ScanUnit, { filter, events, counts }: Omit<ScanRequest, 'control'>): string {
     const { expression, ...bounds } = filter;
-    const from = ranges[0]!.position;
-    const asked = [segment.id, from, ranges.at(-1)!.end, ranges.length, bounds, events, counts];
+    // All of them: other queries leave out other blocks between the first and the last.
+    const places = ranges.flatMap(({ position, end }) => [position, end]);
+    const asked = [segment.id, places, bounds, events, counts];
     return JSON.stringify(asked, infinities) + expressionText(expression);
   }
 }

@@ -118,7 +118,8 @@ export class CoordinatorDriver {
       return Array.from({ length: settled?.partitions ?? 0 }, (_, partition) => nameOf(topic, partition));
     });
     for (let round = 0; round < ROUNDS; round++) {
-      await this.#hearAll();
+      // Members that know of nothing new for ever would hold up all others for ever.
+      await this.#hearAll({ confirming: round >= ROUNDS / 2 });
       const { present } = ledger;
       const owned = new Set(present.flatMap(({ assignment }) => [...assignment]));
       if (wanted.every((partition) => owned.has(partition)) || present.length === 0) return;
@@ -130,8 +131,9 @@ export class CoordinatorDriver {
   }
 
   /** While time passes, nobody else falls silent. */
-  async #hearAll(): Promise<void> {
-    for (const group of this.groups) for (const { id } of group.ledger.present) await group.heartbeat(id);
+  async #hearAll(options = { confirming: false }): Promise<void> {
+    for (const group of this.groups)
+      for (const { id } of group.ledger.present) await group.heartbeat(id, options);
   }
 
   async check(group: GroupDriver): Promise<void> {

@@ -74,12 +74,14 @@ export class GroupDriver {
     return id;
   }
 
-  heartbeat(id: string): Promise<void> {
+  /** `confirming`: what it was told; else it may say that it knows of nothing new. */
+  heartbeat(id: string, { confirming = false } = {}): Promise<void> {
     return this.#inTurn(id, (member) =>
       this.ask(this.mayBeOut(member) ? ['UNKNOWN_MEMBER_ID'] : [], async () => {
         const { generation } = this.ledger.state;
         // Who says nothing of a generation confirms what it was told; an older one confirms nothing new.
-        const given = this.#world.random.pick([undefined, member.generation, member.formerGeneration]);
+        const former = confirming ? member.generation : member.formerGeneration;
+        const given = this.#world.random.pick([undefined, member.generation, former]);
         this.ledger.confirming(id, given ?? member.generation);
         const options = given === undefined ? {} : { generation: given };
         this.#told(id, await this.coordinator.heartbeat(this.#group, id, options), generation);

@@ -7,6 +7,7 @@ import { QUERY_SETTINGS } from '../../src/query/settings.ts';
 import { wordToken } from '../../src/query/tokens.ts';
 import { Random } from '../crash/sim/random.ts';
 import { SimEngine } from '../helpers/sim-engine.ts';
+import { until } from '../helpers/until.ts';
 
 const TICK = 600;
 const random = new Random('growing');
@@ -17,7 +18,11 @@ class GrowingLog {
   readonly indexes: SearchIndexes;
   readonly warnings: string[] = [];
 
-  private constructor(log: SimEngine, settings: Record<string, number>, fail: () => void) {
+  private constructor(
+    log: SimEngine,
+    settings: Record<string, number>,
+    fail: (task: string) => Promise<void> | undefined | void,
+  ) {
     this.log = log;
     const { disk, clock, engine } = log;
     const warn = (_fields: object, message: string) => this.warnings.push(message);
@@ -35,7 +40,7 @@ class GrowingLog {
       runner: {
         worthwhileBytes: 0,
         run: async (name, request, options) => {
-          fail();
+          await fail(name);
           return inner.run(name, request, options);
         },
         close: () => inner.close(),
@@ -47,7 +52,7 @@ class GrowingLog {
   static async open(
     config: Record<string, string | number> = {},
     settings: Record<string, number> = {},
-    fail: () => void = () => {},
+    fail: (task: string) => Promise<void> | undefined | void = () => {},
   ): Promise<GrowingLog> {
     const log = await SimEngine.open();
     await log.engine.createTopic('a', { config });
@@ -208,6 +213,34 @@ t.test('a segment that was sealed is served from memory until then', async (t) =
   const of = it.log.engine.search.partition('a', 0);
   t.ok(of.segments[0]!.sealed);
   t.equal((await it.indexes.sealed('a', 0, of, of.segments[0]!))!.outline.endOffset, 20);
+});
+
+t.test('a piece that was being made when its segment got an index in a file is dropped', async (t) => {
+  let hold: Promise<void> | undefined;
+  const it = await GrowingLog.open({ 'segment.bytes': 1024 * 1024 }, {}, (task) =>
+    task === 'piece' ? hold : undefined,
+  );
+  await it.append(8);
+  await it.tick();
+  const [segment] = it.segments;
+  t.ok(it.index(segment));
+  await it.append(8);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  hold = promise;
+  await it.log.clock.advance(TICK);
+  await it.log.settle();
+  hold = undefined;
+  await it.append(20);
+  await it.log.settle(100);
+  t.ok(it.segments[0]!.sealed);
+  await until('its index is in a file', async () => {
+    await it.log.settle();
+    return it.index(segment) === undefined;
+  });
+  resolve();
+  await it.tick();
+  t.equal(it.index(segment), undefined);
+  t.ok(it.indexes.figures.activeBytes >= 0);
 });
 
 t.test('where there is no room for more, the rest is not indexed', async (t) => {

@@ -5,6 +5,7 @@
  * says nothing; the batches, each of which is checked by itself, are served all the same.
  */
 
+import { errnoOf } from '../common/errors.ts';
 import type { DamagedRange } from '../common/types.ts';
 import type { DescriptorCache } from '../files/descriptor-cache.ts';
 import { readFully } from '../files/file-operations.ts';
@@ -45,9 +46,13 @@ export async function checkIdentity(
   return { kind: 'misplaced', reason: `the segment's file is misplaced: it is of ${owner}` };
 }
 
-/** When a segment's file was made, by its header; undefined where that fails its checks. */
+/** When a segment's file was made, by its header; undefined where that fails its checks, or is not there any more. */
 export async function segmentMadeAt(files: DescriptorCache, path: string): Promise<number | undefined> {
-  const lease = await files.lease(path);
+  const lease = await files.lease(path).catch((error: unknown) => {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    return undefined;
+  });
+  if (lease === undefined) return undefined;
   try {
     const header = decodeSegmentHeader(await readFully(lease.file, SEGMENT_HEADER_BYTES, 0));
     return typeof header === 'string' ? undefined : header.createdAt;
