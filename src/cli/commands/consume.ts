@@ -88,8 +88,9 @@ In a group (-g) each partition is read by one of its members. Reading begins whe
 committed nothing as -o says: beginning, end, none (that is an error), or back from now (@2h). What is fetched at a time
 (--max-bytes) is committed once all of it is written: each record at least once. After a crash, a kill -9 or a silence longer
 than --session-timeout, records that were written and not yet committed are written again, by this process or another member:
-at most what was fetched at a time. Ctrl-C, -c and -e commit and hand the partitions back at once. With -e it ends when the
-partitions that it has are read to the end.
+at most what was fetched at a time. Written is what standard output has taken: a pipe takes some KiB that its reader may leave
+unread (| head), and they are committed, so say -c for the first few. Ctrl-C, -c and -e commit and hand the partitions back at
+once. With -e it ends when the partitions that it has are read to the end.
 
 Times T: 2026-11-21T08:00:00Z, seconds or milliseconds since 1970, or back from now: 15m, 2h, 3d
 
