@@ -7,12 +7,12 @@
  */
 import { type BlockKnowledge, filterBlocks } from './block-filter.ts';
 import type { Order } from './event-order.ts';
-import { expressionText } from './expression.ts';
 import { Heap } from './heap.ts';
 import { outlineTest } from './index-outline.ts';
 import { readOffsets } from './offset-reads.ts';
 import { type ScanUnit, unindexedUnit, unitsOf } from './plan.ts';
 import type { AskedScan, QueryFilter, QueryRun } from './query-run.ts';
+import { countsKey, scanKey } from './result-keys.ts';
 import { upTo } from './scan-group.ts';
 import type {
   CountsWanted,
@@ -207,16 +207,10 @@ export class TopicSearch {
     const { cache } = this.#run.context;
     const { countKnown } = this.#wanted;
     if (countKnown === undefined) return undefined;
-    const { segment, indexed } = known;
-    const { expression, from, until } = this.#filter;
-    const { minTime, maxTime, endOffset } = indexed.outline;
-    const bounds = [minTime >= from ? '' : from, maxTime < until ? '' : until];
-    // The index of a growing segment knows more with time.
-    const asked = [segment.id, endOffset, ...bounds, this.#wanted.counts];
-    const key = JSON.stringify(asked, infinities) + expressionText(expression);
+    const key = countsKey(known, this.#filter, this.#wanted.counts);
     const cached = cache.get(key)?.counts;
     if (cached !== undefined) return cached;
-    const index = await indexed.index();
+    const index = await known.indexed.index();
     const counts = index && (await countKnown(index));
     if (counts !== undefined) cache.set(key, { counts, ...NOTHING_READ });
     return counts;
@@ -273,7 +267,7 @@ export class TopicSearch {
     // Nobody is likely to ask for just these bounds again.
     const isBounded = from !== Number.NEGATIVE_INFINITY || until !== Number.POSITIVE_INFINITY;
     const isKept = settled && (!isBounded || request.events === undefined);
-    if (isKept) return { request, cacheKey: this.#cacheKey(unit, request), mayBeCut: false };
+    if (isKept) return { request, cacheKey: scanKey(unit, request), mayBeCut: false };
     const mayBeCut = this.#wanted.memory === undefined;
     const bound = mayBeCut ? this.#wanted.bound?.() : undefined;
     return { request: bound === undefined ? request : upTo(request, bound), mayBeCut };
@@ -384,21 +378,9 @@ export class TopicSearch {
         ? null
         : after;
   }
-
-  #cacheKey({ segment, ranges }: ScanUnit, { filter, events, counts }: Omit<ScanRequest, 'control'>): string {
-    const { expression, ...bounds } = filter;
-    // All of them: other queries leave out other blocks between the first and the last.
-    const places = ranges.flatMap(({ position, end }) => [position, end]);
-    const asked = [segment.id, places, bounds, events, counts];
-    return JSON.stringify(asked, infinities) + expressionText(expression);
-  }
 }
 
 const bytesOf = ({ ranges }: ScanUnit): number =>
   ranges.reduce((sum, { position, end }) => sum + end - position, 0);
 
 const NOTHING_READ = { bytesRead: 0, batches: 0, records: 0 };
-
-/** JSON has none. */
-const infinities = (_name: string, value: unknown) =>
-  value === Number.POSITIVE_INFINITY ? '∞' : value === Number.NEGATIVE_INFINITY ? '-∞' : value;
