@@ -116,7 +116,12 @@ t.test('code that lies where it is started is not run, in threads neither', { sk
     env: { HOME },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  t.teardown(() => daemon.kill('SIGKILL'));
+  const end = ended(daemon);
+  t.teardown(async () => {
+    daemon.kill('SIGKILL');
+    // It writes to what is about to be removed until it is gone.
+    await end;
+  });
   const [line] = (await once(createInterface(daemon.stderr!), 'line')) as [string];
   const env = { HOME, SEGLOG_SERVER: JSON.parse(line).url };
   const config = ['cleanup.policy=compact', 'compression.type=snappy', 'segment.bytes=100000'];
