@@ -119,12 +119,14 @@ t.test('without a filter all records stay, in whatever codec', async (t) => {
       outputs.push(segment);
     }
     strict.same(await lab.records(outputs), records);
-    for (const output of outputs)
-      strict.equal(
-        (await lab.rewrite(strict, [output], options)).output,
-        undefined,
-        'another time changes nothing',
-      );
+    for (const output of outputs) {
+      // A block whose records have times very far apart is larger while it is made than it turns out to be: it may
+      // be closed too early, and share another one the next time.
+      const { segment, output: smaller } = await lab.rewrite(strict, [output], options);
+      if (smaller === undefined) continue;
+      strict.ok(smaller.stats.bytes < output.bytes, 'another time changes nothing, or makes it smaller');
+      strict.equal((await lab.rewrite(strict, [segment], options)).output, undefined, 'and comes to rest');
+    }
   });
   await check(t, property);
 });
