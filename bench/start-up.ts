@@ -9,10 +9,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { get } from 'node:http';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort } from './free-port.ts';
 import { below, benchmark, type Side } from './harness.ts';
 
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
@@ -77,16 +77,6 @@ function ready(name: string, directory: string, command: string, ...first: strin
     return ms;
   };
   return { name, round };
-}
-
-/** One that was free a moment ago: a port that the daemon chooses is told in its log, which somebody would have to read. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 function isReady(port: number): Promise<boolean> {

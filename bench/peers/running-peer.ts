@@ -1,9 +1,10 @@
 /** A peer at work: its server, and the generator that loads it, each in a process of its own. */
 import { Child } from '../child.ts';
+import { freePort } from '../free-port.ts';
 import type { Latencies } from '../steady-load.ts';
 import type { AskResult, ClosedResult, FillResult, GeneratorArgs, Task } from './generator.ts';
 import type { Durability, Peer } from './peer.ts';
-import { freePort, type ServerProcess } from './server-process.ts';
+import type { ServerProcess } from './server-process.ts';
 
 export interface ClosedRound extends ClosedResult {
   /** Of the server, for each record; in microseconds. */

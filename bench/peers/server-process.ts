@@ -8,7 +8,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -153,15 +152,6 @@ export function diskBytes(directory: string): number {
     if (entry.isFile()) bytes += lstatSync(join(entry.parentPath, entry.name)).blocks * 512;
   }
   return bytes;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** The first directory that has all of these programs: of the PATH, or one where they are installed without being there. */
