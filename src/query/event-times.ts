@@ -16,7 +16,7 @@ let lastDateMs = 0;
 
 /** Milliseconds since 1970; undefined for what is no timestamp, or one before 1970. Finer digits are cut off. */
 export function timestampFromBytes(bytes: Buffer, at: number, end: number): number | undefined {
-  const usual = usualForm(bytes, at, end);
+  const usual = usualTimestamp(bytes, at, end);
   if (usual >= 0) return usual;
   if (end - at > MAX_BYTES) return undefined;
   return timestampFromText(bytes.toString('latin1', at, end));
@@ -29,7 +29,7 @@ export function timestampFromText(text: string): number | undefined {
 }
 
 /** The time where it is `2026-11-21T08:00:00.000Z`, with or without the fraction and the Z; -1 for anything else. */
-function usualForm(bytes: Buffer, at: number, end: number): number {
+export function usualTimestamp(bytes: Buffer, at: number, end: number): number {
   if (end - at < SECONDS_FORM_BYTES) return -1;
   const separator = bytes[at + 10];
   if (

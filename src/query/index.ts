@@ -12,6 +12,7 @@ export {
 export type { Order } from './event-order.ts';
 export type { FoundEvent } from './event-pages.ts';
 export { type CountTotals, mostFrequent, type StatisticsWanted } from './event-statistics.ts';
+export { usualTimestamp } from './event-times.ts';
 export { parseValues } from './event-values.ts';
 export { JsonFault, JsonScanner, MAX_JSON_DEPTH } from './json-scanner.ts';
 export type { LogFilter, LogQuery } from './log-query.ts';

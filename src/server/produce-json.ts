@@ -7,7 +7,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { BytesLike, ProduceHeader } from '../engine/index.ts';
-import { JsonFault, JsonScanner, parseTimestamp } from '../query/index.ts';
+import { JsonFault, JsonScanner, parseTimestamp, usualTimestamp } from '../query/index.ts';
 import { decodeBase64 } from './base64.ts';
 import { HttpProblem } from './error-mapping.ts';
 import { addRecord, type RecordSink, type ValueEncoding } from './record-sink.ts';
@@ -122,6 +122,8 @@ class JsonRecordsReader {
     const start = this.#at;
     const quoted = this.#peek() === QUOTE;
     this.#at = quoted ? this.#scanner.string(start) : this.#scanner.value(start);
+    const usual = quoted ? usualTimestamp(this.#body, start + 1, this.#at - 1) : -1;
+    if (usual >= 0) return usual;
     const text = quoted ? this.#string(start, this.#at) : this.#body.toString('latin1', start, this.#at);
     const timestamp = parseTimestamp(text);
     if (timestamp === undefined || timestamp < 0) {

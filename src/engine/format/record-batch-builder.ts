@@ -30,8 +30,10 @@ import { MAX_REBASE_GROWTH, rebaseRecords } from './record-rebase.ts';
 import { varintSize, varlongSize, writeVarint, writeVarlong } from './varint.ts';
 
 /**
- * Memory of batches that are written and done with: memory that was touched lately is filled several times faster than
- * fresh memory, which the system has to provide page by page. Whoever gives a batch's memory back is its only owner.
+ * Memory that is used again: of batches that are written and done with, and that small batches are built in before they are
+ * copied. Memory that was touched lately is filled several times faster than fresh memory, which the system has to provide page
+ * by page, and pieces that grow are garbage of which V8 collects all of the heap. Whoever gives a batch's memory back is its
+ * only owner.
  */
 const idleMemory: Buffer[] = [];
 const MAX_IDLE_TOTAL_BYTES = 8 * 1024 * 1024;
@@ -39,8 +41,8 @@ let idleBytes = 0;
 const MIN_IDLE_BYTES = 16 * 1024;
 const MAX_IDLE_BYTES = 1024 * 1024;
 
-function takeMemory(bytes: number): Buffer {
-  if (bytes < MIN_IDLE_BYTES) return Buffer.allocUnsafe(bytes);
+function takeMemory(atLeast: number): Buffer {
+  const bytes = Math.max(atLeast, MIN_IDLE_BYTES);
   const found = idleMemory.findLastIndex((memory) => memory.length >= bytes && memory.length <= 4 * bytes);
   if (found >= 0) {
     const [memory] = idleMemory.splice(found, 1);
