@@ -61,10 +61,14 @@ function factsOf(event: FieldRanges, bytes: Buffer, recordTimestamp: number): Ev
   };
 }
 
+/** Whether the value is an event with fields: a JSON object. */
+export function isEventObject(bytes: Buffer, at: number, end: number): boolean {
+  return eventRows.readValue(bytes, at, end) || layout.find(bytes, at, end);
+}
+
 /** The value as an object, where it is one that `eventFacts` takes for an event with fields; else null. */
 export function parseEvent(bytes: Buffer, at: number, end: number): Record<string, unknown> | null {
-  const isEvent = eventRows.readValue(bytes, at, end) || layout.find(bytes, at, end);
-  return isEvent ? JSON.parse(bytes.toString('utf8', at, end)) : null;
+  return isEventObject(bytes, at, end) ? JSON.parse(bytes.toString('utf8', at, end)) : null;
 }
 
 /** The time that an event says; null where it says none, undefined where what it says is no time. */

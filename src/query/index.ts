@@ -1,5 +1,5 @@
 /** The query layer's door: what the server and the command line may use. */
-export { type EventFacts, eventFacts, parseEvent } from './event.ts';
+export { type EventFacts, eventFacts, isEventObject, parseEvent } from './event.ts';
 export { EVENT_FIELDS } from './event-fields.ts';
 export { LEVELS, levelOfField, levelOfMessage } from './event-levels.ts';
 export {

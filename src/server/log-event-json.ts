@@ -4,8 +4,8 @@
  * as base64.
  */
 import { isUtf8 } from 'node:buffer';
-import { eventFacts, type FoundEvent, formatTimestamp, parseValues } from '../query/index.ts';
-import type { OutputBuffer } from './output-buffer.ts';
+import { eventFacts, type FoundEvent, formatTimestamp, isEventObject, parseValues } from '../query/index.ts';
+import { NUMBER_BYTES, type OutputBuffer } from './output-buffer.ts';
 
 const CLOSE_BRACE = 0x7d;
 const NEWLINE = 0x0a;
@@ -15,10 +15,26 @@ const FILLED_IN = ['"timestamp"', '"partition"', '"offset"'] as const;
 /** How the usual event begins: with its time, which is a text. */
 const USUAL_START = Buffer.from('{"timestamp":"');
 const USUALLY_MISSING = [false, true, true];
+/** Of what begins like that: what has it is looked at closely. */
+const UNUSUAL = /"partition"|"offset"|[\n\r\x80-\xff]/;
+const PARTITION = Buffer.from(',"partition":');
+const OFFSET = Buffer.from(',"offset":');
+/** Both names, and the numbers. */
+const PLACE_BYTES = PARTITION.length + OFFSET.length + 2 * NUMBER_BYTES;
 
 /** Writes it on one line, without the newline. */
 export function writeLogEvent(out: OutputBuffer, event: FoundEvent): void {
   const { value, timestamp, partition, offset } = event;
+  if (isUsual(value)) {
+    out.reserve(value.length + PLACE_BYTES);
+    out.copy(value, 0, value.length - 1);
+    out.copy(PARTITION, 0, PARTITION.length);
+    out.integer(partition);
+    out.copy(OFFSET, 0, OFFSET.length);
+    out.integer(offset);
+    out.byte(CLOSE_BRACE);
+    return;
+  }
   const { isObject, level } = eventFacts(value, 0, value.length, timestamp);
   if (!isObject) {
     const text = isUtf8(value) ? { message: value.toString() } : encoded(value);
@@ -44,6 +60,16 @@ export function writeLogEvent(out: OutputBuffer, event: FoundEvent): void {
   out.reserve(end);
   writeOnOneLine(out, bytes, end);
   out.text(`${more}}`);
+}
+
+/** Whether the event is all ASCII on one line, has its time, and lacks its place: as nearly all of them. */
+function isUsual(value: Buffer): boolean {
+  return (
+    beginsAsUsual(value) &&
+    value[value.length - 1] === CLOSE_BRACE &&
+    !UNUSUAL.test(value.toString('latin1')) &&
+    isEventObject(value, 0, value.length)
+  );
 }
 
 const encoded = (value: Buffer) => ({ message: value.toString('base64'), messageEncoding: 'base64' });

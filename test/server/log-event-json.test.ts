@@ -59,6 +59,26 @@ const CASES: { name: string; value: string | Buffer; answer: string }[] = [
   },
   { name: 'an empty object', value: '{ }', answer: `{ "timestamp":"${TIME}","partition":3,"offset":42}` },
   {
+    name: 'the usual beginning of what is no JSON',
+    value: '{"timestamp":"2026-11-21","message":"a" "b"}',
+    answer: `{"timestamp":"${TIME}","message":"{\\"timestamp\\":\\"2026-11-21\\",\\"message\\":\\"a\\" \\"b\\"}","partition":3,"offset":42}`,
+  },
+  {
+    name: 'the usual event with text beyond ASCII',
+    value: '{"timestamp":"2026-11-21","message":"für 5 €"}',
+    answer: '{"timestamp":"2026-11-21","message":"für 5 €","partition":3,"offset":42}',
+  },
+  {
+    name: 'the usual event with bytes that are no UTF-8',
+    value: Buffer.from('{"timestamp":"2026-11-21","message":"\xff"}', 'latin1'),
+    answer: '{"timestamp":"2026-11-21","message":"\ufffd","partition":3,"offset":42}',
+  },
+  {
+    name: 'the usual event on two lines, with space behind it',
+    value: '{"timestamp":"2026-11-21",\n"message":"a"} ',
+    answer: '{"timestamp":"2026-11-21", "message":"a","partition":3,"offset":42}',
+  },
+  {
     name: 'line breaks',
     value: '{"a":1,\r\n"b":2}',
     answer: `{"a":1,  "b":2,"timestamp":"${TIME}","partition":3,"offset":42}`,
