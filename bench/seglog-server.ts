@@ -1,5 +1,4 @@
 /** The daemon, to be run as a child: serves a data directory on a free port until SIGTERM. */
-import { tuneCollector } from '../src/cli/collector.ts';
 import { loadConfig, startServer } from '../src/server/index.ts';
 import { childArgs, tell } from './child.ts';
 
@@ -9,7 +8,6 @@ export interface ServerArgs {
   settings?: Readonly<Record<string, string>>;
 }
 
-tuneCollector();
 const { data, settings } = childArgs<ServerArgs>();
 const config = loadConfig({ flags: { data, listen: '127.0.0.1:0', 'log.level': 'error', ...settings } });
 const server = await startServer(config);

@@ -2,7 +2,6 @@
 import { Command } from 'commander';
 import type { ConfigValue, RunningServer } from '../../server/index.ts';
 import { readVersion } from '../build-facts.ts';
-import { tuneCollector } from '../collector.ts';
 import { ReportedFailure, UsageError } from '../errors.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -49,7 +48,6 @@ async function serve(flags: ServeFlags, rest: readonly string[], io: Io): Promis
   const settings = parseSettingFlags(rest);
   // Before the server is loaded: a signal that comes meanwhile ends it cleanly, too.
   const interruption = io.interruption();
-  tuneCollector();
   const { createLogger, describeConfig, loadConfig, startServer } = await import('../../server/index.ts');
   const config = loadConfig({
     flags: { ...settings, data: flags.data, listen: flags.listen },
