@@ -18,6 +18,7 @@ const STREAM = 'events';
 const PAGE = 1000;
 /** Of a page that would begin behind the last message. */
 const NOT_FOUND = 404;
+const SYNC_INTERVALS: Readonly<Record<Durability, string>> = { synced: 'always', second: '1s', later: '2m' };
 
 export const nats: Peer = {
   name: 'NATS JetStream',
@@ -27,6 +28,11 @@ export const nats: Peer = {
       durability: 'synced',
       setting: 'sync_interval: always',
       means: 'written with O_SYNC before the answer',
+    },
+    {
+      durability: 'second',
+      setting: 'sync_interval: 1s',
+      means: 'written before the answer, synced each second',
     },
     {
       durability: 'later',
@@ -47,10 +53,9 @@ export const nats: Peer = {
   },
   start(durability, { port, directory }: Place) {
     const config = join(directory, 'nats.conf');
-    const sync = durability === 'synced' ? 'sync_interval: always' : '';
     writeFileSync(
       config,
-      `listen: "127.0.0.1:${port}"\njetstream { store_dir: ${JSON.stringify(directory)}\n ${sync}\n }\n`,
+      `listen: "127.0.0.1:${port}"\njetstream { store_dir: ${JSON.stringify(directory)}\n sync_interval: ${SYNC_INTERVALS[durability]}\n }\n`,
     );
     return ServerProcess.start({
       command: findProgram(PROGRAM)!,

@@ -107,7 +107,7 @@ async function measureAsking(
   { question, title }: (typeof ASKINGS)[number],
   offset: number,
 ): Promise<Question> {
-  const asks = bench.size(20, 5);
+  const asks = bench.size(50, 5);
   const rounds = new Map<RunningPeer, number>();
   const answers = new Map<number, AskResult['answers']>();
   const comparison = {
