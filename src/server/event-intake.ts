@@ -87,6 +87,7 @@ export class EventIntake implements LineIntake {
         sink: append ?? NOWHERE,
         reject: (line, fault) => void faults.push([line, fault]),
       });
+      if (read.accepted > 0) append?.seal();
     } catch (error) {
       if (!isSeglogError(error, 'MESSAGE_TOO_LARGE')) throw error;
       return this.#storeHalves(bytes, at, end, part, error.message);

@@ -55,6 +55,33 @@ t.test('a batch that is too large is refused before anything is stored', async (
   await log.append('a', 'small');
 });
 
+/** One for the first partition, and for the second as many as fit until an older one makes all of them larger. */
+const GROWING = [
+  { partition: 0, value: 'a', timestamp: 1e12 },
+  ...Array(98).fill({ partition: 1, value: '', timestamp: 1e12 }),
+  { partition: 1, value: '', timestamp: 9e11 },
+];
+
+t.test('a batch that becomes too large as its last record comes has nothing stored anywhere', async (t) => {
+  const log = await SimEngine.open();
+  await log.engine.createTopic('a', { partitions: 2, config: { 'max.message.bytes': 1024 } });
+  const ends = () => [0, 1].map((partition) => log.engine.offsets('a', partition).logEndOffset);
+  const idempotency = { key: 'k', fingerprint: 7 };
+  for (const options of [{}, { idempotency }, { idempotency }]) {
+    await t.rejects(log.engine.append('a', GROWING, options), { code: 'MESSAGE_TOO_LARGE' });
+    t.same(ends(), [0, 0]);
+  }
+  await log.engine.alterTopic('a', { config: { 'max.message.bytes': 4096 } });
+  const pending = log.engine.startAppend('a');
+  for (const record of GROWING) pending.add(record);
+  await log.engine.alterTopic('a', { config: { 'max.message.bytes': 1024 } });
+  await t.rejects(pending.commit(), { code: 'MESSAGE_TOO_LARGE', details: { limit: 1024 } });
+  t.same(ends(), [0, 0], 'nor where the limit was lowered meanwhile');
+  await log.engine.alterTopic('a', { config: { 'max.message.bytes': 4096 } });
+  await log.engine.append('a', GROWING, { idempotency });
+  t.same(ends(), [1, 99]);
+});
+
 t.test('stopping answers what is in flight, and takes no more', async (t) => {
   const log = await SimEngine.open({ 'journal.files': 2 });
   await log.engine.createTopic('a', { partitions: 4 });

@@ -293,6 +293,24 @@ t.test('appends are as small as their topic wants them, and a larger event is na
   t.match(strict.problem, { status: 413, code: 'record_too_large' });
 });
 
+t.test(
+  'events of which a late one is the oldest are stored in appends that are small enough in the end',
+  async (t) => {
+    const opened = await openApp(t);
+    await opened.engine.createTopic('small', { partitions: 2, config: { 'max.message.bytes': '1KiB' } });
+    const at = (minute: number, source: string) =>
+      `{"timestamp":"2026-11-21T08:${String(minute).padStart(2, '0')}:00Z","source":"${source}"}`;
+    // As many as fit, of which the last one makes each of the others longer.
+    for (let count = 8; count < 20; count++) {
+      const events = [at(59, 'a'), ...Array.from({ length: count }, () => at(59, 'b')), at(0, 'b')];
+      const { accepted } = (
+        await opened.ask(post('/api/logs/batch?topic=small', events.join('\n'), LINES))
+      ).json();
+      t.equal(accepted, events.length);
+    }
+  },
+);
+
 t.test('many chunks are stored in order, through a budget of few bytes', async (t) => {
   const opened = await openApp(t, { 'logs.partitions': 1 }, {}, undefined, {
     'max.in.flight.bytes': 1024 * 1024,

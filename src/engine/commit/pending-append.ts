@@ -42,6 +42,8 @@ export class PendingAppend {
   #builder: RecordBatchBuilder | undefined;
   /** All builders, once there are two. */
   #builders: Map<number, RecordBatchBuilder> | undefined;
+  /** The batch of each partition, once they are encoded. */
+  #sealed: (readonly [partition: number, batch: EncodedBatch])[] | undefined;
 
   /** Throws INVALID_REQUEST where the options do not go together. */
   constructor(target: AppendTarget, options: AppendOptions, now: number) {
@@ -117,43 +119,49 @@ export class PendingAppend {
     this.#noteAdded(builder);
   }
 
+  /**
+   * Encodes what was added, after which nothing can be added: whatever is too large is known then, before any of it is stored.
+   * Throws MESSAGE_TOO_LARGE, as `add`; `commit` does it where nobody has.
+   */
+  seal(): void {
+    if (this.#sealed !== undefined) return;
+    const builders = [...(this.#builders ?? [[this.#partition, this.#builder!] as const])];
+    const sealed = builders.map(([partition, builder]) => [partition, this.#finish(builder)] as const);
+    // Records that are older than the first one make a batch larger in the end than it was while it grew.
+    const limit = this.#target.settings['max.message.bytes'];
+    if (sealed.some(([, { bytes }]) => bytes.length > limit)) this.#noteUnfit(tooLarge(limit));
+    this.#sealed = sealed;
+  }
+
   /** Appends what was added: in each partition all of it or nothing. */
   commit(): Promise<PartitionAppend[]> {
-    if (this.#builder === undefined) return Promise.resolve([]);
+    try {
+      // Not async: that would be one more promise for each append.
+      return this.#builder === undefined ? Promise.resolve([]) : this.#commit();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #commit(): Promise<PartitionAppend[]> {
+    this.seal();
+    const sealed = this.#sealed!;
     const { producer, idempotency, expectedEndOffset } = this.#options;
-    if (producer !== undefined || idempotency !== undefined || expectedEndOffset !== undefined)
-      return this.#commitConditional();
-    const outcome = new AppendOutcome(this.#batches);
-    if (this.#builders === undefined) {
-      this.#submit(this.#partition, this.#finish(this.#builder), undefined, outcome, 0);
-    } else {
-      let place = 0;
-      for (const [partition, builder] of this.#builders)
-        this.#submit(partition, this.#finish(builder), undefined, outcome, place++);
+    const isPlain = producer === undefined && idempotency === undefined && expectedEndOffset === undefined;
+    const conditions = isPlain ? undefined : this.#conditions();
+    const outcome = new AppendOutcome(sealed.length);
+    for (let place = 0; place < sealed.length; place++) {
+      const [partition, batch] = sealed[place]!;
+      if (conditions !== undefined) stampConditions(batch.bytes, conditions);
+      this.#submit(partition, batch, conditions, outcome, place);
     }
     return outcome.promise;
-  }
-
-  async #commitConditional(): Promise<PartitionAppend[]> {
-    const builders = [...(this.#builders ?? [[this.#partition, this.#builder!] as const])];
-    const batches = builders.map(([, builder]) => this.#finish(builder));
-    const conditions = this.#conditions();
-    const outcome = new AppendOutcome(batches.length);
-    for (const [place, batch] of batches.entries()) {
-      stampConditions(batch.bytes, conditions);
-      this.#submit(builders[place]![0], batch, conditions, outcome, place);
-    }
-    return outcome.promise;
-  }
-
-  get #batches(): number {
-    return this.#builders?.size ?? 1;
   }
 
   #conditions(): AppendConditions {
     const { producer, expectedEndOffset, partition } = this.#options;
     if (producer !== undefined || expectedEndOffset !== undefined) {
-      const isThere = this.#batches === 1 && this.#partition === partition;
+      const isThere = this.#builders === undefined && this.#partition === partition;
       check(isThere, 'all records of such an append go to the partition that it names');
     }
     let request: RequestMark | undefined;

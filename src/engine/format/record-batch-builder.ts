@@ -51,7 +51,7 @@ function takeMemory(atLeast: number): Buffer {
   }
   // In steps, so that what comes back fits what is asked for next.
   const step = 2 ** Math.max(14, Math.floor(Math.log2(bytes)) - 2);
-  return Buffer.allocUnsafeSlow(Math.min(Math.ceil(bytes / step) * step, MAX_BATCH_BYTES));
+  return Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(Math.ceil(bytes / step) * step, MAX_BATCH_BYTES)));
 }
 
 function giveMemory(memory: Buffer): void {
@@ -246,7 +246,7 @@ export class RecordBatchBuilder {
   /** Writes all records anew, relative to the smallest timestamp: it was not that of the first record. */
   #rebase(): void {
     const shift = this.#referenceTimestamp - this.#minTimestamp;
-    const target = Buffer.allocUnsafe(this.#end + this.#recordCount * MAX_REBASE_GROWTH);
+    const target = takeMemory(this.#end + this.#recordCount * MAX_REBASE_GROWTH);
     const at = rebaseRecords(this.#buffer, BATCH_HEADER_BYTES, this.#end, shift, target);
     if (at > MAX_BATCH_BYTES) throw tooLarge(at);
     this.#replaceBuffer(target);
