@@ -45,9 +45,10 @@ function isoMs(match: RegExpExecArray): number | undefined {
   date.setUTCFullYear(year, month - 1, day);
   // A day that the month does not have would have moved to the next month.
   if (date.getUTCMonth() !== month - 1) return undefined;
-  const time =
-    ((hour * 60 + minute) * 60 + second) * 1000 + Number((match[7] ?? '').slice(0, 3).padEnd(3, '0'));
-  if (time > DAY_MS) return undefined;
+  const fraction = Number((match[7] ?? '').slice(0, 3).padEnd(3, '0'));
+  const time = ((hour * 60 + minute) * 60 + second) * 1000 + fraction;
+  // A leap second goes on into the next day; midnight at the day's end does not.
+  if (time > DAY_MS && (second < 60 || time - fraction > DAY_MS)) return undefined;
   const zone = zoneMs(match[8]);
   if (zone === undefined) return undefined;
   const ms = date.getTime() + time - zone;

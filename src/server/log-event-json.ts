@@ -1,7 +1,7 @@
 /**
  * Log events as answers carry them: the JSON as it was ingested, with `timestamp`, `partition` and `offset` filled in where the
- * event has no such fields of its own. A value that is no JSON object comes as the message of an event; bytes that are no text
- * as base64.
+ * event has no such fields of its own. A value that is no JSON object comes as the message of an event; what is no text
+ * comes as base64, whatever it looks like.
  */
 import { isUtf8 } from 'node:buffer';
 import { eventFacts, type FoundEvent, formatTimestamp, isEventObject, parseValues } from '../query/index.ts';
@@ -36,8 +36,9 @@ export function writeLogEvent(out: OutputBuffer, event: FoundEvent): void {
     return;
   }
   const { isObject, level } = eventFacts(value, 0, value.length, timestamp);
-  if (!isObject) {
-    const text = isUtf8(value) ? { message: value.toString() } : encoded(value);
+  const isText = isUtf8(value);
+  if (!isObject || !isText) {
+    const text = isText ? { message: value.toString() } : encoded(value);
     out.text(
       JSON.stringify({
         timestamp: formatTimestamp(timestamp),
@@ -49,16 +50,15 @@ export function writeLogEvent(out: OutputBuffer, event: FoundEvent): void {
     );
     return;
   }
-  const bytes = isUtf8(value) ? value : Buffer.from(value.toString());
-  const end = bytes.lastIndexOf(CLOSE_BRACE);
-  const [time, place, number] = missingFields(bytes);
+  const end = value.lastIndexOf(CLOSE_BRACE);
+  const [time, place, number] = missingFields(value);
   let more = time ? `,"timestamp":"${formatTimestamp(timestamp)}"` : '';
   if (place) more += `,"partition":${partition}`;
   if (number) more += `,"offset":${offset}`;
   // Of an empty object there is nothing to be told apart from.
-  if (isEmpty(bytes, end)) more = more.slice(1);
+  if (isEmpty(value, end)) more = more.slice(1);
   out.reserve(end);
-  writeOnOneLine(out, bytes, end);
+  writeOnOneLine(out, value, end);
   out.text(`${more}}`);
 }
 

@@ -41,9 +41,31 @@ export const PRODUCE_MEDIA_TYPES = [
   'application/octet-stream',
 ] as const;
 
-/** The reader for a content-type header. @throws HttpProblem unsupported_media_type. */
-export function bodyReader(contentType: string | undefined): BodyReader {
-  return formOf(READERS, contentType, PRODUCE_MEDIA_TYPES);
+/** What is said by parameters of bodies of one form only. */
+const PARAMETER_FORMS: Readonly<Record<keyof ProduceBodyOptions, (typeof PRODUCE_MEDIA_TYPES)[number]>> = {
+  encoding: 'application/json',
+  key: 'application/octet-stream',
+};
+
+/**
+ * The reader for a content-type header.
+ * @throws HttpProblem unsupported_media_type; invalid_parameter where the form has no use for what is asked.
+ */
+export function bodyReader(
+  contentType: string | undefined,
+  options: Partial<ProduceBodyOptions> = {},
+): BodyReader {
+  const reader = formOf(READERS, contentType, PRODUCE_MEDIA_TYPES);
+  for (const parameter of ['encoding', 'key'] as const) {
+    const form = PARAMETER_FORMS[parameter];
+    if (options[parameter] === undefined || reader === READERS[form]) continue;
+    throw new HttpProblem(
+      'invalid_parameter',
+      `parameter "${parameter}" is for bodies of ${form} only; nothing was stored`,
+      { parameter },
+    );
+  }
+  return reader;
 }
 
 /** One value a line, whatever its bytes; only "\n" ends a line, so what goes in comes back byte for byte. */

@@ -173,6 +173,11 @@ export const CASES: Case[] = [
     act: ({ port }) => streamForever(port),
     expect: { status: 413, code: 'body_too_large', headers: { connection: 'close' } },
   },
+  ...['key=s', 'encoding=base64', 'encoding=json'].map((parameter) => ({
+    name: `the parameter ${parameter} of another form of body`,
+    act: on('POST', `${RECORDS}?${parameter}`, TEXT_TYPE, 'x'),
+    expect: { status: 400, code: 'invalid_parameter', problem: { detail: /is for bodies of application\// } },
+  })),
   {
     name: 'a batch too large',
     act: async (context) => {

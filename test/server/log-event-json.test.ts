@@ -71,7 +71,7 @@ const CASES: { name: string; value: string | Buffer; answer: string }[] = [
   {
     name: 'the usual event with bytes that are no UTF-8',
     value: Buffer.from('{"timestamp":"2026-11-21","message":"\xff"}', 'latin1'),
-    answer: '{"timestamp":"2026-11-21","message":"\ufffd","partition":3,"offset":42}',
+    answer: `{"timestamp":"${TIME}","message":"${Buffer.from('{"timestamp":"2026-11-21","message":"\xff"}', 'latin1').toString('base64')}","messageEncoding":"base64","partition":3,"offset":42}`,
   },
   {
     name: 'the usual event on two lines, with space behind it',

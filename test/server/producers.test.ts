@@ -87,7 +87,7 @@ t.test('another request with the same key is refused, whatever differs', async (
   for (const [query, payload, headers] of [
     ['', 'y', key],
     ['?partition=0', 'x', key],
-    ['?encoding=json', 'x', key],
+    ['?encoding=json', '{"records":[{"value":"x"}]}', { ...key, 'content-type': 'application/json' }],
     ['', 'x', { ...key, 'content-type': 'application/octet-stream' }],
   ] as const) {
     const refused = await post(app, query, payload, headers);

@@ -101,7 +101,7 @@ async function produce(context: AppContext, request: FastifyRequest<ProduceRoute
   const startedAt = performance.now();
   const { acks: wanted = 'all', partition, encoding, compression, key } = request.query;
   const contentType = request.headers['content-type'];
-  const read = bodyReader(contentType);
+  const read = bodyReader(contentType, { encoding, key });
   refuseSecondKey(request.raw);
   const safety = safetyOptions(request.query, request.headers);
   const { engine } = context.lifecycle;
