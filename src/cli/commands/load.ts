@@ -25,7 +25,8 @@ Requests are due at fixed times, whatever became of those before, and latency co
 the daemon is charged to all that fell into it (docs/load.md). Made records are log events; the topic "${DEFAULT_TOPIC}" is made
 where it is not there. Ctrl-C ends it, and prints what was measured by then.
 
-Exit code 1: the service level (--slo) broke, the log does not hold what was acknowledged (--verify), or nothing was answered.
+Exit code 1: the service level (--slo) broke, the log does not hold what was acknowledged (--verify), or that
+was not checked to the end, or nothing was answered.
 
 Examples:
   seglog load steady --rate 10000 --duration 60s

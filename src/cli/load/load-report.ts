@@ -35,7 +35,7 @@ export interface LoadReport {
 }
 
 /** What made it fail, in words; empty when all is well. */
-export function failuresOf({ mode, steps, highestRate, verification, interrupted }: LoadReport): string[] {
+export function failuresOf({ mode, steps, highestRate, verification }: LoadReport): string[] {
   const failures: string[] = [];
   if (steps.every(({ requests }) => requests.answered === 0))
     failures.push('not one request was answered well');
@@ -44,7 +44,7 @@ export function failuresOf({ mode, steps, highestRate, verification, interrupted
     failures.push(
       mode === 'ramp' ? 'not even the lowest rate held the service level' : 'the service level broke',
     );
-  if (verification !== null && !verification.ok) failures.push('the log does not hold what was acknowledged');
-  if (verification?.skipped && interrupted) failures.push('the log was not checked');
+  if (verification?.skipped) failures.push(`verify failed: ${verification.reason}`);
+  else if (verification?.ok === false) failures.push('the log does not hold what was acknowledged');
   return failures;
 }

@@ -144,9 +144,8 @@ function brokenText(level: LoadStep['level']): string {
 
 /** What the check of the log came to; more than one line where something is wrong. */
 export function verificationText(verification: Verification): string {
-  const { skipped, ok, acknowledged, found, missing, duplicated, outOfOrder, unacknowledged, examples } =
-    verification;
-  if (skipped) return 'not done: the load was interrupted';
+  const { ok, acknowledged, found, missing, duplicated, outOfOrder, unacknowledged, examples } = verification;
+  if (verification.skipped) return `FAILED: ${verification.reason}`;
   const extra = unacknowledged === 0 ? '' : `; ${unacknowledged} more are there that nobody acknowledged`;
   const all = count(acknowledged, 'acknowledged record');
   if (ok) return `all ${all} are there, once, in order${extra} (those of the warm-up included)`;

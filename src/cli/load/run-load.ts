@@ -24,7 +24,7 @@ import { failuresOf, type LoadReport, type LoadStep } from './load-report.ts';
 import { LoadSession } from './load-session.ts';
 import { reportText } from './load-text.ts';
 import { judgeLevel } from './service-level.ts';
-import { nothingChecked, verifyLog } from './verification.ts';
+import { unchecked, verifyLog } from './verification.ts';
 
 /** What is sent, whatever the topic and the daemon. */
 interface LoadPlan {
@@ -205,15 +205,14 @@ async function verify(
   interruption: AbortSignal,
 ): Promise<LoadReport['verification']> {
   if (ledger === undefined) return null;
-  if (interruption.aborted) return nothingChecked(ledger);
-  const starts = info.partitions.map(({ logEndOffset }) => logEndOffset);
+  if (interruption.aborted) return unchecked(ledger, 'the load was interrupted');
   const progress = (found: number) =>
     live.show(`checking the log: ${found} of ${ledger.acknowledged} records`);
   try {
-    const parts = { client, topic: info.name, ledger, starts, mayLag: acks !== 'all', progress };
+    const parts = { client, topic: info, ledger, mayLag: acks !== 'all', progress };
     return await verifyLog(parts, interruption);
   } catch (error) {
-    if (interruption.aborted) return nothingChecked(ledger);
+    if (interruption.aborted) return unchecked(ledger, 'the check was interrupted');
     throw error;
   } finally {
     live.stop();

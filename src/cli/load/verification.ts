@@ -4,25 +4,27 @@
  */
 import type { HttpClient } from '../http-client.ts';
 import { PartitionReader } from '../partition-reader.ts';
-import { describeTopic } from '../topics-client.ts';
+import { count } from '../text.ts';
+import { describeTopic, type TopicInfo } from '../topics-client.ts';
 import { type CheckResult, MOST_EXAMPLES, PartitionCheck } from './partition-check.ts';
 import { ID_HEADER, parseId, type RecordLedger } from './record-ledger.ts';
 
 export interface Verification extends CheckResult {
-  /** Nothing is missing, doubled or out of order. */
+  /** All was looked at, and nothing is missing, doubled or out of order. */
   ok: boolean;
   /** Of all records that were sent. */
   acknowledged: number;
-  /** It was not done, since the load was interrupted. */
+  /** It was not carried out to its end. */
   skipped: boolean;
+  /** Why it was not; null where it was. */
+  reason: string | null;
 }
 
 export interface VerificationParts {
   client: HttpClient;
-  topic: string;
+  /** As it was when the load began. */
+  topic: TopicInfo;
   ledger: RecordLedger;
-  /** By partition: where the log ended when the load began. */
-  starts: readonly number[];
   /** Records may have been acknowledged before they were written. */
   mayLag: boolean;
   /** Called as it goes on, with how many records were found. */
@@ -34,24 +36,36 @@ const PAGE_BYTES = 4 * 1024 * 1024;
 const PATIENCE_MS = 10_000;
 
 export async function verifyLog(parts: VerificationParts, signal: AbortSignal): Promise<Verification> {
-  const total = nothingChecked(parts.ledger);
-  const { partitions } = await describeTopic(parts.client, parts.topic, { signal });
-  for (const [partition, start] of parts.starts.entries()) {
-    const { logStartOffset, logEndOffset } = partitions[partition]!;
+  const { client, topic, ledger } = parts;
+  const total = unchecked(ledger, '');
+  const now = await describeTopic(client, topic.name, { signal });
+  const changed = changeOf(topic, now);
+  if (changed !== undefined) return unchecked(ledger, `cannot be checked: ${changed}`);
+  for (const [partition, { logStartOffset, logEndOffset }] of now.partitions.entries()) {
+    const start = topic.partitions[partition]!.logEndOffset;
     const range = { start: Math.max(start, logStartOffset), end: logEndOffset };
     const result = await checkPartition(parts, partition, range, total.found, signal);
     for (const name of ['found', 'missing', 'duplicated', 'outOfOrder', 'unacknowledged'] as const)
       total[name] += result[name];
     total.examples = [...total.examples, ...result.examples].slice(0, MOST_EXAMPLES);
   }
-  return { ...total, skipped: false, ok: total.missing + total.duplicated + total.outOfOrder === 0 };
+  const ok = total.missing + total.duplicated + total.outOfOrder === 0;
+  return { ...total, skipped: false, reason: null, ok };
 }
 
-/** Of a log that was not looked at. */
-export function nothingChecked(ledger: RecordLedger): Verification {
+/** Why records are not where they were sent to: keys go to other partitions when there are more, and offsets begin anew. */
+function changeOf(before: TopicInfo, now: TopicInfo): string | undefined {
+  const [had, has] = [before.partitions.length, now.partitions.length];
+  if (had !== has) return `the topic was changed meanwhile (${count(had, 'partition')}, now ${has})`;
+  return before.id === now.id ? undefined : 'the topic was deleted and made anew meanwhile';
+}
+
+/** Of a log that was not looked at, or not to the end. */
+export function unchecked(ledger: RecordLedger, reason: string): Verification {
   return {
-    ok: true,
+    ok: false,
     skipped: true,
+    reason,
     acknowledged: ledger.acknowledged,
     found: 0,
     missing: 0,
@@ -70,7 +84,7 @@ async function checkPartition(
   signal: AbortSignal,
 ): Promise<CheckResult> {
   const check = new PartitionCheck(ledger, partition);
-  const reader = new PartitionReader(client, topic, partition, { offset: start }, {});
+  const reader = new PartitionReader(client, topic.name, partition, { offset: start }, {});
   let givingUpAt: number | undefined;
   while (reader.nextOffset! < end || (mayLag && check.left > 0)) {
     // Others may append for ever: behind the end only what was acknowledged before it was written is waited for.

@@ -367,8 +367,8 @@ t.test('Ctrl-C ends it, and what was measured by then is printed', async (t) => 
   t.match(stdout.toString(), /; interrupted, and this is what was measured by then\n/);
   t.match(stdout.toString(), /\nin all +\d+ records, .* in \d+ requests/);
   const unchecked = await interrupt('--verify');
-  t.match(unchecked, { code: 1, stderr: 'seglog: the log was not checked\n' });
-  t.match(unchecked.stdout.toString(), /\nverify {2}not done: the load was interrupted\n/);
+  t.match(unchecked, { code: 1, stderr: 'seglog: verify failed: the load was interrupted\n' });
+  t.match(unchecked.stdout.toString(), /\nverify {2}FAILED: the load was interrupted\n/);
 });
 
 t.test('Ctrl-C does not wait long for a server that does not answer', async (t) => {
