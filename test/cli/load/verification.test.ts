@@ -1,4 +1,5 @@
 /** Checks of the log that cannot be carried out, each as somebody meets it who typed `seglog load … --verify`. */
+import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { runCli } from '../../helpers/cli.ts';
 import { FakeDaemon, type FakeRequest } from '../../helpers/fake-daemon.ts';
@@ -75,5 +76,27 @@ t.test('an interruption, of the load or of the check, leaves nothing that is in 
       interrupted,
       verification: { ok: false, skipped: true, reason },
     });
+  }
+});
+
+t.test('what was measured is reported although the check was not possible', async (t) => {
+  const page = `${t.testdir()}/report.html`;
+  const { daemon, load } = await fake(t);
+  for (const [fail, reason] of [
+    [() => daemon.topics.delete('load'), /^there is no topic "load"/],
+    [() => daemon.stop(), /^(no seglog daemon answers|the connection to the seglog daemon)/],
+  ] as const) {
+    let requests = 0;
+    daemon.intercept = async (request) => {
+      if (isProduce(request) && ++requests === 20) await fail();
+      return false;
+    };
+    const { code, stdout, stderr } = await load(['--json', '--html', page]);
+    t.equal(code, 1);
+    t.match(stderr, /\nseglog: verify failed: (there is no|no seglog daemon|the connection)/);
+    const { steps, verification } = JSON.parse(stdout.toString());
+    t.equal(steps[0].requests.wanted, 30);
+    t.match(verification, { ok: false, skipped: true, reason });
+    t.match(readFileSync(page, 'utf8'), /Check of the log: FAILED: [\s\S]*<\/html>\n$/);
   }
 });
