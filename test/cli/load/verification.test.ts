@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { runCli } from '../../helpers/cli.ts';
 import { FakeDaemon, type FakeRequest } from '../../helpers/fake-daemon.ts';
-import { startTestServer } from '../../helpers/http-app.ts';
 
 const LOAD = ['load', 'steady', '--rate', '100', '-d', '300ms', '--batch-size', '1', '--warmup', '0'];
 const isProduce = ({ method }: FakeRequest) => method === 'POST';
@@ -40,22 +39,19 @@ t.test('a topic that was changed meanwhile cannot be checked', async (t) => {
 });
 
 t.test('neither can one that was made anew', async (t) => {
-  const server = await startTestServer(t);
-  await server.ready;
-  const cli = (args: readonly string[]) => runCli(args, { env: { SEGLOG_SERVER: server.url } });
-  await cli(['topics', 'create', 'load']);
-  const running = cli([...LOAD, '--verify']);
-  await new Promise((resolve) => setTimeout(resolve, 150));
-  for (const method of ['DELETE', 'PUT'])
-    await fetch(`${server.url}/api/topics/load`, {
-      method,
-      body: method === 'PUT' ? '{"partitions":1}' : null,
-      headers: method === 'PUT' ? { 'content-type': 'application/json' } : {},
-    });
-  const { code, stderr, stdout } = await running;
+  const { daemon, load } = await fake(t);
+  let asked = 0;
+  daemon.intercept = ({ method, path }, response) => {
+    if (method !== 'GET' || path !== '/api/topics/load' || ++asked === 1) return false;
+    const partitions = [{ partition: 0, logStartOffset: 0, logEndOffset: 0 }];
+    response.end(JSON.stringify({ name: 'load', id: '1'.repeat(32), partitions, config: {} }));
+    return true;
+  };
+  const { code, stderr, stdout } = await load([]);
   t.equal(code, 1);
-  t.match(stderr, /verify failed: cannot be checked: the topic was deleted and made anew meanwhile\n/);
-  t.match(stdout.toString(), /\nverify {2}FAILED: cannot be checked: the topic was deleted/);
+  const reason = 'cannot be checked: the topic was deleted and made anew meanwhile';
+  t.equal(stderr, `seglog: verify failed: ${reason}\n`);
+  t.match(stdout.toString(), `\nverify  FAILED: ${reason}\n`);
 });
 
 t.test('an interruption, of the load or of the check, leaves nothing that is in order', async (t) => {
