@@ -17,7 +17,7 @@ export { intervalFor, type LoadInterval, LoadRecorder, type Outcome } from './lo
 export { loadClock, OpenLoop } from './load/open-loop.ts';
 export { keyName, type MadeRecord, RecordMaker, type RecordSource } from './load/record-maker.ts';
 export { RecordTemplate } from './load/record-template.ts';
-export { burstStretches, fittingBatchSize, Schedule, type Stretch } from './load/schedule.ts';
+export { burstStretches, fittingBatchSize, Schedule, type Stretch, wholeDueIn } from './load/schedule.ts';
 export { SeededRandom } from './load/seeded-random.ts';
 export { RunningServer, type ServerEnd, type StartOptions, startServer } from './server.ts';
 export {

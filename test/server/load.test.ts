@@ -113,6 +113,7 @@ t.test('parameters out of their range are refused', async (t) => {
     'batchSize=10001',
     'valueBytes=65537',
     'speed=1',
+    'rate=7&durationSeconds=2&batchSize=15',
   ]) {
     t.match(await ask({ method: 'POST', url: `/api/load/burst?${query}` }), {
       statusCode: 400,

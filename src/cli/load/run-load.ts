@@ -1,11 +1,18 @@
 /** The work of `seglog load`: finds or makes the topic, sends what is wanted, reports, and checks the log afterwards. */
 import { open } from 'node:fs/promises';
-import { burstStretches, fittingBatchSize, type LoadFigures, type Stretch } from '../../server/index.ts';
+import {
+  burstStretches,
+  fittingBatchSize,
+  type LoadFigures,
+  type Stretch,
+  wholeDueIn,
+} from '../../server/index.ts';
 import { ReportedFailure, UsageError } from '../errors.ts';
 import { HttpClient } from '../http-client.ts';
 import type { Io } from '../io.ts';
 import { count, humanDuration, jsonText } from '../text.ts';
 import { describeTopic, isUnknownTopic, type TopicInfo, topicPath } from '../topics-client.ts';
+import { assertOneDue, batchSizeFor } from './batch-size.ts';
 import { createLiveLine, type LiveLine } from './live-line.ts';
 import {
   type BurstFlags,
@@ -39,14 +46,15 @@ interface LoadPlan {
 export async function steadyLoad(topic: string, flags: SteadyFlags, io: Io): Promise<void> {
   const { duration } = flags;
   const rate = wantedRate(flags, 'records');
-  const batchSize = flags.batchSize ?? fittingBatchSize(rate);
+  const stretches = [{ perSecond: rate, ms: duration }];
+  const batchSize = batchSizeFor(flags, rate, stretches, `--duration (${humanDuration(duration)})`);
   return runLoad(
     {
       mode: 'steady',
       title: `${rate} records/s for ${humanDuration(duration)} in ${batchesText(batchSize)}`,
       unit: 'records',
       batchSize,
-      steps: [{ rate, stretches: [{ perSecond: rate / batchSize, ms: duration }] }],
+      steps: [{ rate, stretches: inBatches(stretches, batchSize) }],
     },
     topic,
     flags,
@@ -57,15 +65,15 @@ export async function steadyLoad(topic: string, flags: SteadyFlags, io: Io): Pro
 export async function burstLoad(topic: string, flags: BurstFlags, io: Io): Promise<void> {
   const { baseRate, period, duration } = flags;
   const rate = wantedRate(flags, 'records');
-  const batchSize = flags.batchSize ?? fittingBatchSize(rate);
   const burstMs = burstMsFor(flags);
   const stretches = burstStretches({
-    perSecond: rate / batchSize,
-    basePerSecond: baseRate / batchSize,
+    perSecond: rate,
+    basePerSecond: baseRate,
     periodMs: period,
     burstMs,
     durationMs: duration,
   });
+  const batchSize = batchSizeFor(flags, rate, stretches, `--duration (${humanDuration(duration)})`);
   const bursts = `${rate} records/s for ${humanDuration(burstMs)} of each ${humanDuration(period)}, else ${baseRate}`;
   return runLoad(
     {
@@ -73,7 +81,7 @@ export async function burstLoad(topic: string, flags: BurstFlags, io: Io): Promi
       title: `${bursts}, for ${humanDuration(duration)} in ${batchesText(batchSize)}`,
       unit: 'records',
       batchSize,
-      steps: [{ rate, stretches }],
+      steps: [{ rate, stretches: inBatches(stretches, batchSize) }],
     },
     topic,
     flags,
@@ -84,15 +92,16 @@ export async function burstLoad(topic: string, flags: BurstFlags, io: Io): Promi
 export async function rampLoad(topic: string, flags: RampFlags, io: Io): Promise<void> {
   const rates = rampRates(flags);
   // One size for all steps: a larger batch would be another load.
-  const batchSize = flags.batchSize ?? fittingBatchSize(flags.from);
-  const ms = flags.stepDuration;
+  const { from, stepDuration: ms } = flags;
+  const lowest = [{ perSecond: from, ms }];
+  const batchSize = batchSizeFor(flags, from, lowest, `--step-duration (${humanDuration(ms)}) at --from`);
   return runLoad(
     {
       mode: 'ramp',
-      title: `${flags.from} records/s and more, ${humanDuration(ms)} each, in ${batchesText(batchSize)}`,
+      title: `${from} records/s and more, ${humanDuration(ms)} each, in ${batchesText(batchSize)}`,
       unit: 'records',
       batchSize,
-      steps: rates.map((rate) => ({ rate, stretches: [{ perSecond: rate / batchSize, ms }] })),
+      steps: rates.map((rate) => ({ rate, stretches: inBatches([{ perSecond: rate, ms }], batchSize) })),
     },
     topic,
     flags,
@@ -103,6 +112,8 @@ export async function rampLoad(topic: string, flags: RampFlags, io: Io): Promise
 export async function mixedLoad(topic: string, flags: MixedFlags, io: Io): Promise<void> {
   const { duration, weights } = flags;
   const rate = wantedRate(flags, 'requests');
+  const stretches = [{ perSecond: rate, ms: duration }];
+  assertOneDue(wholeDueIn(stretches), 'request', `--duration (${humanDuration(duration)})`);
   const batchSize = flags.batchSize ?? fittingBatchSize(Number.POSITIVE_INFINITY);
   const kinds = Object.entries(weights).filter(([, weight]) => weight > 0);
   const parts = kinds.map(([kind, weight]) => `${weight} ${kind}`);
@@ -113,7 +124,7 @@ export async function mixedLoad(topic: string, flags: MixedFlags, io: Io): Promi
       unit: 'requests',
       batchSize,
       mix: flags,
-      steps: [{ rate, stretches: [{ perSecond: rate, ms: duration }] }],
+      steps: [{ rate, stretches }],
     },
     topic,
     flags,
@@ -126,6 +137,10 @@ function wantedRate({ rate }: { rate?: number }, unit: LoadReport['unit']): numb
   if (rate === undefined) throw new UsageError(`say with --rate how many ${unit} a second`);
   return rate;
 }
+
+/** Stretches of requests a second, of such of records. */
+const inBatches = (stretches: readonly Stretch[], batchSize: number): Stretch[] =>
+  stretches.map(({ perSecond, ms }) => ({ perSecond: perSecond / batchSize, ms }));
 
 const batchesText = (batchSize: number) => (batchSize === 1 ? 'single records' : `batches of ${batchSize}`);
 

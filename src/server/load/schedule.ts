@@ -68,6 +68,13 @@ export class Schedule {
   }
 }
 
+/** How many are due in all of the stretches: the part of one that is begun at their end does not count. */
+export function wholeDueIn(stretches: readonly Stretch[]): number {
+  return Math.floor(
+    stretches.reduce((sum, { perSecond, ms }) => sum + (perSecond * ms) / 1000, 0) + ROUNDING,
+  );
+}
+
 export interface BurstShape {
   perSecond: number;
   /** Between the bursts. */

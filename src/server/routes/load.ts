@@ -51,7 +51,13 @@ export function registerLoadRoutes(app: FastifyInstance, { lifecycle, logger, se
     async ({ query }, reply) => {
       assertEnabled();
       const { rate = 1_000, durationSeconds = 10, topic = DEMO_TOPIC, valueBytes = 256 } = query;
-      const { batchSize = fittingBatchSize(rate) } = query;
+      const most = rate * durationSeconds;
+      const { batchSize = Math.min(fittingBatchSize(rate), most) } = query;
+      if (batchSize > most)
+        throw new HttpProblem(
+          'invalid_parameter',
+          `"batchSize" ${batchSize} is more than the ${most} records of the whole load ("rate" × "durationSeconds"): give at most ${most}, a longer time or a higher rate`,
+        );
       const stats = await load.start(lifecycle.engine, {
         topic,
         rate,

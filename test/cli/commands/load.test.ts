@@ -431,6 +431,14 @@ t.test('misuse is told before anything is sent', async (t) => {
       ['burst', '--rate', '5', '--period', '1s', '--burst-duration', '2s'],
       /--burst-duration is longer than --period/,
     ],
+    [
+      ['steady', '--rate', '7', '-d', '2s', '--batch-size', '15'],
+      /--batch-size 15 is more than the 14 records of the whole --duration \(2\.0 s\): give at most 14/,
+    ],
+    [['steady', '--rate', '1', '-d', '500ms'], /not one record falls into --duration \(500 ms\)/],
+    [['burst', '--rate', '10', '-d', '10s', '--batch-size', '21'], /more than the 20 records/],
+    [['ramp', '--from', '5', '--batch-size', '26'], /more than the 25 records of the whole --step-duration/],
+    [['mixed', '--rate', '1', '-d', '500ms'], /not one request falls into --duration/],
     [['ramp', '--from', '50', '--to', '5'], /--to 5 is less than --from 50/],
     [
       ['mixed', '--rate', '5', '--weights', 'write=1'],
