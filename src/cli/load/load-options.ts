@@ -1,5 +1,6 @@
 /** What `seglog load` was told, and what it makes of it where it was told nothing. */
 import { UsageError } from '../errors.ts';
+import { humanDuration } from '../text.ts';
 import type { LevelName, ServiceLevel } from './service-level.ts';
 
 export type LoadMode = 'steady' | 'burst' | 'ramp' | 'mixed';
@@ -89,9 +90,13 @@ export function rampRates({ from, step, to }: RampFlags): number[] {
 }
 
 /** How long the bursts are: a fifth of the period where nobody said. */
-export function burstMsFor({ period, burstDuration }: BurstFlags): number {
+export function burstMsFor({ period, burstDuration, duration }: BurstFlags): number {
   const burstMs = burstDuration ?? period / 5;
   if (burstMs > period)
     throw new UsageError('--burst-duration is longer than --period: a burst is a part of it');
+  if (duration <= period - burstMs)
+    throw new UsageError(
+      `no burst falls into --duration (${humanDuration(duration)}): each --period (${humanDuration(period)}) ends with its burst`,
+    );
   return burstMs;
 }

@@ -107,14 +107,23 @@ const HELD = 0.98;
 
 type Judged = Pick<
   LoadFigures,
-  'seconds' | 'requests' | 'latencyMs' | 'serviceMs' | 'lagMs' | 'connections' | 'generator'
+  'seconds' | 'requests' | 'errors' | 'latencyMs' | 'serviceMs' | 'lagMs' | 'connections' | 'generator'
 >;
 
-/** Looks at the generator first: nothing it says of the server counts where it was late itself. */
+/** The server's own: it was not there, or could not. What is refused so comes back, and is sent, faster than what is done. */
+const REFUSAL = /^(status )?5\d\d\b|^connection refused$/;
+
+/** Looks at the generator first: nothing it says of the server counts where it was late itself, but for refusals. */
 export function limitOf(figures: Judged): LoadLimit | null {
   const { latencyMs, lagMs, generator, connections, seconds, requests, serviceMs } = figures;
+  if (requests.wanted === 0) return null;
   const lag = lagMs.p99 ?? 0;
-  if (generator.busy > BUSY || (lag > HARMLESS_LAG_MS && lag > (latencyMs.p99 ?? 0) / 2)) {
+  const refused = Object.entries(figures.errors).reduce(
+    (sum, [kind, times]) => sum + (REFUSAL.test(kind) ? times : 0),
+    0,
+  );
+  const late = lag > HARMLESS_LAG_MS && lag > (latencyMs.p99 ?? 0) / 2;
+  if (refused <= (1 - HELD) * requests.wanted && (generator.busy > BUSY || late)) {
     const reason =
       generator.busy > BUSY
         ? `its thread was busy for ${percent(generator.busy)} of the time`

@@ -436,6 +436,10 @@ t.test('misuse is told before anything is sent', async (t) => {
       /--batch-size 15 is more than the 14 records of the whole --duration \(2\.0 s\): give at most 14/,
     ],
     [['steady', '--rate', '1', '-d', '500ms'], /not one record falls into --duration \(500 ms\)/],
+    [
+      ['burst', '--rate', '50', '-d', '8s'],
+      /no burst falls into --duration \(8\.0 s\): each --period \(10 s\) ends with its burst/,
+    ],
     [['burst', '--rate', '10', '-d', '10s', '--batch-size', '21'], /more than the 20 records/],
     [['ramp', '--from', '5', '--batch-size', '26'], /more than the 25 records of the whole --step-duration/],
     [['mixed', '--rate', '1', '-d', '500ms'], /not one request falls into --duration/],

@@ -13,17 +13,27 @@ const all = (ms: number): Percentiles => ({
   max: ms,
 });
 
-function judged({ latency = 5, service = 4, lag = 1, busy = 0.3, saturated = 0, answered = 100 } = {}) {
+function judged({
+  latency = 5,
+  service = 4,
+  lag = 1,
+  busy = 0.3,
+  saturated = 0,
+  wanted = 1_000,
+  answered = 100,
+  errors = {} as Record<string, number>,
+} = {}) {
   return limitOf({
     seconds: 10,
     requests: {
-      wanted: 1_000,
+      wanted,
       answered: answered * 10,
       failed: 0,
       neverSent: 0,
       wantedPerSecond: 100,
       answeredPerSecond: answered,
     },
+    errors,
     latencyMs: all(latency),
     serviceMs: all(service),
     lagMs: all(lag),
@@ -31,6 +41,18 @@ function judged({ latency = 5, service = 4, lag = 1, busy = 0.3, saturated = 0, 
     generator: { busy },
   });
 }
+
+t.test('the generator is not the limit of what was refused, nor of nothing', async (t) => {
+  for (const kind of ['connection refused', '503 overloaded', 'status 502'])
+    t.match(judged({ busy: 1, lag: 500, answered: 10, errors: { [kind]: 900 } }), { by: 'server' });
+  t.match(
+    judged({ busy: 1, answered: 99, errors: { '503 overloaded': 10 } }),
+    { by: 'generator' },
+    'too few',
+  );
+  t.match(judged({ busy: 1, answered: 10, errors: { timeout: 900 } }), { by: 'generator' });
+  t.equal(judged({ busy: 1, lag: 500, wanted: 0 }), null);
+});
 
 t.test('where the rate was held by means to spare nothing was the limit', async (t) => {
   t.equal(judged(), null);
