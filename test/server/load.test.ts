@@ -122,6 +122,23 @@ t.test('parameters out of their range are refused', async (t) => {
   }
 });
 
+t.test('what does not fit together is refused, with what would', async (t) => {
+  const { ask, engine } = await open(t);
+  for (const [query, detail] of [
+    [
+      'rate=7&durationSeconds=2&batchSize=15',
+      /"batchSize" 15 is more than the 14 records .*: give at most 14,/,
+    ],
+    ['rate=4097&valueBytes=65536', /^"rate" × "valueBytes" is 257 MiB a second, and at most 256 are made/],
+  ] as const) {
+    t.match(await ask({ method: 'POST', url: `/api/load/burst?${query}` }), {
+      statusCode: 400,
+      problem: { code: 'invalid_parameter', detail },
+    });
+  }
+  t.same(engine.listTopics(), [], 'nothing was made');
+});
+
 t.test('appends that fail are counted by what is wrong', async (t) => {
   const { engine } = await open(t);
   const load = new DaemonLoad(silentLogger);

@@ -20,6 +20,9 @@ interface BurstRoute {
 
 const tags = ['load'];
 
+/** Records are made on the thread that serves: more would leave it no time for anything else, and heap by the GiB. */
+const MOST_MIB_PER_SECOND = 256;
+
 export function registerLoadRoutes(app: FastifyInstance, { lifecycle, logger, settings }: AppContext): void {
   const load = new DaemonLoad(logger);
   lifecycle.onStop(() => void load.stop());
@@ -57,6 +60,12 @@ export function registerLoadRoutes(app: FastifyInstance, { lifecycle, logger, se
         throw new HttpProblem(
           'invalid_parameter',
           `"batchSize" ${batchSize} is more than the ${most} records of the whole load ("rate" × "durationSeconds"): give at most ${most}, a longer time or a higher rate`,
+        );
+      const mib = (rate * valueBytes) / 2 ** 20;
+      if (mib > MOST_MIB_PER_SECOND)
+        throw new HttpProblem(
+          'invalid_parameter',
+          `"rate" × "valueBytes" is ${Math.ceil(mib)} MiB a second, and at most ${MOST_MIB_PER_SECOND} are made: lower one of them`,
         );
       const stats = await load.start(lifecycle.engine, {
         topic,
