@@ -19,6 +19,8 @@ export interface RequestOptions {
   signal?: AbortSignal;
   /** Longest wait for the whole answer. Default: none. */
   timeoutMs?: number;
+  /** The option that set it, for the message. */
+  timeoutOption?: string;
 }
 
 export interface Response {
@@ -112,7 +114,7 @@ export class HttpClient {
     } catch (error) {
       options.signal?.throwIfAborted();
       if (timeout?.aborted) {
-        throw new ConnectionLostError(`no answer from ${this.server} within ${options.timeoutMs} ms`, {
+        throw new ConnectionLostError(`no answer from ${this.server} within ${limitText(options)}`, {
           cause: error,
         });
       }
@@ -146,6 +148,12 @@ export class HttpClient {
       { cause: error },
     );
   }
+}
+
+/** "20 ms", "10 s (--timeout)". */
+function limitText({ timeoutMs = 0, timeoutOption }: RequestOptions): string {
+  const time = timeoutMs % 1000 === 0 ? `${timeoutMs / 1000} s` : `${timeoutMs} ms`;
+  return timeoutOption === undefined ? time : `${time} (${timeoutOption})`;
 }
 
 function parseServerUrl(server: string): URL {

@@ -4,7 +4,7 @@
  * One fetch at a time. `nextOffset` is where the next fetch goes on; it is known after the first one.
  */
 import { decode } from '@msgpack/msgpack';
-import type { HttpClient, Query } from './http-client.ts';
+import type { HttpClient, Query, RequestOptions } from './http-client.ts';
 import type { ConsumedRecord } from './record-format.ts';
 import { partitionRecordsPath } from './topics-client.ts';
 import { consumedRecord, type WireRecord } from './wire-record.ts';
@@ -24,6 +24,8 @@ export interface FetchLimits {
   maxRecords?: number;
   /** How long the daemon may wait for a first record. */
   waitMs: number;
+  /** Longest wait for its answer, with that. Default: none. */
+  timeout?: Pick<RequestOptions, 'timeoutMs' | 'timeoutOption'>;
 }
 
 interface WirePage {
@@ -70,6 +72,7 @@ export class PartitionReader {
       query,
       headers: { accept: 'application/msgpack' },
       signal,
+      ...limits.timeout,
     });
     return this.#take(decode(response.body) as WirePage, timeLeftMs === 0);
   }

@@ -57,6 +57,9 @@ export interface Weights {
   query: number;
 }
 
+/** Of requests beside those that are measured. */
+export const timeoutOf = ({ timeout }: LoadFlags) => ({ timeoutMs: timeout, timeoutOption: '--timeout' });
+
 /** The topic of a load that names none: it is made when it is not there. */
 export const DEFAULT_TOPIC = 'load';
 export const DEFAULT_PARTITIONS = 4;

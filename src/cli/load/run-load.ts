@@ -8,7 +8,7 @@ import {
   wholeDueIn,
 } from '../../server/index.ts';
 import { ReportedFailure, UsageError } from '../errors.ts';
-import { HttpClient } from '../http-client.ts';
+import { HttpClient, type RequestOptions } from '../http-client.ts';
 import type { Io } from '../io.ts';
 import { count, humanDuration, jsonText } from '../text.ts';
 import { describeTopic, isUnknownTopic, type TopicInfo, topicPath } from '../topics-client.ts';
@@ -26,6 +26,7 @@ import {
   type RampFlags,
   rampRates,
   type SteadyFlags,
+  timeoutOf,
 } from './load-options.ts';
 import { failuresOf, type LoadReport, type LoadStep } from './load-report.ts';
 import { LoadSession } from './load-session.ts';
@@ -214,7 +215,7 @@ async function runSteps(
 async function verify(
   client: HttpClient,
   info: TopicInfo,
-  { acks }: LoadFlags,
+  flags: LoadFlags,
   { ledger }: LoadSession,
   live: LiveLine,
   interruption: AbortSignal,
@@ -224,7 +225,14 @@ async function verify(
   const progress = (found: number) =>
     live.show(`checking the log: ${found} of ${ledger.acknowledged} records`);
   try {
-    const parts = { client, topic: info, ledger, mayLag: acks !== 'all', progress };
+    const parts = {
+      client,
+      topic: info,
+      ledger,
+      mayLag: flags.acks !== 'all',
+      timeout: timeoutOf(flags),
+      progress,
+    };
     return await verifyLog(parts, interruption);
   } catch (error) {
     // What was measured counts all the same, and is still to be printed.
@@ -237,18 +245,20 @@ async function verify(
 async function findTopic(
   client: HttpClient,
   topic: string,
-  { createTopic, partitions, verify }: LoadFlags,
+  flags: LoadFlags,
   io: Io,
   signal: AbortSignal,
 ): Promise<TopicInfo> {
+  const { createTopic, partitions, verify } = flags;
+  const options = { signal, ...timeoutOf(flags) };
   const mayMake = createTopic || topic === DEFAULT_TOPIC;
   if (partitions !== undefined && !mayMake)
     throw new UsageError('--partitions counts for a topic that is made: give --create-topic, too');
   const info = mayMake
     ? await client
-        .json<TopicInfo>('GET', topicPath(topic), { signal })
-        .catch((error: unknown) => makeTopic(client, topic, partitions, error, io))
-    : await describeTopic(client, topic, { signal });
+        .json<TopicInfo>('GET', topicPath(topic), options)
+        .catch((error: unknown) => makeTopic(client, topic, partitions, error, io, options))
+    : await describeTopic(client, topic, options);
   if (verify && String(info.config['cleanup.policy']?.value ?? '').includes('compact'))
     throw new UsageError(`--verify needs a topic that keeps every record, and "${topic}" is compacted`);
   return info;
@@ -260,9 +270,10 @@ async function makeTopic(
   partitions: number = DEFAULT_PARTITIONS,
   error: unknown,
   io: Io,
+  options: RequestOptions,
 ): Promise<TopicInfo> {
   if (!isUnknownTopic(error)) throw error;
-  const info = await client.json<TopicInfo>('PUT', topicPath(topic), { body: { partitions } });
+  const info = await client.json<TopicInfo>('PUT', topicPath(topic), { ...options, body: { partitions } });
   io.stderr.write(`seglog: made topic ${topic} with ${count(partitions, 'partition')}\n`);
   return info;
 }

@@ -27,6 +27,8 @@ export interface VerificationParts {
   ledger: RecordLedger;
   /** Records may have been acknowledged before they were written. */
   mayLag: boolean;
+  /** Of each request. */
+  timeout: { timeoutMs: number; timeoutOption: string };
   /** Called as it goes on, with how many records were found. */
   progress(found: number): void;
 }
@@ -38,7 +40,7 @@ const PATIENCE_MS = 10_000;
 export async function verifyLog(parts: VerificationParts, signal: AbortSignal): Promise<Verification> {
   const { client, topic, ledger } = parts;
   const total = unchecked(ledger, '');
-  const now = await describeTopic(client, topic.name, { signal });
+  const now = await describeTopic(client, topic.name, { signal, ...parts.timeout });
   const changed = changeOf(topic, now);
   if (changed !== undefined) return unchecked(ledger, `cannot be checked: ${changed}`);
   for (const [partition, { logStartOffset, logEndOffset }] of now.partitions.entries()) {
@@ -77,7 +79,7 @@ export function unchecked(ledger: RecordLedger, reason: string): Verification {
 }
 
 async function checkPartition(
-  { client, topic, ledger, mayLag, progress }: VerificationParts,
+  { client, topic, ledger, mayLag, timeout, progress }: VerificationParts,
   partition: number,
   { start, end }: { start: number; end: number },
   foundBefore: number,
@@ -85,13 +87,16 @@ async function checkPartition(
 ): Promise<CheckResult> {
   const check = new PartitionCheck(ledger, partition);
   const reader = new PartitionReader(client, topic.name, partition, { offset: start }, {});
+  // An answer that waits for records comes before the patience for it ends.
+  const waitMs = Math.min(PATIENCE_MS, Math.floor(timeout.timeoutMs / 2));
   let givingUpAt: number | undefined;
   while (reader.nextOffset! < end || (mayLag && check.left > 0)) {
     // Others may append for ever: behind the end only what was acknowledged before it was written is waited for.
     if (reader.nextOffset! >= end) givingUpAt ??= performance.now() + PATIENCE_MS;
     if (givingUpAt !== undefined && performance.now() > givingUpAt) break;
-    const records = await reader.fetch({ maxBytes: PAGE_BYTES, waitMs: PATIENCE_MS }, signal);
-    if (records.length === 0) break;
+    const records = await reader.fetch({ maxBytes: PAGE_BYTES, waitMs, timeout }, signal);
+    if (records.length === 0) givingUpAt ??= performance.now() + PATIENCE_MS - waitMs;
+    else if (reader.nextOffset! < end) givingUpAt = undefined;
     for (const { headers, offset } of records) {
       const value = headers.find(({ key }) => key === ID_HEADER)?.value;
       const id = value == null ? undefined : parseId(Buffer.from(value).toString(), ledger.run);

@@ -96,3 +96,23 @@ t.test('what was measured is reported although the check was not possible', asyn
     t.match(readFileSync(page, 'utf8'), /Check of the log: FAILED: [\s\S]*<\/html>\n$/);
   }
 });
+
+t.test(
+  'a server that takes requests and never answers is waited for as long as --timeout says',
+  async (t) => {
+    const { daemon, load } = await fake(t);
+    daemon.intercept = () => true;
+    const message = `no answer from ${daemon.url} within 400 ms (--timeout)\n`;
+    t.match(await load(['--timeout', '400ms']), { code: 1, stderr: `seglog: ${message}` });
+    daemon.intercept = ({ method }, response) => {
+      if (method === 'GET') response.writeHead(404).end('{"code":"unknown_topic"}');
+      return true;
+    };
+    t.match(await load(['--timeout', '400ms']), { code: 1, stderr: `seglog: ${message}` }, 'making it');
+    daemon.intercept = isRead;
+    const unread = await load(['--timeout', '1s', '--json']);
+    t.equal(unread.code, 1);
+    const reason = `no answer from ${daemon.url} within 1 s (--timeout)`;
+    t.match(JSON.parse(unread.stdout.toString()).verification, { ok: false, reason });
+  },
+);
