@@ -158,7 +158,7 @@ function common(command: Command, examples: readonly string[]): Command {
         '1s',
       ).argParser(parseWarmUp),
     )
-    .option('--value-bytes <size>', 'about how large made records are', parseSize, 256)
+    .option('--value-bytes <size>', 'about how large made records are, up to 1MiB', parseValueBytes, 256)
     .addOption(
       new Option('-f, --file <file>', 'the lines of a file are the records, again and again').conflicts([
         'template',
@@ -205,6 +205,13 @@ function parseRate(text: string): number {
 
 function parseBaseRate(text: string): number {
   return atMost(MOST_PER_SECOND, parseWholeNumber(text));
+}
+
+/** As long as a text in a template may be, which they are made of. */
+function parseValueBytes(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes > 1024 * 1024) throw new InvalidArgumentError('It takes at most 1MiB.');
+  return bytes;
 }
 
 function parseKeys(text: string): number {

@@ -1,5 +1,6 @@
 /** The work of `seglog load`: finds or makes the topic, sends what is wanted, reports, and checks the log afterwards. */
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import {
   burstStretches,
   fittingBatchSize,
@@ -148,11 +149,12 @@ const batchesText = (batchSize: number) => (batchSize === 1 ? 'single records' :
 async function runLoad(plan: LoadPlan, topic: string, flags: LoadFlags, io: Io): Promise<void> {
   const client = new HttpClient(flags.server, io.env);
   const interruption = io.interruption();
+  if (flags.html !== undefined) await assertDirectoryOf(flags.html);
   const info = await findTopic(client, topic, flags, io, interruption);
   const live = await createLiveLine(io.stderr);
   const { batchSize, mix } = plan;
   const session = await LoadSession.open({ client, info, flags, mix, batchSize, live, io, interruption });
-  // Before the load: it is too late afterwards to say that there is no such directory.
+  // Before the load: it is too late afterwards to say that it may not be written.
   const page = flags.html === undefined ? undefined : await open(flags.html, 'w');
   const startedAt = new Date();
   try {
@@ -186,6 +188,13 @@ async function runLoad(plan: LoadPlan, topic: string, flags: LoadFlags, io: Io):
   } finally {
     await Promise.all([session.close(), client.close(), page?.close()]);
   }
+}
+
+/** Before anything is made or sent: it is too late afterwards to say so. */
+async function assertDirectoryOf(file: string): Promise<void> {
+  const directory = dirname(file);
+  const found = await stat(directory).catch(() => undefined);
+  if (!found?.isDirectory()) throw new Error(`--html ${file}: there is no directory ${directory}`);
 }
 
 async function runSteps(
