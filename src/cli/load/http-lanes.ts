@@ -31,13 +31,15 @@ const TIMEOUT = 'timeout';
 
 export class HttpLanes {
   readonly count: number;
+  /** By kind of error: what the server said of the first one. */
+  readonly details = new Map<string, string>();
   readonly #lanes: Lane[];
   readonly #checking: NodeJS.Timeout;
 
   /** No request takes longer than `timeoutMs`, but for some ms until it is noticed. */
   constructor(server: URL, count: number, timeoutMs: number) {
     this.count = count;
-    this.#lanes = Array.from({ length: count }, () => new Lane(server, timeoutMs));
+    this.#lanes = Array.from({ length: count }, () => new Lane(server, timeoutMs, this.details));
     this.#checking = setInterval(() => {
       const deadline = performance.now() - timeoutMs;
       for (const lane of this.#lanes) lane.breakIfSentBefore(deadline, TIMEOUT);
@@ -67,6 +69,7 @@ const PROBLEM_BYTES = 4096;
 class Lane implements Dispatcher.DispatchHandler {
   readonly #client: Client;
   readonly #prefix: string;
+  readonly #details: Map<string, string>;
   #ended: ((answer: LaneAnswer) => void) | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #sentAt = 0;
@@ -76,7 +79,8 @@ class Lane implements Dispatcher.DispatchHandler {
   #bytes = 0;
   #text = '';
 
-  constructor(server: URL, timeoutMs: number) {
+  constructor(server: URL, timeoutMs: number, details: Map<string, string>) {
+    this.#details = details;
     this.#prefix = server.pathname.replace(/\/$/, '');
     this.#client = new Client(server.origin, {
       connect: { timeout: timeoutMs },
@@ -135,8 +139,10 @@ class Lane implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     const failed = this.#status < 200 || this.#status >= 300;
+    const error = failed ? describeStatus(this.#status, this.#text) : undefined;
+    if (error !== undefined && !this.#details.has(error)) this.#details.set(error, detailOf(this.#text));
     this.#end({
-      error: failed ? describeStatus(this.#status, this.#text) : undefined,
+      error,
       givenUp: false,
       bytes: this.#bytes,
       end: failed ? '' : this.#text,
@@ -166,6 +172,16 @@ class Lane implements Dispatcher.DispatchHandler {
 function describeStatus(status: number, body: string): string {
   const code = /"code":\s*"(\w{1,60})"/.exec(body)?.[1];
   return code === undefined ? `status ${status}` : `${status} ${code}`;
+}
+
+/** Of a problem document; empty where there is none. */
+function detailOf(body: string): string {
+  try {
+    const { detail } = JSON.parse(Buffer.from(body, 'latin1').toString()) as { detail?: unknown };
+    return typeof detail === 'string' ? detail : '';
+  } catch {
+    return '';
+  }
 }
 
 const FAILURES: Readonly<Record<string, string>> = {

@@ -31,6 +31,8 @@ export interface LoadReport {
   steps: LoadStep[];
   /** Of a ramp: the highest rate that held; null if not even the first did. */
   highestRate: number | null;
+  /** By kind of error: what the server said of the first one, where it said more. */
+  errorDetails: Record<string, string>;
   verification: Verification | null;
 }
 

@@ -117,6 +117,11 @@ export class LoadSession {
     });
   }
 
+  /** By kind of error: what the server said of the first one. */
+  get errorDetails(): Record<string, string> {
+    return Object.fromEntries([...this.#lanes.details].filter(([, detail]) => detail !== ''));
+  }
+
   close(): Promise<void> {
     return this.#lanes.close();
   }

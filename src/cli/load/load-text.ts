@@ -1,5 +1,6 @@
 /** A load's report in words, for people. */
 import type { LoadFigures, Percentiles } from '../../server/index.ts';
+import { harmless } from '../paint.ts';
 import { count, humanBytes, humanDuration, table } from '../text.ts';
 import type { LoadReport, LoadStep } from './load-report.ts';
 import type { Verification } from './verification.ts';
@@ -52,7 +53,7 @@ const PERCENTILES: readonly (readonly [keyof Percentiles, string])[] = [
   ['max', 'max'],
 ];
 
-function figuresText({ unit }: LoadReport, step: LoadStep): string {
+function figuresText({ unit, errorDetails }: LoadReport, step: LoadStep): string {
   const { requests, records, errors, seconds, connections, generator, limit } = step;
   const lines: [string, string][] = [];
   const perRequest = requests.answered === 0 ? 1 : records.count / requests.answered;
@@ -72,6 +73,10 @@ function figuresText({ unit }: LoadReport, step: LoadStep): string {
       ? 'none'
       : `${requests.failed} of ${count(requests.wanted, 'request')}: ${errorsText(errors)}`,
   ]);
+  for (const kind of Object.keys(errors)) {
+    const detail = errorDetails[kind];
+    if (detail !== undefined) lines.push(['', `${kind}: ${harmless(detail)}`]);
+  }
   lines.push(['connections', connectionsText(connections)]);
   lines.push([
     'generator',

@@ -174,6 +174,7 @@ async function runLoad(plan: LoadPlan, topic: string, flags: LoadFlags, io: Io):
       interrupted: interruption.aborted,
       steps,
       highestRate: plan.mode === 'ramp' ? (steps.findLast(({ held }) => held)?.rate ?? null) : null,
+      errorDetails: session.errorDetails,
       verification: await verify(client, info, flags, session, live, interruption),
     };
     io.stdout.write(flags.json ? jsonText(io.stdout, report) : reportText(report));
