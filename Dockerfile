@@ -2,16 +2,16 @@
 # docker run -p 7070:7070 -v seglog:/data seglog
 
 FROM node:24-slim AS build
-# A part of what `seglog --version` prints; there is no repository in here to ask.
-ARG COMMIT=unknown
-ENV SEGLOG_COMMIT=$COMMIT
 WORKDIR /app
 COPY package.json package-lock.json .npmrc LICENSE ./
 # Nothing that is needed here runs a script when it is installed.
 RUN npm ci --ignore-scripts
 COPY binary ./binary
 COPY src ./src
-RUN npm run build:binary
+# A part of what `seglog --version` prints; there is no repository in here to ask.
+ARG COMMIT=unknown
+# Of this command alone: the executable, which the next one runs, takes no variable SEGLOG_* that is no setting of its own.
+RUN SEGLOG_COMMIT=$COMMIT npm run build:binary
 RUN binary/image-root.sh "$(echo dist/seglog-linux-*)" /image
 
 # The executable, the libraries that it links to, and its data directory: no shell, no package manager, no Node.

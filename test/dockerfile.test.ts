@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { validate } from 'dockerfile-utils';
 import t from 'tap';
-import { command, DOCKERFILE, STAGES, said } from './helpers/dockerfile.ts';
+import { loadConfig } from '../src/server/config.ts';
+import { command, DOCKERFILE, environmentOf, STAGES, said } from './helpers/dockerfile.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const packageJson = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'));
@@ -23,7 +24,7 @@ t.test(
     t.equal(Number(/^node:(\d+)-slim AS build$/.exec(build[0]!.getArgumentsContent()!)![1]), needed);
     t.match(all(build, 'RUN'), [
       /^npm ci --ignore-scripts$/,
-      /^npm run build:binary$/,
+      /^SEGLOG_COMMIT=\$COMMIT npm run build:binary$/,
       /^binary\/image-root\.sh .* \/image$/,
     ]);
     t.equal(final[0]!.getArgumentsContent(), 'scratch');
@@ -32,6 +33,10 @@ t.test(
     t.same(all(final, 'RUN'), [], 'there is nothing in it that could run a command');
   },
 );
+
+t.test('its program takes what is set where it runs, while the image is made and in it', async (t) => {
+  for (const stage of STAGES) t.doesNotThrow(() => loadConfig({ env: environmentOf(stage) }));
+});
 
 t.test('what it copies exists, and .dockerignore lets it through, and nothing else', async (t) => {
   const rules = readFileSync(`${ROOT}.dockerignore`, 'utf8')

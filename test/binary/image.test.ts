@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { ended } from '../helpers/cli.ts';
-import { command, said } from '../helpers/dockerfile.ts';
+import { command, environmentOf, STAGES, said } from '../helpers/dockerfile.ts';
 import { BINARY } from '../helpers/program.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -25,11 +25,11 @@ t.test(
     t.teardown(() => rmSync(image, { recursive: true, force: true }));
     // Its root is for everybody, as in any image.
     chmodSync(image, 0o755);
-    execFileSync('binary/image-root.sh', [BINARY!, image], { cwd: ROOT, env: { PATH: process.env.PATH } });
-    const [name, value] = said('ENV').split('=') as [string, string];
+    const env = { PATH: process.env.PATH, ...environmentOf(STAGES[0]!) };
+    execFileSync('binary/image-root.sh', [BINARY!, image], { cwd: ROOT, env });
     const start = (args: readonly string[], env: Record<string, string> = {}) =>
       spawn('chroot', [`--userspec=${said('USER')}`, image, ...args], {
-        env: { PATH: process.env.PATH!, [name]: value, ...env },
+        env: { PATH: process.env.PATH!, ...environmentOf(STAGES.at(-1)!), ...env },
         stdio: ['ignore', 'pipe', 'pipe'],
       });
 
