@@ -3,7 +3,18 @@
  * there from JavaScript, from TypeScript and as a command.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +26,9 @@ const packageJson = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'));
 const work = mkdtempSync(join(tmpdir(), 'seglog-package-'));
 t.teardown(() => rmSync(work, { recursive: true, force: true }));
 const project = join(work, 'project');
+const copy = join(work, 'copy');
+/** What `npm run build:binary` made lies there, too. */
+const executable = join(copy, 'dist/seglog-linux-x64');
 /** What npm is told about this checkout is nothing to a project. */
 const env = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_OPTIONS$|TAP)/.test(name)),
@@ -23,9 +37,8 @@ const env = Object.fromEntries(
 const [packed] = pack();
 installIn(project);
 
-/** From a copy without what was built here before: its own scripts build it. */
+/** From a copy without what was built here before, but with something of sources that are gone: its own scripts build it. */
 function pack(): { filename: string; files: { path: string; mode: number }[] }[] {
-  const copy = join(work, 'copy');
   for (const each of [
     ...packageJson.files,
     'package.json',
@@ -35,6 +48,11 @@ function pack(): { filename: string; files: { path: string; mode: number }[] }[]
   ]) {
     if (!/^(!|dist)/.test(each)) cpSync(ROOT + each, join(copy, each), { recursive: true });
   }
+  for (const name of readdirSync(`${ROOT}src`)) {
+    mkdirSync(join(copy, 'dist', name), { recursive: true });
+    writeFileSync(join(copy, 'dist', name, 'gone.js'), '');
+  }
+  writeFileSync(executable, '');
   symlinkSync(`${ROOT}node_modules`, join(copy, 'node_modules'));
   const output = execFileSync('npm', ['pack', '--json', '--pack-destination', work], {
     cwd: copy,
@@ -71,6 +89,10 @@ t.test(
     t.same(packed!.files.map(({ path }) => path).sort(), wanted.sort());
   },
 );
+
+t.test('an executable that was built before is still there', async (t) => {
+  t.ok(existsSync(executable));
+});
 
 t.test('it brings no package that it does not name, and runs no script when it is installed', async (t) => {
   const installed = JSON.parse(readFileSync(join(project, 'node_modules/seglog/package.json'), 'utf8'));
