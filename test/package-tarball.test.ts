@@ -134,3 +134,19 @@ t.test('TypeScript knows what it has, and what it has not', async (t) => {
   writeFileSync(join(project, 'use-typed.ts'), source.replace('partitions: 4', `partitions: 'four'`));
   t.match(node(tsc, '--project', '.').stdout, /use-typed\.ts\(\d+,\d+\): error TS2322/);
 });
+
+t.test('the example of README.md compiles, however strictly indexes are checked, and runs', async (t) => {
+  const readme = readFileSync(`${ROOT}README.md`, 'utf8');
+  const example = /^```js\n(import .* from 'seglog';\n[^]*?)^```$/m.exec(readme)![1]!;
+  writeFileSync(join(project, 'example.ts'), example);
+  const config = JSON.parse(readFileSync(join(project, 'tsconfig.json'), 'utf8'));
+  for (const noUncheckedIndexedAccess of [true, false]) {
+    config.files = ['example.ts'];
+    config.compilerOptions.noUncheckedIndexedAccess = noUncheckedIndexedAccess;
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(config));
+    const { stdout, status } = node(join(ROOT, 'node_modules/typescript/bin/tsc'), '--project', '.');
+    t.equal(stdout, '');
+    t.equal(status, 0);
+  }
+  t.match(node('example.js').stdout, /customer-7|63 75 73 74/);
+});
