@@ -81,7 +81,7 @@ t.test(
       .filter((path) => path !== 'cli/demo.ts')
       .map((path) => path.replace(/\.ts$/, ''));
     const wanted = [
-      ...['package.json', 'LICENSE', 'README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'dist/commit'],
+      ...['package.json', 'LICENSE', 'README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'bench/README.md', 'dist/commit'],
       ...globSync('docs/*.md', { cwd: ROOT }),
       ...sources.map((path) => `dist/${path}.js`),
       ...sources.filter((path) => path.startsWith('engine/')).map((path) => `dist/${path}.d.ts`),
