@@ -4,9 +4,9 @@
  * Limits, where there are any: `rg -c` over the same events as one file of JSON lines; a thread that does JSON.parse of each line and
  * counts. The events are ingested over HTTP, with the settings as delivered: two days lie in sealed segments, the third in active
  * ones. What earlier queries found is not kept (query.cache.bytes=0) but where it is said. Cold is without the files in
- * the page cache, which the daemon's own memory is none of.
+ * the page cache, which the daemon's own memory is none of. Where `rg` is not installed, its comparisons are left out.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -22,6 +22,8 @@ const END = CORPUS_START + CORPUS_HOURS * HOUR_MS;
 const DAY_MS = 24 * HOUR_MS;
 const SAMPLES = 32;
 const CONCURRENT = 1000;
+
+const hasRg = spawnSync('rg', ['--version']).status === 0;
 
 const time = (ms: number) => encodeURIComponent(new Date(ms).toISOString());
 const get = (path: string) => httpRequest('GET', path, {});
@@ -178,6 +180,11 @@ async function compareWithRg(
   { file, data, word }: WordQuestion,
   { name, ask, wanted }: RgComparison,
 ): Promise<void> {
+  if (!hasRg) {
+    const note = 'left out: rg is not installed (the package is called ripgrep)';
+    bench.note(bench.report(name, []), note);
+    return;
+  }
   const found = await ask();
   const rg = (...options: string[]) =>
     Number(execFileSync('rg', ['-c', ...options, word, file], { encoding: 'utf8' }));
