@@ -18,6 +18,7 @@ const noPromtool = promtool('--version').status === 0 ? false : 'promtool is not
 interface Rule {
   alert: string;
   expr: string;
+  labels: { severity: string };
 }
 interface Panel {
   id: number;
@@ -81,6 +82,8 @@ t.test('Prometheus takes its configuration and the alerts', { skip: noPromtool }
 t.test('alerts fire when they should, and not otherwise', { skip: noPromtool }, async (t) => {
   const series = (name: string, values: string) => ({ series: `${name}`, values });
   const lag = 'seglog_consumer_group_lag{instance="a",group="g",topic="t"}';
+  const due = 'seglog_compaction_due_partitions{instance="a"}';
+  const compacted = 'seglog_job_last_success_timestamp_seconds{instance="a",kind="compact"}';
   const cases: [string, { series: string; values: string }[], boolean][] = [
     ['SeglogDown', [series('up{job="seglog",instance="a"}', '0x180')], true],
     ['SeglogDown', [series('up{job="seglog",instance="a"}', '1x180')], false],
@@ -100,6 +103,11 @@ t.test('alerts fire when they should, and not otherwise', { skip: noPromtool }, 
     ['SeglogDiskFullSoon', [series('seglog_disk_free_bytes{instance="a"}', '1000+5x180')], false],
     ['SeglogGroupBehind', [series(lag, '200000+100x180')], true],
     ['SeglogGroupBehind', [series(lag, '200000-100x180')], false],
+    ['SeglogRetentionFails', [series('seglog_retention_failures_total{instance="a"}', '0+1x180')], true],
+    ['SeglogRetentionFails', [series('seglog_retention_failures_total{instance="a"}', '1x180')], false],
+    ['SeglogCompactionBehind', [series(due, '2x180'), series(compacted, '0x180')], true],
+    ['SeglogCompactionBehind', [series(due, '2x180'), series(compacted, '0+60x180')], false],
+    ['SeglogCompactionBehind', [series(due, '0x180'), series(compacted, '0x180')], false],
   ];
   const tests = cases.map(([alertname, input_series, fires]) => ({
     name: `${alertname} ${fires}`,
@@ -118,6 +126,15 @@ t.test('alerts fire when they should, and not otherwise', { skip: noPromtool }, 
   const dir = t.testdir({ 'tests.yaml': JSON.stringify(document) });
   const { status, stdout, stderr } = promtool('test', 'rules', `${dir}/tests.yaml`);
   t.equal(status, 0, stdout + stderr);
+});
+
+t.test('docs/operations.md names each alert, and no other', async (t) => {
+  const page = readFileSync(`${DEPLOY}../docs/operations.md`, 'utf8');
+  const rows = [...page.matchAll(/^\| `(Seglog\w+)` \| .* \| (\w+) \|$/gm)].map(([, ...cells]) => cells);
+  t.same(
+    rows,
+    rules.map(({ alert, labels }) => [alert, labels.severity]),
+  );
 });
 
 t.test('each metric that is asked for is one that seglog has', async (t) => {
