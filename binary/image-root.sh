@@ -2,6 +2,8 @@
 # image-root.sh EXECUTABLE DIRECTORY: makes the directory the root of an image: the executable, what it links to, its native
 # code, and a data directory for user 65532, as whom the image runs it.
 set -eu
+# Native code is not unpacked below a directory that a group can write to.
+umask 022
 executable=$1
 root=$2
 

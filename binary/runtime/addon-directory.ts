@@ -1,7 +1,7 @@
 /**
  * Where the native addons of the single executable lie once they are unpacked. Code is loaded from there, so it is a
- * directory that nobody else can write to: it belongs to this user or to root, and no other may change it or put
- * another in its place. A file in it is named by the hash of what it holds, and counts only if it holds that.
+ * directory that nobody else can write to: it belongs to this user or to root, as do all above it, and no other may change
+ * it or put another in its place. A file in it is named by the hash of what it holds, and counts only if it holds that.
  *
  * Several processes and threads may unpack at the same time: a file comes into being whole, by a rename.
  */
@@ -11,8 +11,10 @@ import {
   constants,
   existsSync,
   fstatSync,
+  lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -28,6 +30,10 @@ import { dirname, isAbsolute, join } from 'node:path';
 export const CACHE_DIRECTORY_VARIABLE = 'SEGLOG_CACHE_DIR';
 
 const STICKY = 0o1000;
+
+/** What a process that was killed while it unpacked has left. */
+const UNFINISHED = /\.node\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const UNFINISHED_MS = 3_600_000;
 
 export interface Addon {
   /** Of the asset, and of the file. */
@@ -63,10 +69,10 @@ function homeOfUser(): string | undefined {
  * @throws Error that says what is wrong with the directory.
  */
 export function placeAddon(directory: string, addon: Addon, contentOf: (addon: Addon) => Uint8Array): string {
-  const path = join(directory, addon.file);
   // One that was prepared is only read: its file system may be read-only.
   if (!existsSync(directory)) makeDirectory(directory);
-  assertSafe(directory);
+  const real = safePath(directory);
+  const path = join(real, addon.file);
   if (holds(path, addon)) return path;
   const unfinished = `${path}.${randomUUID()}`;
   try {
@@ -77,7 +83,19 @@ export function placeAddon(directory: string, addon: Addon, contentOf: (addon: A
     throw error;
   }
   if (!holds(path, addon)) throw new Error('what was written there is not what is read');
+  removeUnfinished(real);
   return path;
+}
+
+/** But not what another process may be at work on. */
+function removeUnfinished(directory: string): void {
+  const before = Date.now() - UNFINISHED_MS;
+  for (const name of readdirSync(directory).filter((each) => UNFINISHED.test(each))) {
+    const path = join(directory, name);
+    // Another process may be quicker.
+    const status = lstatSync(path, { throwIfNoEntry: false });
+    if (status?.isFile() && status.mtimeMs < before) rmSync(path, { force: true });
+  }
 }
 
 /** With those above it. Node's own way does not end where the system denies that there is what it has just been shown (/proc). */
@@ -91,28 +109,35 @@ function makeDirectory(path: string): void {
   }
 }
 
-function assertSafe(directory: string): void {
+/** Its path without links, of which others might change one later. @throws Error that says what is wrong with it. */
+function safePath(directory: string): string {
   const path = realpathSync(directory);
   const status = statSync(path);
   if (!status.isDirectory()) throw new Error('it is no directory');
   const fault = faultOf(status);
   if (fault !== undefined) throw new Error(`${fault}: chmod 700, or name another directory`);
-  for (let above = dirname(path); ; above = dirname(above)) {
-    const { mode } = statSync(above);
+  // It has all in its hands anyway; in a user namespace that may be another number than 0.
+  const system = statSync('/').uid;
+  for (let above = path; above !== dirname(above); ) {
+    above = dirname(above);
+    const { uid, mode } = statSync(above);
+    if (!isTrusted(uid) && uid !== system) throw new Error(`${above} above it belongs to another user`);
     // In one such as /tmp, which is sticky, only owners may rename.
-    if ((mode & 0o002) !== 0 && (mode & STICKY) === 0) {
-      throw new Error(`${above} above it can be written to by everybody`);
+    if ((mode & 0o022) !== 0 && (mode & STICKY) === 0) {
+      throw new Error(`${above} above it can be written to by others`);
     }
-    if (above === dirname(above)) return;
   }
+  return path;
 }
 
 /** Who else could change what has this status. */
 function faultOf({ uid, mode }: Stats): string | undefined {
-  if (uid !== 0 && uid !== process.getuid!()) return 'it belongs to another user';
+  if (!isTrusted(uid)) return 'it belongs to another user';
   if ((mode & 0o022) !== 0) return 'others can write to it';
   return undefined;
 }
+
+const isTrusted = (uid: number) => uid === 0 || uid === process.getuid!();
 
 function holds(path: string, { sha256 }: Addon): boolean {
   let file: number;

@@ -3,14 +3,17 @@ import {
   chmodSync,
   chownSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { userInfo } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { addonDirectories, placeAddon } from '../../binary/runtime/addon-directory.ts';
@@ -19,10 +22,10 @@ const CODE = Buffer.from('native code');
 const ADDON = { file: 'a.node', sha256: hash('sha256', CODE, 'hex') };
 const content = () => CODE;
 
-/** Below it everything is as the test makes it, whatever the umask. */
+/** Below it everything is as the test makes it, and above it as users have it, wherever the checkout lies. */
 function root(t: Test): string {
-  const path = t.testdir();
-  chmodSync(path, 0o700);
+  const path = realpathSync(mkdtempSync(join(tmpdir(), 'seglog-addons-')));
+  t.teardown(() => rmSync(path, { recursive: true, force: true }));
   return path;
 }
 
@@ -74,16 +77,31 @@ t.test('a directory that others can write to is refused', async (t) => {
   }
 });
 
-t.test('so is one below a directory in which everybody can rename it', async (t) => {
+t.test('so is one below a directory in which others can rename it', async (t) => {
   const open = join(root(t), 'open');
-  mkdirSync(join(open, 'mine'), { recursive: true, mode: 0o700 });
-  chmodSync(open, 0o777);
-  t.throws(
-    () => placeAddon(join(open, 'mine'), ADDON, content),
-    /open above it can be written to by everybody/,
-  );
-  chmodSync(open, 0o1777);
-  t.doesNotThrow(() => placeAddon(join(open, 'mine'), ADDON, content), 'the sticky bit of /tmp forbids that');
+  const mine = join(open, 'between/mine');
+  mkdirSync(mine, { recursive: true, mode: 0o700 });
+  for (const mode of [0o777, 0o770, 0o720]) {
+    chmodSync(open, mode);
+    t.throws(() => placeAddon(mine, ADDON, content), /open above it can be written to by others/);
+  }
+  for (const mode of [0o1777, 0o1770, 0o755, 0o711, 0o700]) {
+    chmodSync(open, mode);
+    t.doesNotThrow(() => placeAddon(mine, ADDON, content), mode.toString(8));
+  }
+});
+
+t.test('what a killed process left is removed, but not what another may be at work on', async (t) => {
+  const directory = root(t);
+  const name = (file: string) => `${file}.0f8fad5b-d9cb-469f-a165-70867728950e`;
+  const old = new Date(Date.now() - 2 * 3_600_000);
+  for (const file of [name('a.node'), name('older.node'), 'older.node', name('notes')]) {
+    writeFileSync(join(directory, file), '');
+    utimesSync(join(directory, file), old, old);
+  }
+  writeFileSync(join(directory, name('b.node')), '');
+  placeAddon(directory, ADDON, content);
+  t.same(readdirSync(directory).sort(), ['a.node', name('b.node'), name('notes'), 'older.node'].sort());
 });
 
 t.test('a link to a directory counts as that directory', async (t) => {
@@ -100,6 +118,19 @@ t.test('a directory of another user is refused', { skip: noRoot }, async (t) => 
   mkdirSync(foreign, { mode: 0o700 });
   chownSync(foreign, 4711, 4711);
   t.throws(() => placeAddon(foreign, ADDON, content), /it belongs to another user/);
+});
+
+t.test('so is one below a directory of another user, who could rename it', { skip: noRoot }, async (t) => {
+  const foreign = join(root(t), 'foreign');
+  mkdirSync(join(foreign, 'mine'), { recursive: true, mode: 0o700 });
+  chownSync(foreign, 4711, 4711);
+  for (const mode of [0o755, 0o1777]) {
+    chmodSync(foreign, mode);
+    t.throws(
+      () => placeAddon(join(foreign, 'mine'), ADDON, content),
+      /foreign above it belongs to another user/,
+    );
+  }
 });
 
 t.test('what cannot be made is told', async (t) => {
