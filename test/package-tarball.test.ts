@@ -81,7 +81,15 @@ t.test(
       .filter((path) => path !== 'cli/demo.ts')
       .map((path) => path.replace(/\.ts$/, ''));
     const wanted = [
-      ...['package.json', 'LICENSE', 'README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'bench/README.md', 'dist/commit'],
+      ...[
+        'package.json',
+        'LICENSE',
+        'README.md',
+        'ARCHITECTURE.md',
+        'CHANGELOG.md',
+        'bench/README.md',
+        'dist/commit',
+      ],
       ...globSync('docs/*.md', { cwd: ROOT }),
       ...sources.map((path) => `dist/${path}.js`),
       ...sources.filter((path) => path.startsWith('engine/')).map((path) => `dist/${path}.d.ts`),
@@ -137,7 +145,7 @@ t.test('TypeScript knows what it has, and what it has not', async (t) => {
 
 t.test('the example of README.md compiles, however strictly indexes are checked, and runs', async (t) => {
   const readme = readFileSync(`${ROOT}README.md`, 'utf8');
-  const example = /^```js\n(import .* from 'seglog';\n[^]*?)^```$/m.exec(readme)![1]!;
+  const example = /^```js\n(import [^\n]* from 'seglog';\n.*?)^```$/ms.exec(readme)![1]!;
   writeFileSync(join(project, 'example.ts'), example);
   const config = JSON.parse(readFileSync(join(project, 'tsconfig.json'), 'utf8'));
   for (const noUncheckedIndexedAccess of [true, false]) {
