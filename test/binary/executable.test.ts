@@ -1,5 +1,5 @@
 /** What only the single executable has to show: that it needs nothing else, and where its native code goes. */
-import { execFileSync, type SpawnOptions, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
@@ -117,11 +117,17 @@ t.test('code that lies where it is started is not run, in threads neither', { sk
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const end = ended(daemon);
-  t.teardown(async () => {
+  try {
+    await compactThrough(t, HOME, daemon);
+  } finally {
     daemon.kill('SIGKILL');
-    // It writes to what is about to be removed until it is gone.
+    // It writes to what is removed behind the test until it is gone.
     await end;
-  });
+  }
+});
+
+/** Has a daemon's threads load what they need for records with snappy. */
+async function compactThrough(t: Test, HOME: string, daemon: ChildProcess): Promise<void> {
   const [line] = (await once(createInterface(daemon.stderr!), 'line')) as [string];
   const env = { HOME, SEGLOG_SERVER: JSON.parse(line).url };
   const config = ['cleanup.policy=compact', 'compression.type=snappy', 'segment.bytes=100000'];
@@ -134,7 +140,7 @@ t.test('code that lies where it is started is not run, in threads neither', { sk
   const compacted = await run(['compact', 'a', '--json'], { env });
   t.equal(compacted.code, 0, compacted.stderr);
   t.match(compacted.stdout.toString(), /"recordsAfter": ?\d+/);
-});
+}
 
 t.test('its threads do not either', { skip: noRoot }, async (t) => {
   const { HOME } = home(t);
