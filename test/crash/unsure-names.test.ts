@@ -146,6 +146,25 @@ t.test('partitions that were added although a sync had failed before', async (t)
   await after.close();
 });
 
+t.test(
+  'partitions that could not be added for good are not there after a start without a power cut',
+  async (t) => {
+    const disk = new SimFileSystem();
+    const engine = await open(disk);
+    await engine.createTopic('a', { partitions: 1 });
+    // The first one is for their directories, the second one for topic.json.
+    disk.failAt({ kind: 'syncDirectory', path: /\/a$/, nth: 1, fault: { error: 'ENOSPC' } });
+    t.equal(await outcome(engine.alterTopic('a', { partitions: 2 })), 'STORAGE_FULL');
+    await engine.close();
+    const next = await open(disk);
+    const stored = await append(next, 'a', 'first', { partition: 1 });
+    const after = await open(disk.crash('only what was synced'));
+    const [topic] = after.listTopics();
+    t.same([stored, topic!.partitions], ['UNKNOWN_TOPIC_OR_PARTITION', 1]);
+    await after.close();
+  },
+);
+
 t.test('a sync of names for what is derived, while a segment waits for its name', async (t) => {
   let caught = 0;
   // The failing one is that of a rolled segment's index and summary; the others are of the appends.

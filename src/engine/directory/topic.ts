@@ -170,7 +170,13 @@ export class TopicStore {
       await this.#makePartitions(directory, before.partitions, topic.partitions);
       await this.#fileSystem.syncDirectory(directory);
     }
-    await this.#write(directory, topic);
+    try {
+      await this.#write(directory, topic);
+    } catch (error) {
+      // It may be there, and not last: the next start would go by it, and a power cut bring back what was before.
+      await this.#write(directory, before).catch(() => {});
+      throw error;
+    }
   }
 
   /** Gone once it resolves: nobody may write to it any more. For good with `syncDeleted`. */
