@@ -55,6 +55,18 @@ t.test('a batch that is too large is refused before anything is stored', async (
   await log.append('a', 'small');
 });
 
+t.test('nothing is added behind a seal, and without records there is nothing to seal', async (t) => {
+  const log = await SimEngine.open();
+  await log.engine.createTopic('a', { partitions: 2 });
+  const pending = log.engine.startAppend('a', { partition: 0 });
+  pending.seal();
+  t.same(await pending.commit(), []);
+  pending.addBytes(null, 'x');
+  pending.seal();
+  t.throws(() => pending.addBytes(null, 'y'), /sealed/);
+  t.match(await pending.commit(), [{ partition: 0, count: 1 }]);
+});
+
 /** One for the first partition, and for the second as many as fit until an older one makes all of them larger. */
 const GROWING = [
   { partition: 0, value: 'a', timestamp: 1e12 },

@@ -2,6 +2,7 @@
  * One append while it is filled: records are encoded as they are added, one batch for each partition, and `commit`
  * hands the batches to the group commit. Not to be used again after `commit`.
  */
+import assert from 'node:assert';
 import { SeglogError } from '../common/errors.ts';
 import type {
   AppendOptions,
@@ -124,13 +125,15 @@ export class PendingAppend {
    * Throws MESSAGE_TOO_LARGE, as `add`; `commit` does it where nobody has.
    */
   seal(): void {
-    if (this.#sealed !== undefined) return;
-    const builders = [...(this.#builders ?? [[this.#partition, this.#builder!] as const])];
+    if (this.#sealed !== undefined || this.#builder === undefined) return;
+    const builders = [...(this.#builders ?? [[this.#partition, this.#builder] as const])];
     const sealed = builders.map(([partition, builder]) => [partition, this.#finish(builder)] as const);
     // Records that are older than the first one make a batch larger in the end than it was while it grew.
     const limit = this.#target.settings['max.message.bytes'];
     if (sealed.some(([, { bytes }]) => bytes.length > limit)) this.#noteUnfit(tooLarge(limit));
     this.#sealed = sealed;
+    // What is added from now on is found out.
+    this.#partition = -1;
   }
 
   /** Appends what was added: in each partition all of it or nothing. */
@@ -148,7 +151,7 @@ export class PendingAppend {
     const sealed = this.#sealed!;
     const { producer, idempotency, expectedEndOffset } = this.#options;
     const isPlain = producer === undefined && idempotency === undefined && expectedEndOffset === undefined;
-    const conditions = isPlain ? undefined : this.#conditions();
+    const conditions = isPlain ? undefined : this.#conditions(sealed.map(([partition]) => partition));
     const outcome = new AppendOutcome(sealed.length);
     for (let place = 0; place < sealed.length; place++) {
       const [partition, batch] = sealed[place]!;
@@ -158,10 +161,10 @@ export class PendingAppend {
     return outcome.promise;
   }
 
-  #conditions(): AppendConditions {
+  #conditions(partitions: readonly number[]): AppendConditions {
     const { producer, expectedEndOffset, partition } = this.#options;
     if (producer !== undefined || expectedEndOffset !== undefined) {
-      const isThere = this.#builders === undefined && this.#partition === partition;
+      const isThere = partitions.length === 1 && partitions[0] === partition;
       check(isThere, 'all records of such an append go to the partition that it names');
     }
     let request: RequestMark | undefined;
@@ -170,7 +173,6 @@ export class PendingAppend {
       const fingerprint = this.#fingerprint;
       check(fingerprint !== undefined, 'an idempotency key comes with a fingerprint of its request');
       request = { id: this.#requestId, fingerprint, partitions: this.#spread };
-      const partitions = this.#builders === undefined ? [this.#partition] : [...this.#builders.keys()];
       room = this.#target.requests.begin(request, partitions, this.#now, this.#unfit !== undefined);
     }
     return { producer, request, expectedEndOffset, room };
@@ -230,6 +232,7 @@ export class PendingAppend {
   }
 
   #builderFor(partition: number): RecordBatchBuilder {
+    assert(this.#sealed === undefined, 'nothing is added to an append that is sealed');
     let builder = this.#builders?.get(partition);
     if (builder === undefined) {
       builder = new RecordBatchBuilder(this.#expectedBatchBytes(partition));
